@@ -1,0 +1,50 @@
+//! The wall clock as an argument, so that every rule about time can be tested on a still clock.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970-01-01T00:00:00Z, whole and rounded down: the `NumericDate` of RFC 7519 section 2
+/// without fractions.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// So many seconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// The seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// The time since `earlier`, zero if that is later than this.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Tells the time of day.
+///
+/// `None` means that it cannot be told; requests are then answered 503.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// The time now.
+    fn now(&self) -> Option<UnixTime>;
+}
+
+/// The clock of the operating system. A time before 1970 counts as unreadable.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn now(&self) -> Option<UnixTime> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(UnixTime(since.as_secs()))
+    }
+}

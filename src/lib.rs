@@ -1,0 +1,10 @@
+//! Lets a request through only when it carries a Microsoft Entra token that proves the call comes
+//! from your Azure SignalR Service.
+
+mod clock;
+mod error;
+mod ids;
+
+pub use clock::{Clock, SystemClock, UnixTime};
+pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
