@@ -1,9 +1,12 @@
 //! Lets a request through only when it carries a Microsoft Entra token that proves the call comes
 //! from your Azure SignalR Service.
 
+mod bearer;
 mod clock;
 mod error;
 mod ids;
+mod json;
+mod token;
 
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};

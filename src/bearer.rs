@@ -1,0 +1,160 @@
+//! The one credential of a request: `Authorization: Bearer <token68>` (RFC 6750 section 2.1).
+
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::error::RejectionKind;
+
+/// The token of a request as it stands in the header: one token68, not looked into.
+#[derive(Clone, Copy)]
+pub(crate) struct BearerToken<'h>(&'h [u8]);
+
+impl<'h> BearerToken<'h> {
+    /// Finds the token of a request.
+    pub(crate) fn from_headers(headers: &'h HeaderMap) -> Result<Self, RejectionKind> {
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let line = lines.next().ok_or(RejectionKind::MissingCredentials)?;
+        if lines.next().is_some() {
+            return Err(RejectionKind::MultipleCredentials);
+        }
+        Self::from_credentials(line.as_bytes())
+    }
+
+    fn from_credentials(credentials: &'h [u8]) -> Result<Self, RejectionKind> {
+        if credentials.iter().all(|byte| *byte == b' ') {
+            return Err(RejectionKind::MissingCredentials);
+        }
+        let rest = match credentials.split_at_checked(SCHEME.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+            _ => return Err(RejectionKind::UnsupportedScheme),
+        };
+        if rest.first().is_some_and(|byte| is_scheme_byte(*byte)) {
+            return Err(RejectionKind::UnsupportedScheme);
+        }
+        if credentials.len() > MAX_CREDENTIALS {
+            return Err(RejectionKind::TokenTooLarge);
+        }
+        // Only the space separates a scheme from its token (RFC 9110 section 11.4); a tab does not.
+        match rest.iter().position(|byte| *byte != b' ') {
+            Some(start) if start > 0 => Self::from_token68(&rest[start..]),
+            _ => Err(RejectionKind::MalformedCredentials),
+        }
+    }
+
+    /// A token that was handed over without a header around it.
+    pub(crate) fn from_token68(token: &'h [u8]) -> Result<Self, RejectionKind> {
+        if token.len() > MAX_CREDENTIALS {
+            return Err(RejectionKind::TokenTooLarge);
+        }
+        if token.is_empty() || !token.iter().copied().all(is_token68_byte) {
+            return Err(RejectionKind::MalformedCredentials);
+        }
+        Ok(Self(token))
+    }
+
+    pub(crate) fn as_bytes(self) -> &'h [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for BearerToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BearerToken({} bytes)", self.0.len())
+    }
+}
+
+/// tchar of RFC 9110 section 5.6.2, of which a scheme is made.
+fn is_scheme_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The alphabet of RFC 6750 section 2.1. Where a `=` may stand is left to the strict base64url of the
+/// segments: a padded segment is a malformed token, not a malformed request.
+fn is_token68_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
+const SCHEME: &[u8] = b"Bearer";
+
+/// A v1 token with the 200 groups Entra sends at most has about 12 KiB; everything longer is
+/// refused before a byte of it is read.
+const MAX_CREDENTIALS: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn token(lines: &[&[u8]]) -> Result<Vec<u8>, RejectionKind> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
+        }
+        BearerToken::from_headers(&headers).map(|token| token.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn one_token_after_a_scheme_in_any_case_is_taken() {
+        for line in ["Bearer abc", "bearer abc", "BEARER abc", "bEaReR    abc"] {
+            assert_eq!(token(&[line.as_bytes()]).unwrap(), b"abc", "{line}");
+        }
+        assert_eq!(token(&[b"Bearer aZ0-._~+/=="]).unwrap(), b"aZ0-._~+/==");
+    }
+
+    #[test]
+    fn nothing_or_another_scheme_is_no_attempt_to_authenticate() {
+        assert_eq!(token(&[]), Err(RejectionKind::MissingCredentials));
+        assert_eq!(token(&[b""]), Err(RejectionKind::MissingCredentials));
+        assert_eq!(token(&[b"   "]), Err(RejectionKind::MissingCredentials));
+        for line in ["Basic abc", "Bear", "Bearerabc", "Bearer2 abc", "eyJh.eyJh.sig", "\"Bearer abc\"", "Negotiate"] {
+            assert_eq!(token(&[line.as_bytes()]), Err(RejectionKind::UnsupportedScheme), "{line}");
+        }
+    }
+
+    #[test]
+    fn bearer_with_anything_but_one_token_is_malformed() {
+        for line in [
+            "Bearer",
+            "Bearer ",
+            "Bearer    ",
+            "Bearer\tabc",
+            "Bearer \tabc",
+            "Bearer,abc",
+            "Bearer abc,def",
+            "Bearer abc def",
+            "Bearer abc ",
+            "Bearer \"abc\"",
+            "Bearer=abc",
+            "Bearer abc;",
+            "Bearer Bearer abc",
+        ] {
+            assert_eq!(token(&[line.as_bytes()]), Err(RejectionKind::MalformedCredentials), "{line}");
+        }
+        assert_eq!(token(&[b"Bearer \xc3\xa4bc"]), Err(RejectionKind::MalformedCredentials));
+    }
+
+    #[test]
+    fn two_lines_are_refused_whatever_they_say() {
+        for lines in [[&b"Bearer abc"[..], b"Bearer abc"], [b"Bearer abc", b"Basic abc"], [b"Basic a", b""]] {
+            assert_eq!(token(&lines), Err(RejectionKind::MultipleCredentials));
+        }
+    }
+
+    #[test]
+    fn length_is_judged_before_the_alphabet() {
+        let sized = |fill: &str, length: usize| token(&[format!("Bearer {}", fill.repeat(length)).as_bytes()]);
+        assert!(sized("a", MAX_CREDENTIALS - "Bearer ".len()).is_ok());
+        assert_eq!(sized("a", MAX_CREDENTIALS), Err(RejectionKind::TokenTooLarge));
+        assert_eq!(sized(",", MAX_CREDENTIALS), Err(RejectionKind::TokenTooLarge));
+        assert_eq!(sized(",", 100), Err(RejectionKind::MalformedCredentials));
+        assert_eq!(token(&[format!("Basic {}", "a".repeat(20_000)).as_bytes()]), Err(RejectionKind::UnsupportedScheme));
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_token() {
+        assert_eq!(format!("{:?}", BearerToken(b"secret")), "BearerToken(6 bytes)");
+    }
+}

@@ -1,0 +1,296 @@
+//! Strict reading of one JSON object: every top-level name at most once, only the members asked for
+//! are kept, and a member of the wrong type is told apart from text that is no JSON.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+/// The members of an object that a caller wants to read.
+pub(crate) trait Members<'de>: Default {
+    /// Reads the value of `name` from `map`, or says that it does not know the name.
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error>;
+
+    /// Whether `name`, once unescaped, is a dangerous look-alike of a member that is read.
+    fn is_look_alike(_name: &str) -> bool {
+        false
+    }
+}
+
+/// What a [`Members`] did with a name.
+pub(crate) enum Known {
+    /// It read the value.
+    Yes,
+    /// It left the value where it is.
+    No,
+}
+
+/// Why an object could not be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ObjectFault {
+    /// A name occurs twice, or beside a look-alike.
+    Duplicate,
+    /// The text is not JSON, or not an object.
+    NotAnObject,
+    /// A member that is read has the wrong type.
+    WrongType,
+}
+
+/// Reads a whole text as one object.
+pub(crate) fn object<'de, T: Members<'de>>(text: &'de [u8]) -> Result<T, ObjectFault> {
+    // serde_json does not look at the encoding of strings that it skips.
+    let text = str::from_utf8(text).map_err(|_| ObjectFault::NotAnObject)?;
+    let duplicate = Cell::new(false);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = Object { duplicate: &duplicate, members: PhantomData }.deserialize(&mut json);
+    match read.and_then(|members| json.end().map(|()| members)) {
+        Ok(members) => Ok(members),
+        // Reading stops at the first fault; bad syntax further on still outranks it.
+        Err(fault) if fault.is_data() && is_object(text) => {
+            Err(if duplicate.get() { ObjectFault::Duplicate } else { ObjectFault::WrongType })
+        }
+        Err(_) => Err(ObjectFault::NotAnObject),
+    }
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+struct Object<'s, T> {
+    duplicate: &'s Cell<bool>,
+    members: PhantomData<T>,
+}
+
+impl<'de, T: Members<'de>> DeserializeSeed<'de> for Object<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut members = T::default();
+        let mut seen = Names::default();
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            if T::is_look_alike(&name) || seen.contains(&name) {
+                self.duplicate.set(true);
+                return Err(A::Error::custom("duplicate name"));
+            }
+            if let Known::No = members.read(&name, &mut map)? {
+                map.next_value::<IgnoredAny>()?;
+            }
+            seen.insert(name);
+        }
+        Ok(members)
+    }
+}
+
+/// The names seen so far: a short list as long as tokens look like Entra's, a set beyond that, so
+/// that thousands of names cost no more each than a few do.
+#[derive(Default)]
+struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    const FEW: usize = 32;
+
+    fn contains(&self, name: &str) -> bool {
+        self.few.iter().any(|seen| seen == name) || (!self.many.is_empty() && self.many.contains(name))
+    }
+
+    fn insert(&mut self, name: Cow<'de, str>) {
+        if self.few.is_empty() {
+            self.few.reserve(Self::FEW);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+    }
+}
+
+/// A JSON string, borrowed where it holds no escape.
+#[derive(Clone, Debug)]
+pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A JSON string, or an array of strings.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts<'de>(pub(crate) Vec<Cow<'de, str>>);
+
+impl<'de> Deserialize<'de> for Texts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextsVisitor;
+
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = Texts<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Texts<'de>, E> {
+                Ok(Texts(vec![Cow::Borrowed(text)]))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Texts<'de>, E> {
+                Ok(Texts(vec![Cow::Owned(text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts<'de>, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Text(text)) = seq.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Sample<'de> {
+        text: Option<Cow<'de, str>>,
+        number: Option<i64>,
+    }
+
+    impl<'de> Members<'de> for Sample<'de> {
+        fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
+            match name {
+                "text" => self.text = Some(map.next_value::<Text<'de>>()?.0),
+                "number" => self.number = Some(map.next_value()?),
+                _ => return Ok(Known::No),
+            }
+            Ok(Known::Yes)
+        }
+
+        fn is_look_alike(name: &str) -> bool {
+            name.eq_ignore_ascii_case("text") && name != "text"
+        }
+    }
+
+    fn fault(text: impl AsRef<[u8]>) -> ObjectFault {
+        object::<Sample<'_>>(text.as_ref()).unwrap_err()
+    }
+
+    #[test]
+    fn known_members_are_read_and_the_rest_is_skipped() {
+        let sample: Sample<'_> = object(br#" {"a":{"a":[1,{"a":2}]},"text":"x\u0079","number":-7,"b":null} "#).unwrap();
+        assert_eq!(sample.text.as_deref(), Some("xy"));
+        assert_eq!(sample.number, Some(-7));
+    }
+
+    #[test]
+    fn a_name_twice_is_found_also_when_unknown_or_escaped() {
+        for text in [
+            r#"{"text":"a","text":"a"}"#,
+            r#"{"other":1,"other":1}"#,
+            r#"{"other":1,"\u006fther":1}"#,
+            r#"{"TEXT":"a"}"#,
+            r#"{"T\u0065xt":1,"text":"a"}"#,
+        ] {
+            assert_eq!(fault(text), ObjectFault::Duplicate, "{text}");
+        }
+        let many: Vec<_> = (0..500).map(|n| format!("\"{n}\":0")).collect();
+        assert!(object::<Sample<'_>>(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
+        assert_eq!(fault(format!("{{{},\"400\":0}}", many.join(","))), ObjectFault::Duplicate);
+        assert_eq!(fault(format!("{{{},\"4\":0}}", many.join(","))), ObjectFault::Duplicate);
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_apart_from_bad_syntax() {
+        for text in [
+            r#"{"text":null}"#,
+            r#"{"text":["a"]}"#,
+            r#"{"number":"1"}"#,
+            r#"{"number":1.0}"#,
+            r#"{"number":1e3}"#,
+            r#"{"number":9223372036854775808}"#,
+            r#"{"number":100000000000000000000}"#,
+            r#"{"number":true}"#,
+            r#"{"number":{"$serde_json::private::Number":"1"}}"#,
+        ] {
+            assert_eq!(fault(text), ObjectFault::WrongType, "{text}");
+        }
+        for text in [
+            "",
+            "null",
+            "1",
+            "\"text\"",
+            "[]",
+            r#"["a",1]"#,
+            "{",
+            "{}}",
+            "{} x",
+            r#"{"text":"a",}"#,
+            r#"{"text":null,"#,
+            r#"{"text":null,"other":tru}"#,
+            r#"{"number":01}"#,
+            r#"{"number":NaN}"#,
+            "\u{feff}{}",
+            r#"{text:1}"#,
+            "{'text':1}",
+        ] {
+            assert_eq!(fault(text), ObjectFault::NotAnObject, "{text}");
+        }
+        assert_eq!(fault(b"{\"other\":\"\xff\"}"), ObjectFault::NotAnObject);
+        assert_eq!(fault(format!("{{\"text\":{}", "[".repeat(100_000))), ObjectFault::NotAnObject);
+    }
+
+    #[test]
+    fn one_text_or_many() {
+        let texts = |text| serde_json::from_str::<Texts<'_>>(text).map(|Texts(texts)| texts.len()).ok();
+        assert_eq!(texts(r#""a""#), Some(1));
+        assert_eq!(texts(r#"["a","b"]"#), Some(2));
+        assert_eq!(texts("[]"), Some(0));
+        for wrong in ["1", "null", "{}", r#"["a",null]"#, r#"[["a"]]"#] {
+            assert_eq!(texts(wrong), None, "{wrong}");
+        }
+    }
+}
