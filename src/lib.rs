@@ -6,8 +6,14 @@ mod clock;
 mod error;
 mod ids;
 mod json;
+mod keys;
 mod token;
+mod verify;
 
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
 pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
+pub use keys::fixed::FixedKeys;
+pub use keys::jwks::KeySet;
+pub use keys::key::VerificationKey;
+pub use keys::source::{KeyFuture, KeySource, Lookup};

@@ -1,0 +1,43 @@
+//! Keys that never change.
+
+use super::jwks::{KeyEntry, KeySet};
+use super::key::VerificationKey;
+use super::source::{KeyFuture, KeySource, Lookup};
+use crate::error::KeyError;
+use crate::ids::{KeyId, TenantId};
+
+/// A key source that holds one [`KeySet`] for every tenant and never looks for another.
+///
+/// For tests, and for machines without a network whose key document is brought to them. Entra
+/// replaces its keys every few weeks without notice, so a set does not stay good for long.
+#[derive(Clone, Debug)]
+pub struct FixedKeys {
+    keys: KeySet,
+}
+
+impl FixedKeys {
+    /// The keys of one document.
+    #[must_use]
+    pub fn new(keys: KeySet) -> Self {
+        Self { keys }
+    }
+}
+
+impl KeySource for FixedKeys {
+    fn lookup(&self, _tenant: &TenantId, key: &KeyId) -> Lookup {
+        match self.keys.entry(key) {
+            Some(KeyEntry::Usable(key)) => Lookup::Held(key.clone()),
+            Some(KeyEntry::Unusable(_)) => Lookup::Refused(KeyError::unusable()),
+            None => Lookup::Refused(KeyError::unknown()),
+        }
+    }
+
+    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let answer = match self.lookup(tenant, key) {
+            Lookup::Held(key) => Ok(key),
+            Lookup::Refused(error) => Err(error),
+            Lookup::Absent => Err(KeyError::unknown()),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}

@@ -1,0 +1,64 @@
+//! Where verification keys come from.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::key::VerificationKey;
+use crate::error::KeyError;
+use crate::ids::{KeyId, TenantId};
+
+/// A source of verification keys, held as `Arc<dyn KeySource>`.
+///
+/// A request first asks [`lookup`](Self::lookup), on every call, also for a token that was verified
+/// before; only when that answers [`Lookup::Absent`] does it ask [`resolve`](Self::resolve). The
+/// tenant is always one of the policy's, and the token's claims are plausible by then.
+pub trait KeySource: fmt::Debug + Send + Sync + 'static {
+    /// What is known of a key at this moment. Must not wait, neither for a lock that is held long nor
+    /// for anything else.
+    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup;
+
+    /// Goes and finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
+    ///
+    /// The future may be dropped at any time, when a client hangs up; whatever is under way for other
+    /// requests must not end with it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::unknown`] refuses the request with 401; answer it only when the keys are current.
+    /// [`KeyError::unavailable`] answers 503, so that the sender may try again.
+    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
+
+    /// Waits until there are keys, or until it is known that there are none for now.
+    ///
+    /// The default is for sources that always have their keys: it is ready at once.
+    ///
+    /// # Errors
+    ///
+    /// Why there are no keys.
+    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether requests can be judged at this moment.
+    ///
+    /// The default is for sources that always have their keys.
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+/// The future of a [`KeySource`]: boxed, and free of borrows so that it can outlive the call.
+pub type KeyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a [`KeySource`] knows of a key without waiting.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// Nothing is known for certain: ask [`KeySource::resolve`].
+    Absent,
+    /// The key, fit for use.
+    Held(VerificationKey),
+    /// It is certain that this key does not verify this token.
+    Refused(KeyError),
+}
