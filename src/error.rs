@@ -357,7 +357,12 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
-        Self { faults: vec![ConfigFault { field: field.into(), problem: problem.into() }], source: None }
+        Self { faults: vec![ConfigFault::new(field, problem)], source: None }
+    }
+
+    /// All of several faults, if there is one.
+    pub(crate) fn from_faults(faults: Vec<ConfigFault>) -> Option<Self> {
+        (!faults.is_empty()).then_some(Self { faults, source: None })
     }
 
     #[cfg(feature = "remote")]
@@ -425,6 +430,10 @@ pub struct ConfigFault {
 }
 
 impl ConfigFault {
+    pub(crate) fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
     /// The field, as the configuration names it: `tenant_ids`, or `SIGNALR_UPSTREAM_TENANT_IDS` when
     /// it came from the environment.
     #[must_use]

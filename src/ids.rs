@@ -103,12 +103,6 @@ guid_id! {
     ObjectId
 }
 
-impl ClientId {
-    pub(crate) fn guid(self) -> Guid {
-        self.0
-    }
-}
-
 /// The name of a signing key, `kid` (RFC 7515 section 4.1.4): an opaque text, compared byte for byte.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(Arc<str>);

@@ -2,18 +2,39 @@
 //! from your Azure SignalR Service.
 
 mod bearer;
+mod claims;
 mod clock;
 mod error;
+mod future;
 mod ids;
 mod json;
 mod keys;
+mod layer;
+mod policy;
+mod respond;
+mod service;
+mod stages;
 mod token;
+mod validator;
+mod validity;
+mod verified;
 mod verify;
 
+pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use future::ResponseFuture;
 pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
 pub use keys::fixed::FixedKeys;
 pub use keys::jwks::KeySet;
 pub use keys::key::VerificationKey;
 pub use keys::source::{KeyFuture, KeySource, Lookup};
+pub use layer::UpstreamAuthLayer;
+pub use policy::audience::Audiences;
+pub use policy::callers::Callers;
+pub use policy::cloud::Cloud;
+pub use policy::tenants::Tenants;
+pub use policy::{Policy, PolicyBuilder};
+pub use respond::{DefaultResponse, ResponseForRejection, refusal_headers};
+pub use service::UpstreamAuth;
+pub use validator::Validator;

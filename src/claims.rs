@@ -1,0 +1,132 @@
+//! What an accepted token says of its caller.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, ObjectId, TenantId};
+
+/// The proof that a request carried an accepted token, and what that token said.
+///
+/// The only way to get one is through the whole check. The layer puts it into the extensions of the
+/// request. Cheap to clone.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Claims(Arc<Parts>);
+
+/// What [`Claims`] is made of.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Parts {
+    pub(crate) tenant: TenantId,
+    pub(crate) object_id: ObjectId,
+    pub(crate) client_id: Option<ClientId>,
+    pub(crate) audience: String,
+    pub(crate) version: TokenVersion,
+    pub(crate) roles: Vec<String>,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) token_id: Option<String>,
+}
+
+impl Claims {
+    /// States that every check has passed. Called by [`Policy::admit`](crate::Policy) alone.
+    pub(crate) fn assertion(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The tenant that issued the token (`tid`).
+    #[must_use]
+    pub fn tenant_id(&self) -> TenantId {
+        self.0.tenant
+    }
+
+    /// The object id of the caller's service principal (`oid`).
+    #[must_use]
+    pub fn object_id(&self) -> ObjectId {
+        self.0.object_id
+    }
+
+    /// The client id of the caller: `appid` of a v1 token, `azp` of a v2 one. `None` if the token has
+    /// none, or one that is no GUID.
+    #[must_use]
+    pub fn client_id(&self) -> Option<ClientId> {
+        self.0.client_id
+    }
+
+    /// The audience as the token spells it (`aud`).
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.0.audience
+    }
+
+    /// The version of the token (`ver`), which the audience's app registration decides.
+    #[must_use]
+    pub fn version(&self) -> TokenVersion {
+        self.0.version
+    }
+
+    /// The app roles of the caller (`roles`); a managed identity usually has none.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+
+    /// When the token ends (`exp`), without any clock skew.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.0.expires_at
+    }
+
+    /// The identifier of the token (`uti`), to find it in Entra's sign-in logs. The same token comes with
+    /// thousands of requests, so it is no nonce.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.token_id.as_deref()
+    }
+
+    /// How many bytes this takes on the heap, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = self.0.audience.len() + self.0.token_id.as_ref().map_or(0, String::len);
+        size_of::<Parts>() + texts + self.0.roles.iter().map(|role| size_of::<String>() + role.len()).sum::<usize>()
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("tenant_id", &self.0.tenant)
+            .field("object_id", &self.0.object_id)
+            .field("client_id", &self.0.client_id)
+            .field("audience", &self.0.audience)
+            .field("version", &self.0.version)
+            .field("roles", &self.0.roles)
+            .field("expires_at", &self.0.expires_at)
+            .field("token_id", &self.0.token_id)
+            .finish()
+    }
+}
+
+/// The version of an Entra access token, its claim `ver`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "a third version would be another check altogether")]
+pub enum TokenVersion {
+    /// `1.0`.
+    V1,
+    /// `2.0`.
+    V2,
+}
+
+impl TokenVersion {
+    /// The version as the claim spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "1.0",
+            Self::V2 => "2.0",
+        }
+    }
+}
+
+impl fmt::Display for TokenVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

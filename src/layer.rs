@@ -1,0 +1,90 @@
+//! The layer.
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::clock::Clock;
+use crate::error::KeyError;
+use crate::keys::source::KeySource;
+use crate::policy::Policy;
+use crate::respond::DefaultResponse;
+use crate::service::{Authorization, UpstreamAuth};
+use crate::validator::Validator;
+
+/// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share keys and verified tokens.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct UpstreamAuthLayer<R = DefaultResponse> {
+    validator: Validator,
+    responder: R,
+    authorization: Authorization,
+}
+
+impl UpstreamAuthLayer {
+    /// A layer with keys of your choice.
+    pub fn with_keys(policy: Policy, keys: Arc<dyn KeySource>) -> Self {
+        Self {
+            validator: Validator::new(policy, keys),
+            responder: DefaultResponse,
+            authorization: Authorization::default(),
+        }
+    }
+}
+
+impl<R> UpstreamAuthLayer<R> {
+    /// Answers refusals with another response: a closure `Fn(&Rejection) -> Response<B>`, or a
+    /// [`ResponseForRejection`](crate::ResponseForRejection).
+    pub fn with_rejection_response<T>(self, responder: T) -> UpstreamAuthLayer<T> {
+        UpstreamAuthLayer { validator: self.validator, responder, authorization: self.authorization }
+    }
+
+    /// Takes the `Authorization` header off accepted requests. By default it stays, marked sensitive.
+    pub fn remove_authorization(mut self) -> Self {
+        self.authorization = Authorization::Remove;
+        self
+    }
+
+    /// Judges the times of tokens by another clock, as [`Validator::with_clock`].
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.validator = self.validator.with_clock(clock);
+        self
+    }
+
+    /// Bounds the memory of verified tokens, as [`Validator::with_verified_token_bytes`].
+    pub fn with_verified_token_bytes(mut self, bytes: u64) -> Self {
+        self.validator = self.validator.with_verified_token_bytes(bytes);
+        self
+    }
+
+    /// The check itself, for use without tower. It shares everything with this layer.
+    #[must_use]
+    pub fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// Starts the loading of the keys and waits until there are some, or until the first try has failed.
+    /// To call it is optional; the first request starts the loading otherwise. Calling it again after an
+    /// error waits for the next try, which comes by itself.
+    ///
+    /// # Errors
+    ///
+    /// Why there are no keys, for any tenant.
+    pub async fn ready(&self) -> Result<(), KeyError> {
+        self.validator.keys().ready().await
+    }
+
+    /// Whether requests can be judged at this moment: there are keys for at least one tenant.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.validator.keys().is_ready()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for UpstreamAuthLayer<R> {
+    type Service = UpstreamAuth<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        UpstreamAuth::new(inner, self.validator.clone(), self.responder.clone(), self.authorization)
+    }
+}

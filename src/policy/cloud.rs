@@ -1,0 +1,382 @@
+//! The clouds of Entra: where each has its documents and how its issuers are written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Uri;
+
+use crate::error::ConfigError;
+use crate::ids::TenantId;
+
+/// One national cloud of Entra, or one of your own making for tests. Cheap to clone.
+///
+/// It fixes the login host that is asked for documents, the hosts those documents may name, the form of
+/// the issuer in v1 and in v2 tokens, and the label (`cloud_instance_name`) of the cloud's keys where
+/// that is confirmed. The default is [`Cloud::public`].
+#[derive(Clone, Eq, PartialEq)]
+pub struct Cloud(Arc<Parts>);
+
+#[derive(Clone, Eq, PartialEq)]
+struct Parts {
+    name: &'static str,
+    login: Origin,
+    /// The hosts a document may name, each with its port.
+    document_hosts: Vec<Origin>,
+    v1_issuer: IssuerForm,
+    v2_issuer: IssuerForm,
+    label: Option<String>,
+    /// Set for a custom cloud whose login host is a loopback address served without TLS.
+    is_plain_http: bool,
+}
+
+impl Cloud {
+    /// The public cloud: `login.microsoftonline.com`, v1 issuers at `sts.windows.net`.
+    #[must_use]
+    pub fn public() -> Self {
+        Self::national(
+            "public",
+            &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+            "https://sts.windows.net/",
+            Some("microsoftonline.com"),
+        )
+    }
+
+    /// Azure US Government: `login.microsoftonline.us`. Its v1 issuers are written like the public
+    /// cloud's; only the key's cloud label tells the two apart.
+    #[must_use]
+    pub fn us_government() -> Self {
+        Self::national(
+            "us-government",
+            &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+            "https://sts.windows.net/",
+            Some("microsoftonline.us"),
+        )
+    }
+
+    /// Azure operated by 21Vianet in China: `login.partner.microsoftonline.cn`, v1 issuers at
+    /// `sts.chinacloudapi.cn`. The label of its keys is not confirmed and so not demanded of its documents.
+    #[must_use]
+    pub fn china() -> Self {
+        Self::national(
+            "china",
+            &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+            "https://sts.chinacloudapi.cn/",
+            None,
+        )
+    }
+
+    /// A cloud of its own: an address such as `https://login.example.net`, and the issuers of v1 and v2
+    /// tokens, each with the placeholder `{tenantid}` exactly once.
+    ///
+    /// Plain `http` is accepted only for a loopback address. The key document may be on the same host and
+    /// port; [`with_document_host`](Self::with_document_host) adds others.
+    ///
+    /// # Errors
+    ///
+    /// Names the argument at fault: `cloud.login`, `cloud.v1_issuer` or `cloud.v2_issuer`.
+    pub fn custom(login: &str, v1_issuer: &str, v2_issuer: &str) -> Result<Self, ConfigError> {
+        let url =
+            DocumentUrl::parse(login.strip_suffix('/').unwrap_or(login)).filter(|url| url.path.is_empty()).ok_or_else(
+                || ConfigError::new("cloud.login", "write the address alone, like https://login.example.net"),
+            )?;
+        if url.is_plain_http && !url.origin.is_loopback() {
+            return Err(ConfigError::new(
+                "cloud.login",
+                "plain http is accepted for a loopback address only; write https",
+            ));
+        }
+        Ok(Self(Arc::new(Parts {
+            name: "custom",
+            document_hosts: vec![url.origin.clone()],
+            login: url.origin,
+            v1_issuer: IssuerForm::parse("cloud.v1_issuer", v1_issuer)?,
+            v2_issuer: IssuerForm::parse("cloud.v2_issuer", v2_issuer)?,
+            label: None,
+            is_plain_http: url.is_plain_http,
+        })))
+    }
+
+    /// Lets documents name another host, `keys.example.net` or `keys.example.net:8443`.
+    ///
+    /// # Errors
+    ///
+    /// Names `cloud.document_hosts` when the text is not a host.
+    pub fn with_document_host(mut self, host: &str) -> Result<Self, ConfigError> {
+        let origin = Origin::parse(host, self.0.is_plain_http).ok_or_else(|| {
+            ConfigError::new(
+                "cloud.document_hosts",
+                format!("`{}` is not a host; write one like keys.example.net", host.escape_debug()),
+            )
+        })?;
+        Arc::make_mut(&mut self.0).document_hosts.push(origin);
+        Ok(self)
+    }
+
+    /// Demands a label: a discovery document's or key's `cloud_instance_name`, where given, must be this.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).label = Some(label.into());
+        self
+    }
+
+    fn national(name: &'static str, hosts: &[&str], sts: &str, label: Option<&str>) -> Self {
+        let origin = |host: &&str| Origin { host: (*host).to_owned(), port: HTTPS_PORT };
+        let login = hosts.first().map_or_else(|| unreachable!("each cloud has a login host"), origin);
+        Self(Arc::new(Parts {
+            name,
+            v1_issuer: IssuerForm { before: sts.to_owned(), after: "/".to_owned() },
+            v2_issuer: IssuerForm { before: format!("https://{}/", login.host), after: "/v2.0".to_owned() },
+            login,
+            document_hosts: hosts.iter().map(origin).collect(),
+            label: label.map(str::to_owned),
+            is_plain_http: false,
+        }))
+    }
+
+    /// The address of the tenant's v2 discovery document.
+    #[cfg(feature = "remote")]
+    pub(crate) fn discovery_url(&self, tenant: &TenantId) -> String {
+        let scheme = if self.0.is_plain_http { "http" } else { "https" };
+        format!(
+            "{scheme}://{}/{tenant}/v2.0/.well-known/openid-configuration",
+            self.0.login.display(self.0.is_plain_http)
+        )
+    }
+
+    /// Whether a document may send us to `url`: `https` (plain `http` only where the login host is
+    /// served so), no user, no fragment, and one of this cloud's hosts on its own port.
+    pub(crate) fn may_name(&self, url: &str) -> bool {
+        DocumentUrl::parse(url).is_some_and(|url| {
+            (!url.is_plain_http || (self.0.is_plain_http && url.origin.is_loopback()))
+                && self.0.document_hosts.contains(&url.origin)
+        })
+    }
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_plain_http(&self) -> bool {
+        self.0.is_plain_http
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    pub(crate) fn v1_issuer(&self, tenant: &TenantId) -> String {
+        self.0.v1_issuer.of(tenant)
+    }
+
+    pub(crate) fn v2_issuer(&self, tenant: &TenantId) -> String {
+        self.0.v2_issuer.of(tenant)
+    }
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self::public()
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cloud({}, {})", self.0.name, self.0.login.display(self.0.is_plain_http))
+    }
+}
+
+/// How a cloud writes its issuers: the tenant between two fixed texts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct IssuerForm {
+    before: String,
+    after: String,
+}
+
+impl IssuerForm {
+    fn parse(field: &'static str, text: &str) -> Result<Self, ConfigError> {
+        match text.split_once(TENANT_PLACEHOLDER) {
+            Some((before, after)) if !after.contains(TENANT_PLACEHOLDER) && before.contains("://") => {
+                Ok(Self { before: before.to_owned(), after: after.to_owned() })
+            }
+            _ => Err(ConfigError::new(
+                field,
+                "write the issuer with `{tenantid}` in the tenant's place, like https://login.example.net/{tenantid}/v2.0",
+            )),
+        }
+    }
+
+    fn of(&self, tenant: &TenantId) -> String {
+        format!("{}{tenant}{}", self.before, self.after)
+    }
+}
+
+/// A host with its port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Origin {
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    fn parse(text: &str, is_plain_http: bool) -> Option<Self> {
+        let authority: http::uri::Authority = text.parse().ok()?;
+        // `Authority` takes user info and an empty or overlong port in its stride.
+        let port = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
+            Some((_, digits)) => {
+                Some(authority.port_u16().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?)
+            }
+            None => None,
+        };
+        if text.contains('@') || authority.host().is_empty() {
+            return None;
+        }
+        let default = if is_plain_http { HTTP_PORT } else { HTTPS_PORT };
+        Some(Self { host: authority.host().to_ascii_lowercase(), port: port.unwrap_or(default) })
+    }
+
+    fn is_loopback(&self) -> bool {
+        let host = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    fn display(&self, is_plain_http: bool) -> String {
+        let default = if is_plain_http { HTTP_PORT } else { HTTPS_PORT };
+        if self.port == default { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+/// The parts of a document's address that are judged.
+struct DocumentUrl<'u> {
+    is_plain_http: bool,
+    origin: Origin,
+    path: &'u str,
+}
+
+impl<'u> DocumentUrl<'u> {
+    fn parse(text: &'u str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let is_plain_http = match scheme {
+            "https" => false,
+            "http" => true,
+            _ => return None,
+        };
+        // `Uri` drops a fragment without a word, and does not know the backslash that others read as a slash.
+        if text.contains(['#', '\\']) || text.parse::<Uri>().is_err() {
+            return None;
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        Some(Self { is_plain_http, origin: Origin::parse(authority, is_plain_http)?, path })
+    }
+}
+
+/// Entra's placeholder for the tenant in issuers that serve several.
+pub(crate) const TENANT_PLACEHOLDER: &str = "{tenantid}";
+
+const HTTPS_PORT: u16 = 443;
+const HTTP_PORT: u16 = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+
+    fn issuers(cloud: &Cloud) -> (String, String) {
+        let tenant = TENANT.parse().unwrap();
+        (cloud.v1_issuer(&tenant), cloud.v2_issuer(&tenant))
+    }
+
+    #[test]
+    fn each_cloud_writes_its_issuers_its_own_way() {
+        let both = |v1: &str, v2: &str| (v1.replace('T', TENANT), v2.replace('T', TENANT));
+        assert_eq!(
+            issuers(&Cloud::public()),
+            both("https://sts.windows.net/T/", "https://login.microsoftonline.com/T/v2.0")
+        );
+        assert_eq!(
+            issuers(&Cloud::us_government()),
+            both("https://sts.windows.net/T/", "https://login.microsoftonline.us/T/v2.0")
+        );
+        assert_eq!(
+            issuers(&Cloud::china()),
+            both("https://sts.chinacloudapi.cn/T/", "https://login.partner.microsoftonline.cn/T/v2.0")
+        );
+    }
+
+    #[test]
+    fn documents_may_name_the_hosts_of_their_cloud_only() {
+        let cloud = Cloud::public();
+        for url in [
+            "https://login.microsoftonline.com/x/discovery/v2.0/keys",
+            "https://LOGIN.microsoftonline.com/x?appid=1",
+            "https://login.microsoftonline.com:443/x",
+            "https://login.windows.net/common/discovery/keys",
+        ] {
+            assert!(cloud.may_name(url), "{url}");
+        }
+        for url in [
+            "http://login.microsoftonline.com/x",
+            "https://login.microsoftonline.us/x",
+            "https://login.microsoftonline.com.evil.example/x",
+            "https://evil.example/login.microsoftonline.com",
+            "https://login.microsoftonline.com@evil.example/x",
+            "https://user@login.microsoftonline.com/x",
+            "https://user:pw@login.microsoftonline.com/x",
+            "https://login.microsoftonline.com:8443/x",
+            "https://login.microsoftonline.com:/x",
+            "https://login.microsoftonline.com/x#y",
+            "https://login.microsoftonline.com\\@evil.example/x",
+            "https://login.microsoftonline.com./x",
+            "https:login.microsoftonline.com/x",
+            "//login.microsoftonline.com/x",
+            "ftp://login.microsoftonline.com/x",
+            "https:///x",
+            "https://",
+            "",
+            " https://login.microsoftonline.com/x",
+        ] {
+            assert!(!cloud.may_name(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_custom_cloud_may_be_plain_on_loopback_only() {
+        let custom =
+            |login: &str| Cloud::custom(login, "https://sts.example/{tenantid}/", "https://x.example/{tenantid}/v2.0");
+        for login in [
+            "https://login.example",
+            "https://login.example:8443/",
+            "http://127.0.0.1:1",
+            "http://localhost:1",
+            "http://[::1]:1",
+        ] {
+            assert!(custom(login).is_ok(), "{login}");
+        }
+        for login in [
+            "http://login.example",
+            "http://10.0.0.1",
+            "login.example",
+            "https://login.example/tenant",
+            "https://a@b",
+            "",
+        ] {
+            let error = custom(login).unwrap_err();
+            assert_eq!(error.faults().next().unwrap().field(), "cloud.login", "{login}");
+        }
+        let local = custom("http://127.0.0.1:8080").unwrap();
+        assert!(local.may_name("http://127.0.0.1:8080/keys"));
+        assert!(!local.may_name("http://127.0.0.1:8081/keys"));
+        assert!(!local.may_name("http://10.0.0.1:8080/keys"));
+        assert!(local.with_document_host("localhost:9").unwrap().may_name("http://localhost:9/keys"));
+        let secure = custom("https://login.example").unwrap();
+        assert!(!secure.may_name("http://login.example/keys"));
+        let secure = secure.with_document_host("keys.example").unwrap();
+        assert!(secure.may_name("https://keys.example/keys") && !secure.may_name("http://keys.example/keys"));
+        assert!(secure.clone().with_document_host("a b").is_err() && secure.with_document_host("").is_err());
+    }
+
+    #[test]
+    fn an_issuer_form_has_the_tenant_in_it_once() {
+        for issuer in ["https://sts.example/", "{tenantid}", "https://a/{tenantid}/{tenantid}", ""] {
+            assert!(Cloud::custom("https://login.example", issuer, "https://a/{tenantid}").is_err(), "{issuer}");
+            assert!(Cloud::custom("https://login.example", "https://a/{tenantid}", issuer).is_err(), "{issuer}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What a token must say to be accepted.
+
+pub(crate) mod audience;
+pub(crate) mod callers;
+pub(crate) mod cloud;
+mod list;
+pub(crate) mod tenants;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audience::Audiences;
+use callers::{Callers, RequiredRoles};
+use cloud::{Cloud, TENANT_PLACEHOLDER};
+use tenants::Tenants;
+
+use crate::claims::{self, Claims, TokenVersion};
+use crate::clock::UnixTime;
+use crate::error::{ConfigError, ConfigFault, RejectionKind};
+use crate::ids::{ClientId, ObjectId, TenantId};
+use crate::keys::key::VerificationKey;
+use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
+use crate::token::UnverifiedToken;
+use crate::validity::Validity;
+
+/// What a token must say: from which tenant, for which audience, from which caller. Cheap to clone.
+///
+/// ```
+/// use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants};
+///
+/// let policy = Policy::builder(
+///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+///     Callers::object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// )
+/// .build()?;
+/// # Ok::<(), signalr_upstream_auth::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Policy(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    cloud: Cloud,
+    tenants: Tenants,
+    issuers: HashMap<TenantId, Issuers>,
+    audiences: Audiences,
+    callers: Callers,
+    required_roles: RequiredRoles,
+    clock_skew: Duration,
+    accepts_foreign_cloud_labels: bool,
+}
+
+/// The issuers of one tenant, built once from cloud and tenant.
+#[derive(Debug)]
+struct Issuers {
+    v1: String,
+    v2: String,
+}
+
+impl Policy {
+    /// Starts a policy with the three answers that have no safe default.
+    #[must_use]
+    pub fn builder(tenants: Tenants, audiences: Audiences, callers: Callers) -> PolicyBuilder {
+        PolicyBuilder {
+            tenants,
+            audiences,
+            callers,
+            cloud: Cloud::public(),
+            required_roles: RequiredRoles::default(),
+            clock_skew: DEFAULT_SKEW,
+            accepts_foreign_cloud_labels: false,
+        }
+    }
+
+    /// The cloud.
+    #[must_use]
+    pub fn cloud(&self) -> &Cloud {
+        &self.0.cloud
+    }
+
+    /// The tenants.
+    #[must_use]
+    pub fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
+    /// Whether the claims would do if they were true: version, tenant, issuer, audience, times, in this
+    /// order. This may only refuse; nothing is admitted before the signature holds (RFC 8725 section 3.10).
+    pub(crate) fn plausible<'t>(
+        &self,
+        token: UnverifiedToken<'t>,
+        now: Option<UnixTime>,
+    ) -> Result<PlausibleToken<'t>, RejectionKind> {
+        let version = Self::version(&token)?;
+        let tenant = self.tenant(&token)?;
+        self.issuer(&token, tenant, version)?;
+        self.audience(&token, version)?;
+        let validity = Self::validity(&token)?;
+        self.valid(&validity, now)?;
+        Ok(PlausibleToken::assertion(token, Facts { tenant, version, validity }))
+    }
+
+    /// Whether the times are right at `now`. A token that was verified before is asked again.
+    pub(crate) fn valid(&self, validity: &Validity, now: Option<UnixTime>) -> Result<(), RejectionKind> {
+        validity.judge(now, self.0.clock_skew)
+    }
+
+    /// Whether a key may sign for the tenant of a token: its own `issuer` and `cloud_instance_name` say
+    /// so, where it has them. Entra publishes the keys of personal accounts and of the US Government
+    /// cloud beside those of the public cloud's tenants.
+    pub(crate) fn fit<'k>(
+        &self,
+        key: &'k VerificationKey,
+        token: &PlausibleToken<'_>,
+    ) -> Result<FittingKey<'k>, RejectionKind> {
+        let tenant = token.facts().tenant;
+        let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
+        if let Some(issuer) = key.issuer() {
+            let issuer = issuer.replace(TENANT_PLACEHOLDER, &tenant.to_string());
+            if issuer != issuers.v2 && issuer != issuers.v1 {
+                return Err(RejectionKind::ForeignIssuerKey);
+            }
+        }
+        let expected = key.document_cloud().or(self.0.cloud.label());
+        if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected) {
+            if cloud != expected && !self.0.accepts_foreign_cloud_labels {
+                return Err(RejectionKind::ForeignCloudKey);
+            }
+        }
+        Ok(FittingKey::assertion(key))
+    }
+
+    /// Whether the caller of a signed token is wanted: an application, on the list, with a role.
+    pub(crate) fn admit(&self, token: &SignedToken<'_>) -> Result<Claims, RejectionKind> {
+        let Facts { tenant, version, validity } = token.facts();
+        let claims = token.claims();
+        let object_id = claims.oid.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        let subject = claims.sub.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        let is_app = claims.scp.is_none() && claims.idtyp.as_deref().is_none_or(|kind| kind == "app");
+        let object_id = match ObjectId::from_token(object_id) {
+            Some(_) if !is_app || subject != object_id => return Err(RejectionKind::DelegatedToken),
+            Some(id) => id,
+            None => return Err(RejectionKind::MalformedClaims),
+        };
+        let client_id = match version {
+            TokenVersion::V1 => claims.appid.as_deref(),
+            TokenVersion::V2 => claims.azp.as_deref(),
+        };
+        let client_id = client_id.and_then(|id| id.parse::<ClientId>().ok());
+        if !self.0.callers.allow(tenant, object_id, client_id) {
+            return Err(RejectionKind::CallerNotAllowed);
+        }
+        let roles = claims.roles.as_ref().map_or(&[][..], |roles| &roles.0);
+        if !self.0.required_roles.are_met_by(roles) {
+            return Err(RejectionKind::MissingRole);
+        }
+        Ok(Claims::assertion(claims::Parts {
+            tenant,
+            object_id,
+            client_id,
+            audience: sole(claims.aud.as_ref()).unwrap_or_default().to_owned(),
+            version,
+            roles: roles.iter().map(|role| role.clone().into_owned()).collect(),
+            expires_at: validity.ends(),
+            token_id: claims.uti.as_deref().map(str::to_owned),
+        }))
+    }
+
+    fn version(token: &UnverifiedToken<'_>) -> Result<TokenVersion, RejectionKind> {
+        match token.claims.ver.as_deref() {
+            Some("1.0") => Ok(TokenVersion::V1),
+            Some("2.0") => Ok(TokenVersion::V2),
+            Some(_) => Err(RejectionKind::UnsupportedVersion),
+            None => Err(RejectionKind::MissingClaim),
+        }
+    }
+
+    fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<TenantId, RejectionKind> {
+        let tenant = token.claims.tid.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        TenantId::from_token(tenant).filter(|tenant| self.0.tenants.contains(tenant)).ok_or(RejectionKind::WrongTenant)
+    }
+
+    /// The issuer is built from cloud, tenant and version and compared whole, never by a part of it.
+    fn issuer(
+        &self,
+        token: &UnverifiedToken<'_>,
+        tenant: TenantId,
+        version: TokenVersion,
+    ) -> Result<(), RejectionKind> {
+        let issuer = token.claims.iss.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        let expected = self.0.issuers.get(&tenant).map(|issuers| match version {
+            TokenVersion::V1 => &issuers.v1,
+            TokenVersion::V2 => &issuers.v2,
+        });
+        if expected.is_some_and(|expected| expected == issuer) { Ok(()) } else { Err(RejectionKind::WrongIssuer) }
+    }
+
+    fn audience(&self, token: &UnverifiedToken<'_>, version: TokenVersion) -> Result<(), RejectionKind> {
+        let audiences = token.claims.aud.as_ref().ok_or(RejectionKind::MissingClaim)?;
+        let audience = sole(Some(audiences));
+        if audience.is_some_and(|audience| self.0.audiences.accept(audience, version)) {
+            Ok(())
+        } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
+            Err(RejectionKind::GraphToken)
+        } else {
+            Err(RejectionKind::WrongAudience)
+        }
+    }
+
+    fn validity(token: &UnverifiedToken<'_>) -> Result<Validity, RejectionKind> {
+        let exp = token.claims.exp.ok_or(RejectionKind::MissingClaim)?;
+        Ok(Validity { exp, nbf: token.claims.nbf, iat: token.claims.iat })
+    }
+}
+
+/// Entra names one audience; a token for several was not meant for this service alone.
+fn sole<'a>(audiences: Option<&'a crate::json::Texts<'_>>) -> Option<&'a str> {
+    match audiences?.0.as_slice() {
+        [audience] => Some(audience),
+        _ => None,
+    }
+}
+
+/// Builds a [`Policy`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PolicyBuilder {
+    tenants: Tenants,
+    audiences: Audiences,
+    callers: Callers,
+    cloud: Cloud,
+    required_roles: RequiredRoles,
+    clock_skew: Duration,
+    accepts_foreign_cloud_labels: bool,
+}
+
+impl PolicyBuilder {
+    /// The cloud of tenants and keys. Default: [`Cloud::public`].
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = cloud;
+        self
+    }
+
+    /// How far the clocks of Entra and of this machine may be apart, in whole seconds up to 600.
+    /// Default: 300, as in Microsoft's own libraries.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// App roles of which the caller must have at least one, compared byte for byte. Default: none, since
+    /// a managed identity has no roles unless somebody assigned one.
+    pub fn required_roles(mut self, roles: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.required_roles = RequiredRoles::new(roles);
+        self
+    }
+
+    /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
+    /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
+    pub fn dangerous_accept_foreign_cloud_labels(mut self) -> Self {
+        self.accepts_foreign_cloud_labels = true;
+        self
+    }
+
+    /// Builds the policy.
+    ///
+    /// # Errors
+    ///
+    /// Names `clock_skew_secs` when it is more than 600 seconds, `required_roles` when one is blank, and
+    /// `callers` when a pair names a tenant that is not accepted.
+    pub fn build(self) -> Result<Policy, ConfigError> {
+        let mut faults = Vec::new();
+        if self.clock_skew > MAX_SKEW {
+            faults.push(ConfigFault::new("clock_skew_secs", "write at most 600 seconds"));
+        }
+        if self.required_roles.has_blank() {
+            faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
+        }
+        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(tenant)) {
+            faults.push(ConfigFault::new(
+                "callers",
+                format!("tenant {tenant} is not among the accepted tenants; add it there"),
+            ));
+        }
+        if let Some(error) = ConfigError::from_faults(faults) {
+            return Err(error);
+        }
+        let issuers = self
+            .tenants
+            .iter()
+            .map(|tenant| (*tenant, Issuers { v1: self.cloud.v1_issuer(tenant), v2: self.cloud.v2_issuer(tenant) }));
+        Ok(Policy(Arc::new(Rules {
+            issuers: issuers.collect(),
+            cloud: self.cloud,
+            tenants: self.tenants,
+            audiences: self.audiences,
+            callers: self.callers,
+            required_roles: self.required_roles,
+            clock_skew: self.clock_skew,
+            accepts_foreign_cloud_labels: self.accepts_foreign_cloud_labels,
+        })))
+    }
+}
+
+const DEFAULT_SKEW: Duration = Duration::from_secs(300);
+const MAX_SKEW: Duration = Duration::from_secs(600);

@@ -1,0 +1,93 @@
+//! How a refusal is answered (RFC 6750 section 3).
+
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response};
+
+use crate::error::Rejection;
+
+/// Makes the response to a refused request.
+///
+/// Implemented for closures `Fn(&Rejection) -> Response<B>`. Whatever it returns, the layer puts the
+/// [`Rejection`] into the response's extensions.
+///
+/// [`refusal_headers`] gives the headers of the default response, to build upon.
+pub trait ResponseForRejection<B> {
+    /// The response.
+    fn response_for_rejection(&self, rejection: &Rejection) -> Response<B>;
+}
+
+impl<F, B> ResponseForRejection<B> for F
+where
+    F: Fn(&Rejection) -> Response<B>,
+{
+    fn response_for_rejection(&self, rejection: &Rejection) -> Response<B> {
+        self(rejection)
+    }
+}
+
+/// The default response: status, [`refusal_headers`] and an empty body.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DefaultResponse;
+
+impl<B: Default> ResponseForRejection<B> for DefaultResponse {
+    fn response_for_rejection(&self, rejection: &Rejection) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = rejection.status();
+        *response.headers_mut() = refusal_headers(rejection);
+        response
+    }
+}
+
+/// The headers of a refusal: `Cache-Control: no-store`; the challenge in `WWW-Authenticate`, one line
+/// and the same for every request refused for the same reason; `Retry-After` with a 503, which has no
+/// challenge.
+#[must_use]
+pub fn refusal_headers(rejection: &Rejection) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match rejection.retry_after() {
+        Some(wait) => headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs())),
+        None => headers.insert(WWW_AUTHENTICATE, challenge(rejection)),
+    };
+    headers
+}
+
+fn challenge(rejection: &Rejection) -> HeaderValue {
+    let bare = HeaderValue::from_static("Bearer");
+    match rejection.kind().error_code() {
+        None => bare,
+        // Both texts are fixed and printable (a test sees to it), so the bare form is never needed.
+        Some(code) => {
+            let description = rejection.kind().description();
+            HeaderValue::try_from(format!("Bearer error=\"{code}\", error_description=\"{description}\""))
+                .unwrap_or(bare)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RejectionKind;
+
+    #[test]
+    fn every_kind_has_the_headers_of_its_class_and_no_body() {
+        for kind in RejectionKind::ALL {
+            let response: Response<String> = DefaultResponse.response_for_rejection(&Rejection::from(*kind));
+            let text = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(text(CACHE_CONTROL).as_deref(), Some("no-store"));
+            let challenge = match (response.status().as_u16(), kind.error_code()) {
+                (503, None) => None,
+                (401, None) => Some("Bearer".to_owned()),
+                (_, Some(code)) => {
+                    Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description()))
+                }
+                (status, None) => panic!("{kind}: {status}"),
+            };
+            assert_eq!(text(WWW_AUTHENTICATE), challenge, "{kind}");
+            assert_eq!(text(RETRY_AFTER).is_some(), challenge.is_none(), "{kind}");
+            assert!(response.body().is_empty());
+        }
+    }
+}

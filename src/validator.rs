@@ -1,0 +1,188 @@
+//! The whole check without tower: headers in, [`Claims`] or [`Rejection`] out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::bearer::BearerToken;
+use crate::claims::Claims;
+use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::error::Rejection;
+use crate::ids::{KeyId, TenantId};
+use crate::keys::key::VerificationKey;
+use crate::keys::source::{KeySource, Lookup};
+use crate::policy::Policy;
+use crate::stages::PlausibleToken;
+use crate::token::{Segments, UnverifiedToken};
+use crate::verified::VerifiedTokens;
+
+/// Checks requests against a [`Policy`] with the keys of a [`KeySource`]. Cheap to clone; clones share
+/// keys and the memory of verified tokens.
+///
+/// The checks, in order: credentials, size, form, header, claim types, version, tenant, issuer,
+/// audience, times, key, signature, app-only, caller, role. The first that fails decides.
+#[derive(Clone, Debug)]
+pub struct Validator(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    policy: Policy,
+    keys: Arc<dyn KeySource>,
+    clock: Arc<dyn Clock>,
+    verified: VerifiedTokens,
+    verified_bytes: u64,
+}
+
+impl Validator {
+    /// A validator on the system's clock that remembers verified tokens in at most 8 MiB.
+    #[must_use]
+    pub fn new(policy: Policy, keys: Arc<dyn KeySource>) -> Self {
+        Self::build(policy, keys, Arc::new(SystemClock), VERIFIED_BYTES)
+    }
+
+    /// The same with another clock for the times of tokens, and with nothing remembered.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), clock, self.0.verified_bytes)
+    }
+
+    /// The same with another bound for the memory of verified tokens, in bytes, and with nothing
+    /// remembered. 0 verifies every token every time. 8 MiB hold about 3,000 tokens of the usual size.
+    #[must_use]
+    pub fn with_verified_token_bytes(self, bytes: u64) -> Self {
+        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::clone(&self.0.clock), bytes)
+    }
+
+    fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, verified_bytes: u64) -> Self {
+        Self(Arc::new(Parts { policy, keys, clock, verified: VerifiedTokens::new(verified_bytes), verified_bytes }))
+    }
+
+    /// Checks the headers of a request.
+    ///
+    /// Waits only when the token names a key that is not at hand, for as long as the key source does.
+    ///
+    /// # Errors
+    ///
+    /// The first check that failed.
+    pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
+        match self.judge(headers) {
+            Verdict::Accepted(claims) => Ok(claims),
+            Verdict::Refused(rejection) => Err(rejection),
+            Verdict::Waiting(pending) => pending.await,
+        }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<dyn KeySource> {
+        &self.0.keys
+    }
+
+    /// Judges a request as far as that goes without waiting.
+    pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
+        let now = self.0.clock.now();
+        let judged = BearerToken::from_headers(headers).map_err(Rejection::from).and_then(|token| {
+            match self.recognise(token, now) {
+                Some(claims) => Ok(Verdict::Accepted(claims)),
+                None => self.examine(token, now, |token, plausible| self.decide(token, plausible, now)),
+            }
+        });
+        judged.unwrap_or_else(|rejection| Verdict::Refused(report(rejection)))
+    }
+
+    /// Whether the token was accepted before and would be again at this moment. Everything that may have
+    /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
+    /// full check finds the reason.
+    fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
+        let known = self.0.verified.find(token)?;
+        self.0.policy.valid(&known.validity, now).ok()?;
+        match self.0.keys.lookup(&known.tenant, known.key_id()) {
+            Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
+            _ => None,
+        }
+    }
+
+    /// Reads a token and goes on with it if it is plausible.
+    fn examine<T>(
+        &self,
+        token: BearerToken<'_>,
+        now: Option<UnixTime>,
+        go_on: impl FnOnce(BearerToken<'_>, PlausibleToken<'_>) -> Result<T, Rejection>,
+    ) -> Result<T, Rejection> {
+        let segments = Segments::decode(token)?;
+        let unverified = UnverifiedToken::parse(&segments)?;
+        let plausible = self.0.policy.plausible(unverified, now)?;
+        go_on(token, plausible)
+    }
+
+    /// Decides with the key at hand, or says that it has to be found first.
+    fn decide(
+        &self,
+        token: BearerToken<'_>,
+        plausible: PlausibleToken<'_>,
+        now: Option<UnixTime>,
+    ) -> Result<Verdict, Rejection> {
+        let tenant = plausible.facts().tenant;
+        match self.0.keys.lookup(&tenant, plausible.key_id()) {
+            Lookup::Held(key) => self.conclude(token, plausible, key).map(Verdict::Accepted),
+            Lookup::Refused(error) => Err(error.into()),
+            Lookup::Absent => {
+                let key = plausible.key_id().clone();
+                let token = token.as_bytes().to_vec();
+                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, now, tenant, key))))
+            }
+        }
+    }
+
+    /// Waits for the key, then decides as [`decide`](Self::decide) does.
+    async fn find_key(
+        self,
+        token: Vec<u8>,
+        now: Option<UnixTime>,
+        tenant: TenantId,
+        key: KeyId,
+    ) -> Result<Claims, Rejection> {
+        let decided = match self.0.keys.resolve(&tenant, &key).await {
+            Ok(key) => BearerToken::from_token68(&token)
+                .map_err(Rejection::from)
+                .and_then(|token| self.examine(token, now, |token, plausible| self.conclude(token, plausible, key))),
+            Err(error) => Err(error.into()),
+        };
+        decided.map_err(report)
+    }
+
+    /// Everything from the key on: whether it fits, the signature, the caller.
+    fn conclude(
+        &self,
+        token: BearerToken<'_>,
+        plausible: PlausibleToken<'_>,
+        key: VerificationKey,
+    ) -> Result<Claims, Rejection> {
+        let facts = plausible.facts();
+        let fitting = self.0.policy.fit(&key, &plausible)?;
+        let signed = plausible.verify(fitting)?;
+        let claims = self.0.policy.admit(&signed)?;
+        self.0.verified.remember(token, claims.clone(), facts.tenant, key, facts.validity);
+        Ok(claims)
+    }
+}
+
+/// The outcome of a check so far.
+pub(crate) enum Verdict {
+    Accepted(Claims),
+    Refused(Rejection),
+    /// The token names a key that has to be found first.
+    Waiting(Pending),
+}
+
+/// A check that waits for its key.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Claims, Rejection>> + Send>>;
+
+/// The one place that logs a refusal. Nothing of the token is in it.
+fn report(rejection: Rejection) -> Rejection {
+    tracing::debug!(kind = rejection.kind().as_str(), status = rejection.status().as_u16(), "request refused");
+    rejection
+}
+
+const VERIFIED_BYTES: u64 = 8 * 1024 * 1024;
