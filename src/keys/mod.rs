@@ -4,3 +4,5 @@ pub(crate) mod fixed;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod source;
+#[cfg(feature = "remote")]
+pub(crate) mod timing;

@@ -1,0 +1,92 @@
+//! The durations that govern a key store.
+
+use std::time::Duration;
+
+use crate::error::{ConfigError, ConfigFault};
+
+/// When keys are fetched and for how long they are good. Each default has its reason in the guide.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Timing {
+    /// Between two scheduled refreshes.
+    pub(crate) refresh: Duration,
+    /// Between the beginnings of two fetches for unknown keys.
+    pub(crate) refetch_cooldown: Duration,
+    /// How long a key stays after it was last listed.
+    pub(crate) key_retention: Duration,
+    /// How long keys are served after the last good answer.
+    pub(crate) stale_limit: Duration,
+    /// One fetch, to the last byte of its last document.
+    pub(crate) fetch_timeout: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            refresh: HOUR,
+            refetch_cooldown: Duration::from_secs(30),
+            key_retention: DAY,
+            stale_limit: DAY,
+            fetch_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timing {
+    /// Every fault at once, each under the name its setting has.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let mut faults = Vec::new();
+        let mut demand = |holds: bool, field: &'static str, problem: &str| {
+            if !holds {
+                faults.push(ConfigFault::new(field, problem));
+            }
+        };
+        let positive = |wait: Duration| !wait.is_zero();
+        demand(
+            positive(self.refresh) && self.refresh <= HOUR * 12,
+            "refresh_secs",
+            "write 1 to 43200 seconds (12 hours); 3600 is the default",
+        );
+        demand(
+            self.key_retention <= DAY * 7,
+            "key_retention_secs",
+            "write 0 to 604800 seconds (7 days); 86400 is the default",
+        );
+        demand(
+            positive(self.stale_limit) && self.stale_limit <= DAY * 7,
+            "stale_limit_secs",
+            "write 1 to 604800 seconds (7 days); 86400 is the default",
+        );
+        demand(positive(self.fetch_timeout), "fetch_timeout_secs", "write at least 1 second; 5 is the default");
+        ConfigError::from_faults(faults).map_or(Ok(()), Err)
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_good_and_every_bound_is_named() {
+        assert!(Timing::default().check().is_ok());
+        let names = |error: ConfigError| error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>();
+        let too_long = Timing {
+            refresh: HOUR * 12 + Duration::from_secs(1),
+            refetch_cooldown: Duration::MAX,
+            key_retention: DAY * 8,
+            stale_limit: DAY * 8,
+            fetch_timeout: Duration::MAX,
+        };
+        assert_eq!(names(too_long.check().unwrap_err()), ["refresh_secs", "key_retention_secs", "stale_limit_secs"]);
+        let zero = Timing {
+            refresh: Duration::ZERO,
+            refetch_cooldown: Duration::ZERO,
+            key_retention: Duration::ZERO,
+            stale_limit: Duration::ZERO,
+            fetch_timeout: Duration::ZERO,
+        };
+        assert_eq!(names(zero.check().unwrap_err()), ["refresh_secs", "stale_limit_secs", "fetch_timeout_secs"]);
+    }
+}
