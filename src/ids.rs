@@ -24,11 +24,6 @@ impl Guid {
         }
         Some(Self(value))
     }
-
-    /// Reads a GUID as tokens carry it: lower case only.
-    pub(crate) fn parse_lower_case(text: &str) -> Option<Self> {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { Self::parse(text) }
-    }
 }
 
 impl fmt::Display for Guid {
@@ -46,6 +41,11 @@ impl fmt::Display for Guid {
     }
 }
 
+/// Reads an identifier as Entra's tokens carry it: in lower case only.
+pub(crate) fn from_lower_case<T: FromStr<Err = InvalidGuid>>(text: &str) -> Option<T> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { text.parse().ok() }
+}
+
 /// A text that is not a GUID.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a GUID: 36 characters like 11111111-aaaa-4bbb-8ccc-222222222222, not all zero, no braces")]
@@ -59,13 +59,6 @@ macro_rules! guid_id {
         /// Reads a GUID in any case and shows it in lower case.
         #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name(Guid);
-
-        impl $name {
-            /// From a token, where only the lower-case form counts.
-            pub(crate) fn from_token(text: &str) -> Option<Self> {
-                Guid::parse_lower_case(text).map(Self)
-            }
-        }
 
         impl FromStr for $name {
             type Err = InvalidGuid;
@@ -156,12 +149,12 @@ mod tests {
     fn guids_are_read_in_any_case_and_shown_in_lower_case() {
         let id: TenantId = LOWER.to_uppercase().parse().unwrap();
         assert_eq!(id.to_string(), LOWER);
-        assert_eq!(Some(id), TenantId::from_token(LOWER));
+        assert_eq!(Some(id), from_lower_case(LOWER));
     }
 
     #[test]
     fn tokens_carry_guids_in_lower_case_only() {
-        assert_eq!(TenantId::from_token(&LOWER.to_uppercase()), None);
+        assert_eq!(from_lower_case::<TenantId>(&LOWER.to_uppercase()), None);
     }
 
     #[test]

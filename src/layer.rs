@@ -5,7 +5,11 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::clock::Clock;
+#[cfg(feature = "remote")]
+use crate::error::ConfigError;
 use crate::error::KeyError;
+#[cfg(feature = "remote")]
+use crate::keys::remote::RemoteKeys;
 use crate::keys::source::KeySource;
 use crate::policy::Policy;
 use crate::respond::DefaultResponse;
@@ -29,6 +33,21 @@ impl UpstreamAuthLayer {
             responder: DefaultResponse,
             authorization: Authorization::default(),
         }
+    }
+}
+
+#[cfg(feature = "remote")]
+impl UpstreamAuthLayer {
+    /// A layer whose keys come from the policy's own cloud, with every default.
+    ///
+    /// For other settings build [`RemoteKeys`] and use [`with_keys`](Self::with_keys).
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteKeysBuilder::build`](crate::RemoteKeysBuilder::build).
+    pub fn new(policy: Policy) -> Result<Self, ConfigError> {
+        let keys = RemoteKeys::new(&policy)?;
+        Ok(Self::with_keys(policy, Arc::new(keys)))
     }
 }
 

@@ -28,7 +28,11 @@ pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
 pub use keys::fixed::FixedKeys;
 pub use keys::jwks::KeySet;
 pub use keys::key::VerificationKey;
+#[cfg(feature = "remote")]
+pub use keys::remote::{RemoteKeys, RemoteKeysBuilder};
 pub use keys::source::{KeyFuture, KeySource, Lookup};
+#[cfg(feature = "remote")]
+pub use keys::status::{KeyState, KeyStatus};
 pub use layer::UpstreamAuthLayer;
 pub use policy::audience::Audiences;
 pub use policy::callers::Callers;
@@ -38,3 +42,8 @@ pub use policy::{Policy, PolicyBuilder};
 pub use respond::{DefaultResponse, ResponseForRejection, refusal_headers};
 pub use service::UpstreamAuth;
 pub use validator::Validator;
+
+/// The HTTP client of [`RemoteKeysBuilder::configure_client`].
+#[cfg(feature = "remote")]
+#[doc(no_inline)]
+pub use reqwest;

@@ -1,8 +1,24 @@
-//! Verification keys: what one is, how a document of them is read, and where they come from.
+//! Verification keys: what one is, how a document of them is read, where they come from and how they
+//! are kept current.
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod source;
+
+#[cfg(feature = "remote")]
+mod discovery;
+#[cfg(feature = "remote")]
+mod endpoint;
+#[cfg(feature = "remote")]
+mod held;
+#[cfg(feature = "remote")]
+pub(crate) mod remote;
+#[cfg(feature = "remote")]
+mod schedule;
+#[cfg(feature = "remote")]
+pub(crate) mod status;
+#[cfg(feature = "remote")]
+mod store;
 #[cfg(feature = "remote")]
 pub(crate) mod timing;

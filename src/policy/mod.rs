@@ -18,7 +18,7 @@ use tenants::Tenants;
 use crate::claims::{self, Claims, TokenVersion};
 use crate::clock::UnixTime;
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
-use crate::ids::{ClientId, ObjectId, TenantId};
+use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
 use crate::keys::key::VerificationKey;
 use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
 use crate::token::UnverifiedToken;
@@ -61,7 +61,6 @@ struct Issuers {
 
 impl Policy {
     /// Starts a policy with the three answers that have no safe default.
-    #[must_use]
     pub fn builder(tenants: Tenants, audiences: Audiences, callers: Callers) -> PolicyBuilder {
         PolicyBuilder {
             tenants,
@@ -123,11 +122,12 @@ impl Policy {
                 return Err(RejectionKind::ForeignIssuerKey);
             }
         }
-        let expected = key.document_cloud().or(self.0.cloud.label());
-        if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected) {
-            if cloud != expected && !self.0.accepts_foreign_cloud_labels {
-                return Err(RejectionKind::ForeignCloudKey);
-            }
+        let expected = key.document_cloud().or_else(|| self.0.cloud.label());
+        if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected)
+            && cloud != expected
+            && !self.0.accepts_foreign_cloud_labels
+        {
+            return Err(RejectionKind::ForeignCloudKey);
         }
         Ok(FittingKey::assertion(key))
     }
@@ -139,7 +139,7 @@ impl Policy {
         let object_id = claims.oid.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let subject = claims.sub.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let is_app = claims.scp.is_none() && claims.idtyp.as_deref().is_none_or(|kind| kind == "app");
-        let object_id = match ObjectId::from_token(object_id) {
+        let object_id = match from_lower_case::<ObjectId>(object_id) {
             Some(_) if !is_app || subject != object_id => return Err(RejectionKind::DelegatedToken),
             Some(id) => id,
             None => return Err(RejectionKind::MalformedClaims),
@@ -179,7 +179,7 @@ impl Policy {
 
     fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<TenantId, RejectionKind> {
         let tenant = token.claims.tid.as_deref().ok_or(RejectionKind::MissingClaim)?;
-        TenantId::from_token(tenant).filter(|tenant| self.0.tenants.contains(tenant)).ok_or(RejectionKind::WrongTenant)
+        from_lower_case(tenant).filter(|tenant| self.0.tenants.contains(tenant)).ok_or(RejectionKind::WrongTenant)
     }
 
     /// The issuer is built from cloud, tenant and version and compared whole, never by a part of it.

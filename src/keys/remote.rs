@@ -1,0 +1,256 @@
+//! Keys from Entra itself: one [`KeyStore`] for each tenant of a policy.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{self, ConfigureClient, Endpoint};
+use super::jwks::KeySet;
+use super::key::VerificationKey;
+use super::source::{KeyFuture, KeySource, Lookup};
+use super::status::KeyStatus;
+use super::store::KeyStore;
+use super::timing::Timing;
+use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::error::{ConfigError, KeyError};
+use crate::ids::{KeyId, TenantId};
+use crate::policy::Policy;
+use crate::policy::cloud::Cloud;
+
+/// The keys of a policy's tenants, fetched from their cloud and kept current by a task for each.
+///
+/// Cheap to clone; clones, and the layers they are given to, share everything. The tasks start with the
+/// first request or [`ready`](KeySource::ready) inside a tokio runtime (with its time and I/O drivers),
+/// start again if that runtime ends, and end when the last clone is dropped. Which tenants there are
+/// comes from the policy alone: nothing in a token leads to an address.
+///
+/// Each tenant has its own keys, limits and task. What the keys of a tenant are:
+///
+/// - Every good answer is merged by `kid`. A key that answers stop listing stays for `key_retention`
+///   after it was last listed, since Entra's answers differ from one read to the next.
+/// - Without a good answer the keys are served until `stale_limit`; then requests are answered 503.
+/// - A request with a `kid` in no good answer causes one fetch, at most one per `refetch_cooldown`, and
+///   waits for it for up to 2 seconds, as do up to 1,024 requests at a time.
+/// - An answer that is not good (anything but 200, a content coding, more than 1 MiB, no usable key,
+///   another issuer, an address outside the cloud) changes nothing.
+#[derive(Clone, Debug)]
+pub struct RemoteKeys(Arc<Tenants>);
+
+struct Tenants(HashMap<TenantId, KeyStore>);
+
+impl RemoteKeys {
+    /// Keys for the tenants of a policy, with every default.
+    ///
+    /// # Errors
+    ///
+    /// As [`RemoteKeysBuilder::build`].
+    pub fn new(policy: &Policy) -> Result<Self, ConfigError> {
+        Self::builder(policy).build()
+    }
+
+    /// Keys for the tenants of a policy.
+    pub fn builder(policy: &Policy) -> RemoteKeysBuilder {
+        RemoteKeysBuilder {
+            cloud: policy.cloud().clone(),
+            tenants: policy.tenants().iter().copied().collect(),
+            timing: Timing::default(),
+            clock: Arc::new(SystemClock),
+            seeds: HashMap::new(),
+            configure_client: Box::new(|client| client),
+        }
+    }
+
+    /// How the keys of each tenant stand, in no order.
+    #[must_use]
+    pub fn status(&self) -> Vec<KeyStatus> {
+        self.0.0.values().map(|store| KeyStatus::new(store.tenant(), store.report())).collect()
+    }
+
+    /// Fetches the keys of every tenant now, whatever is scheduled, and waits for the outcomes.
+    ///
+    /// # Errors
+    ///
+    /// Why one of the fetches failed. The keys that were held stay.
+    pub async fn refresh_now(&self) -> Result<(), KeyError> {
+        let mut outcome = Ok(());
+        // Every fetch is asked for before the first one is waited for.
+        let fetches: Vec<_> = self.0.0.values().map(KeyStore::refresh_now).collect();
+        for fetch in fetches {
+            outcome = outcome.and(fetch.await);
+        }
+        outcome
+    }
+
+    /// Refuses a key of any tenant from the next request on, with 401 and without a fetch, whatever later
+    /// documents say: for a key that is known to be compromised. Lasts until [`unforget`](Self::unforget)
+    /// or the end of the process.
+    pub fn forget(&self, key: &KeyId) {
+        for store in self.0.0.values() {
+            store.forget(key);
+        }
+    }
+
+    /// Takes back [`forget`](Self::forget).
+    pub fn unforget(&self, key: &KeyId) {
+        for store in self.0.0.values() {
+            store.unforget(key);
+        }
+    }
+}
+
+impl KeySource for RemoteKeys {
+    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+        match self.0.0.get(tenant) {
+            Some(store) => store.lookup(key),
+            None => Lookup::Refused(KeyError::unknown()),
+        }
+    }
+
+    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        match self.0.0.get(tenant) {
+            Some(store) => store.resolve(key.clone()),
+            None => Box::pin(std::future::ready(Err(KeyError::unknown()))),
+        }
+    }
+
+    /// Ready when the keys of one tenant can be used; an error once every tenant's first attempt from now
+    /// on has failed. One that never loads is no outage for the others.
+    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+        let outcomes: Vec<_> = self.0.0.values().map(KeyStore::first_outcome).collect();
+        let keys = self.clone();
+        Box::pin(async move {
+            let mut outcome = Ok(());
+            for tenant in outcomes {
+                outcome = tenant.await;
+            }
+            if keys.is_ready() { Ok(()) } else { outcome }
+        })
+    }
+
+    /// Whether the keys of at least one tenant are fresh or stale, not cold or expired.
+    fn is_ready(&self) -> bool {
+        self.0.0.values().any(KeyStore::is_serving)
+    }
+}
+
+impl fmt::Debug for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Builds [`RemoteKeys`].
+#[must_use]
+pub struct RemoteKeysBuilder {
+    cloud: Cloud,
+    tenants: Vec<TenantId>,
+    timing: Timing,
+    clock: Arc<dyn Clock>,
+    seeds: HashMap<TenantId, (KeySet, UnixTime)>,
+    configure_client: ConfigureClient,
+}
+
+impl RemoteKeysBuilder {
+    /// Between two scheduled refreshes, 10 % more or less at random, and never more than half the stale
+    /// limit. Default: 1 hour; at most 12 hours.
+    pub fn refresh(mut self, every: Duration) -> Self {
+        self.timing.refresh = every;
+        self
+    }
+
+    /// Between the beginnings of two fetches that requests with unknown keys cause. Failed ones count.
+    /// Default: 30 seconds.
+    pub fn refetch_cooldown(mut self, wait: Duration) -> Self {
+        self.timing.refetch_cooldown = wait;
+        self
+    }
+
+    /// How long a key stays after good answers stopped listing it; 0 replaces the set with every answer.
+    /// Default: 24 hours; at most 7 days.
+    pub fn key_retention(mut self, keep: Duration) -> Self {
+        self.timing.key_retention = keep;
+        self
+    }
+
+    /// How long keys are served after the last good answer. Default: 24 hours; at most 7 days.
+    pub fn stale_limit(mut self, limit: Duration) -> Self {
+        self.timing.stale_limit = limit;
+        self
+    }
+
+    /// How long one fetch may take, both documents together, to the last byte. Default: 5 seconds.
+    pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.fetch_timeout = timeout;
+        self
+    }
+
+    /// Another wall clock than the system's. It only matters for the age of keys across a suspend and for
+    /// a `Retry-After` that is a date.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts a tenant with keys from elsewhere, say a file, as its key document stood at `taken`. They
+    /// count as a good answer of that time: served until the stale limit, and fetched anew at once.
+    pub fn seed(mut self, tenant: TenantId, keys: KeySet, taken: UnixTime) -> Self {
+        self.seeds.insert(tenant, (keys, taken));
+        self
+    }
+
+    /// Configures the HTTPS client: a proxy, another certificate authority, a resolver.
+    ///
+    /// Proxies are otherwise taken from the environment (`HTTPS_PROXY`, `NO_PROXY`) and certificates from
+    /// the system's store (`SSL_CERT_FILE` names another). What is safe to rely on is set afterwards and
+    /// cannot be undone here: rustls with checked certificates, TLS 1.2 or later, HTTPS only (plain HTTP
+    /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
+    ///
+    /// Reqwest is not at 1.0: its version here is this crate's, re-exported as
+    /// [`reqwest`](crate::reqwest).
+    pub fn configure_client<F>(mut self, configure: F) -> Self
+    where
+        F: FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,
+    {
+        self.configure_client = Box::new(configure);
+        self
+    }
+
+    /// Builds the key source. Starts nothing and connects nowhere.
+    ///
+    /// # Errors
+    ///
+    /// Names each of `refresh_secs`, `key_retention_secs`, `stale_limit_secs` and `fetch_timeout_secs` that is
+    /// out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
+    /// client cannot be built, as on a machine without certificates.
+    pub fn build(self) -> Result<RemoteKeys, ConfigError> {
+        self.timing.check()?;
+        let Self { cloud, tenants, timing, clock, mut seeds, configure_client } = self;
+        let client = endpoint::client(&cloud, timing.fetch_timeout, configure_client)?;
+        let stores = tenants.into_iter().map(|tenant| {
+            let endpoint =
+                Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout);
+            let endpoint = Arc::new(endpoint);
+            let fetch = Box::new(move || -> KeyFuture<_> {
+                let endpoint = Arc::clone(&endpoint);
+                Box::pin(async move { endpoint.fetch().await })
+            });
+            (tenant, KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch))
+        });
+        let stores = stores.collect();
+        match seeds.keys().next() {
+            Some(tenant) => Err(ConfigError::new("seed", format!("tenant {tenant} is not among the policy's tenants"))),
+            None => Ok(RemoteKeys(Arc::new(Tenants(stores)))),
+        }
+    }
+}
+
+impl fmt::Debug for RemoteKeysBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeysBuilder")
+            .field("cloud", &self.cloud)
+            .field("tenants", &self.tenants)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! How the keys of a tenant stand, for operators.
+
+use std::time::Duration;
+
+use super::store::Report;
+use crate::error::KeyError;
+use crate::ids::TenantId;
+
+/// How the keys of one tenant stand.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    tenant: TenantId,
+    report: Report,
+}
+
+impl KeyStatus {
+    pub(crate) fn new(tenant: TenantId, report: Report) -> Self {
+        Self { tenant, report }
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant_id(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Whether requests can be judged, and how good the keys are.
+    #[must_use]
+    pub fn state(&self) -> KeyState {
+        match (self.report.age, self.report.is_serving) {
+            (None, _) => KeyState::Cold,
+            (Some(_), false) => KeyState::Expired,
+            // A refresh may be late by its jitter and one fetch without anything being wrong.
+            (Some(age), true) if self.report.last_error.is_some() || age > self.report.refresh * 2 => KeyState::Stale,
+            (Some(_), true) => KeyState::Fresh,
+        }
+    }
+
+    /// The time since the last good answer. `None` if there was none.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.report.age
+    }
+
+    /// Why the latest attempt failed. `None` if it did not.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&KeyError> {
+        self.report.last_error.as_ref()
+    }
+
+    /// How many usable keys are held.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.report.usable
+    }
+
+    /// How many entries of the last good answer were not usable.
+    #[must_use]
+    pub fn rejected_entries(&self) -> usize {
+        self.report.counts.rejected_entries
+    }
+
+    /// How many attempts have brought a good answer.
+    #[must_use]
+    pub fn refreshes(&self) -> u64 {
+        self.report.counts.good
+    }
+
+    /// How many attempts have failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.report.counts.failed
+    }
+}
+
+/// How good the keys of a tenant are.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum KeyState {
+    /// None were ever fetched. Requests are answered 503.
+    Cold,
+    /// None were fetched within the stale limit. Requests are answered 503.
+    Expired,
+    /// The latest attempt was good.
+    Fresh,
+    /// The latest attempt failed; the keys held are served until the stale limit.
+    Stale,
+}
+
+impl KeyState {
+    /// The state in lower case, for logs and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Expired => "expired",
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+        }
+    }
+}
