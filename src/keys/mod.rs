@@ -21,4 +21,6 @@ pub(crate) mod status;
 #[cfg(feature = "remote")]
 mod store;
 #[cfg(feature = "remote")]
+mod sync;
+#[cfg(feature = "remote")]
 pub(crate) mod timing;

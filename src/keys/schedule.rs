@@ -20,29 +20,41 @@ pub(crate) struct Schedule {
     due: Instant,
     /// Until when the provider asked to be left alone.
     not_before: Option<Instant>,
-    /// Failures in a row since the last good answer, or since the keys expired.
+    /// Failures in a row at the present pace.
     failures: u32,
-    /// Whether `due` was set for a store without good keys, which retries sooner.
+    /// Whether there are no keys to serve, so that retries come sooner.
     is_urgent: bool,
     /// Whether an operator asked for an attempt that has not begun.
     is_asked_for: bool,
-    running: Option<Attempt>,
+    attempts: Attempts,
     demand: Demand,
     last_error: Option<KeyError>,
-    pub(crate) counts: Counts,
+    /// Whether the task must look again before the time it was told.
+    is_news: bool,
+    counts: Counts,
 }
 
-/// An attempt under way.
+/// Attempts at a good answer, counted from 1.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// How many have begun.
+    begun: u64,
+    /// What the latest was begun for, if it has not ended.
+    running: Option<Purpose>,
+    last_ended: Option<Instant>,
+}
+
+/// What an attempt is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Attempt {
-    Scheduled,
-    OnDemand,
+enum Purpose {
+    Refresh,
+    Demand,
 }
 
-/// Fetches that unknown keys cause.
+/// Fetches that unknown keys cause, counted from 1.
 #[derive(Debug, Default)]
 struct Demand {
-    /// How many there were; the latest one's number.
+    /// The number of the latest.
     number: u64,
     begun: Option<Instant>,
     /// The latest has not been picked up yet.
@@ -54,10 +66,9 @@ struct Demand {
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counts {
-    pub(crate) attempts_begun: u64,
-    pub(crate) attempts_ended: u64,
     pub(crate) good: u64,
     pub(crate) failed: u64,
+    /// Entries of the latest good answer that are not usable, and those there was no room for.
     pub(crate) rejected_entries: usize,
 }
 
@@ -77,11 +88,18 @@ pub(crate) enum Answer {
     Wait(Ticket),
 }
 
-/// What a request waits for.
+/// What a request waits for, and until when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ticket {
+pub(crate) struct Ticket {
+    event: Event,
+    pub(crate) until: Instant,
+}
+
+/// The end of something.
+#[derive(Clone, Copy, Debug)]
+enum Event {
     /// The attempt of this number, since there are no keys.
-    Load(u64),
+    Attempt(u64),
     /// The on-demand fetch of this number.
     Demand(u64),
 }
@@ -94,6 +112,13 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// The part of the task: fetch when it is time.
 impl Schedule {
     /// No keys; the first attempt is due at once.
     pub(crate) fn new(timing: Timing, now: Moment) -> Self {
@@ -105,9 +130,10 @@ impl Schedule {
             failures: 0,
             is_urgent: true,
             is_asked_for: false,
-            running: None,
+            attempts: Attempts::default(),
             demand: Demand::default(),
             last_error: None,
+            is_news: false,
             counts: Counts::default(),
         }
     }
@@ -117,17 +143,10 @@ impl Schedule {
         self.held.merge(keys, Stamp::in_the_past(taken, now), now, &self.timing);
     }
 
-    pub(crate) fn held(&self) -> &HeldKeys {
-        &self.held
-    }
-
-    pub(crate) fn held_mut(&mut self) -> &mut HeldKeys {
-        &mut self.held
-    }
-
     /// What the task does at `now`. To be asked again after every wake-up.
     pub(crate) fn next(&mut self, now: Moment) -> Step {
-        self.notice_expiry(now);
+        self.notice(now);
+        self.is_news = false;
         if self.demand.is_pending || self.is_asked_for || now.mono >= self.due {
             return Step::Fetch;
         }
@@ -139,119 +158,150 @@ impl Schedule {
 
     /// The task begins what [`next`](Self::next) told it to.
     pub(crate) fn begin(&mut self) {
-        self.counts.attempts_begun += 1;
         self.is_asked_for = false;
-        self.running =
-            Some(if std::mem::take(&mut self.demand.is_pending) { Attempt::OnDemand } else { Attempt::Scheduled });
+        let is_on_demand = std::mem::take(&mut self.demand.is_pending);
+        self.attempts.begun += 1;
+        self.attempts.running = Some(if is_on_demand { Purpose::Demand } else { Purpose::Refresh });
     }
 
     /// The attempt under way has brought a good answer. `jitter` is a random number from 0 to 1.
     pub(crate) fn succeeded(&mut self, keys: KeySet, now: Moment, jitter: f64) -> Changes {
-        self.counts.good += 1;
-        self.counts.rejected_entries = keys.rejected();
+        let rejected = keys.rejected();
         let changes = self.held.merge(keys, Stamp::new(now), now, &self.timing);
+        self.counts.good += 1;
+        self.counts.rejected_entries = rejected + changes.surplus;
+        self.last_error = None;
+        self.not_before = None;
         self.failures = 0;
         self.is_urgent = false;
-        self.not_before = None;
-        self.last_error = None;
-        let interval = self.timing.refresh.min(self.timing.stale_limit / 2);
-        self.due = now.mono + interval.mul_f64(0.9 + 0.2 * jitter);
-        self.ended(true);
+        let longest = self.timing.refresh.mul_f64(1.1).min(self.timing.stale_limit / 2);
+        self.due = now.mono + longest.mul_f64((0.9 + 0.2 * jitter) / 1.1);
+        self.ended(now.mono, true);
         changes
     }
 
     /// The attempt under way has failed. `jitter` is a random number from 0 to 1.
     pub(crate) fn failed(&mut self, failure: Failure, now: Moment, jitter: f64) {
+        self.notice(now);
+        self.count_failure(failure.error, now.mono, jitter);
+        if let Some(wait) = failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)) {
+            let not_before = now.mono + wait;
+            self.not_before = Some(not_before);
+            self.due = self.due.max(not_before + RETRY_AFTER_SPREAD.min(wait).mul_f64(jitter));
+            // It counts for the fetch that unknown keys have asked for meanwhile, too.
+            if std::mem::take(&mut self.demand.is_pending) {
+                self.demand.ended = Some((self.demand.number, false));
+            }
+        }
+        self.ended(now.mono, false);
+    }
+
+    /// The task has gone. What was under way counts as failed if the task panicked; if it went with its
+    /// runtime or its store, nobody failed, and the next task begins the same attempt again.
+    pub(crate) fn interrupted(&mut self, now: Instant, has_panicked: bool) {
+        let Some(purpose) = self.attempts.running else { return };
+        if has_panicked {
+            self.count_failure(KeyError::unavailable("the task that fetches keys panicked"), now, 1.0);
+            self.ended(now, false);
+            return;
+        }
+        self.attempts.running = None;
+        self.attempts.begun -= 1;
+        match purpose {
+            Purpose::Demand => self.demand.is_pending = true,
+            Purpose::Refresh => self.due = now,
+        }
+    }
+
+    fn count_failure(&mut self, error: KeyError, now: Instant, jitter: f64) {
         self.counts.failed += 1;
-        self.last_error = Some(failure.error);
-        self.notice_expiry(now);
-        self.not_before = failure.retry_after.map(|wait| now.mono + wait.min(RETRY_AFTER_MAX));
+        self.last_error = Some(error);
         // A failed search for an unknown key says nothing about the refreshes, which keep their pace.
-        if self.running == Some(Attempt::Scheduled) || self.is_urgent {
+        if self.attempts.running == Some(Purpose::Refresh) || self.is_urgent {
             self.failures = self.failures.saturating_add(1);
-            self.due = now.mono + self.backoff().mul_f64(0.5 + 0.5 * jitter);
+            self.due = now + self.backoff().mul_f64(0.5 + 0.5 * jitter);
         }
-        if let Some(not_before) = self.not_before {
-            self.due = self.due.max(not_before + RETRY_AFTER_SPREAD.mul_f64(jitter));
-        }
-        self.ended(false);
     }
 
-    /// The task has gone, with its runtime or for good. What was under way will not end; whoever waits
-    /// for it is let go.
-    pub(crate) fn interrupted(&mut self, now: Moment) {
-        if self.running == Some(Attempt::OnDemand) || std::mem::take(&mut self.demand.is_pending) {
-            self.demand.ended = Some((self.demand.number, false));
+    fn ended(&mut self, now: Instant, was_good: bool) {
+        if self.attempts.running.take() == Some(Purpose::Demand) {
+            self.demand.ended = Some((self.demand.number, was_good));
         }
-        self.running = None;
-        self.is_asked_for = false;
-        self.counts.attempts_ended += 1;
-        self.counts.attempts_begun = self.counts.attempts_ended;
-        self.due = now.mono;
+        self.attempts.last_ended = Some(now);
     }
 
+    /// How long to wait after so many failures, before jitter.
+    fn backoff(&self) -> Duration {
+        let (first, last) = if self.is_urgent { URGENT_BACKOFF } else { WARM_BACKOFF };
+        let doublings = self.failures.saturating_sub(1).min(30);
+        first.min(self.timing.refresh).saturating_mul(1 << doublings).min(last.min(self.timing.refresh))
+    }
+}
+
+/// The part of requests: ask, and wait if it is worth it.
+impl Schedule {
     /// A request asks for a key that it did not find.
     pub(crate) fn ask(&mut self, id: &KeyId, now: Moment) -> Answer {
-        self.notice_expiry(now);
-        match self.held.find(id, now, &self.timing) {
-            Found::Key(key) => Answer::Key(key.clone()),
-            Found::Forgotten => Answer::Refused(KeyError::forgotten()),
-            Found::Unusable => Answer::Refused(KeyError::unusable()),
-            Found::Nothing => self.await_load(now),
-            Found::Unknown => self.demand(now),
-        }
+        self.notice(now);
+        self.answer(id, None, now.mono + WAIT, now)
     }
 
     /// The same after a change, for a request that waits.
     pub(crate) fn ask_again(&mut self, id: &KeyId, ticket: Ticket, now: Moment) -> Answer {
-        match (self.held.find(id, now, &self.timing), ticket) {
-            (Found::Unknown, Ticket::Demand(number)) => match self.demand.ended {
-                Some((ended, was_good)) if ended >= number => self.after_demand(was_good, now),
-                _ => Answer::Wait(ticket),
+        self.notice(now);
+        self.answer(id, Some(ticket.event), ticket.until, now)
+    }
+
+    fn answer(&mut self, id: &KeyId, awaited: Option<Event>, until: Instant, now: Moment) -> Answer {
+        match self.held.find(id, now, &self.timing) {
+            Found::Key(key) => Answer::Key(key.clone()),
+            Found::Forgotten => Answer::Refused(KeyError::forgotten()),
+            Found::Unusable => Answer::Refused(KeyError::unusable()),
+            Found::Nothing => match awaited {
+                Some(event @ Event::Attempt(number)) if self.attempts.ended() < number => {
+                    Answer::Wait(Ticket { event, until })
+                }
+                _ => self.await_load(until, now),
             },
-            (Found::Nothing, Ticket::Load(number)) if self.counts.attempts_ended < number => Answer::Wait(ticket),
-            (Found::Nothing, _) => Answer::Refused(self.unavailable(self.due, now)),
-            // Found, or refused, or keys were loaded that lack it: as for a new request.
-            _ => self.ask(id, now),
+            Found::Unknown => match (awaited, self.demand.ended) {
+                (Some(Event::Demand(number)), Some((ended, was_good))) if ended >= number => {
+                    self.after_demand(was_good, now)
+                }
+                (Some(event @ Event::Demand(_)), _) => Answer::Wait(Ticket { event, until }),
+                // Asks for the first time, or keys were loaded meanwhile that lack this one.
+                _ => self.demand(until, now),
+            },
         }
     }
 
-    /// An operator wants an attempt now. It is under way when so many attempts have ended as is returned.
-    pub(crate) fn ask_for_refresh(&mut self) -> u64 {
-        self.is_asked_for = true;
-        self.counts.attempts_begun + 1
-    }
-
-    pub(crate) fn last_error(&self) -> Option<&KeyError> {
-        self.last_error.as_ref()
-    }
-
     /// No keys: wait for the attempt that is due, if that is soon. Starts none.
-    fn await_load(&self, now: Moment) -> Answer {
-        let is_near = self.running.is_some() || self.is_asked_for || self.due <= now.mono + WAIT;
+    fn await_load(&self, until: Instant, now: Moment) -> Answer {
+        let is_near =
+            self.attempts.running.is_some() || self.is_asked_for || self.demand.is_pending || self.due <= until;
         if is_near {
-            Answer::Wait(Ticket::Load(self.counts.attempts_ended + 1))
+            Answer::Wait(Ticket { event: Event::Attempt(self.attempts.next_to_end()), until })
         } else {
             Answer::Refused(self.unavailable(self.due, now))
         }
     }
 
     /// Keys, but not this one: join or start a fetch, or decide by the latest one.
-    fn demand(&mut self, now: Moment) -> Answer {
-        if self.demand.is_pending || self.running == Some(Attempt::OnDemand) {
-            return Answer::Wait(Ticket::Demand(self.demand.number));
+    fn demand(&mut self, until: Instant, now: Moment) -> Answer {
+        let is_under_way = self.demand.is_pending || self.attempts.running == Some(Purpose::Demand);
+        if !is_under_way {
+            if let Some(not_before) = self.not_before.filter(|not_before| now.mono < *not_before) {
+                return Answer::Refused(self.unavailable(not_before, now));
+            }
+            let since = self.demand.begun.map(|begun| now.mono.saturating_duration_since(begun));
+            if since.is_some_and(|since| since < self.timing.refetch_cooldown) {
+                return self.after_demand(self.demand.ended.is_some_and(|(_, was_good)| was_good), now);
+            }
+            self.demand.number += 1;
+            self.demand.begun = Some(now.mono);
+            self.demand.is_pending = true;
+            self.is_news = true;
         }
-        if let Some(not_before) = self.not_before.filter(|not_before| now.mono < *not_before) {
-            return Answer::Refused(self.unavailable(not_before, now));
-        }
-        let since = self.demand.begun.map(|begun| now.mono.saturating_duration_since(begun));
-        if since.is_some_and(|since| since < self.timing.refetch_cooldown) {
-            return self.after_demand(self.demand.ended.is_some_and(|(_, was_good)| was_good), now);
-        }
-        self.demand.number += 1;
-        self.demand.begun = Some(now.mono);
-        self.demand.is_pending = true;
-        Answer::Wait(Ticket::Demand(self.demand.number))
+        Answer::Wait(Ticket { event: Event::Demand(self.demand.number), until })
     }
 
     /// The latest fetch for unknown keys has ended without this one: only a good answer is a proof.
@@ -271,38 +321,86 @@ impl Schedule {
         };
         error.with_retry_after(next.saturating_duration_since(now.mono))
     }
+}
 
-    /// When good keys have expired, the next attempt is due at once and the retries are close.
-    fn notice_expiry(&mut self, now: Moment) {
-        if !self.is_urgent && !self.held.is_serving(now, &self.timing) {
-            self.is_urgent = true;
-            self.failures = 0;
-            self.due = self.not_before.map_or(now.mono, |not_before| not_before.max(now.mono));
+/// The part of operators, and what is known to all.
+impl Schedule {
+    pub(crate) fn held(&self) -> &HeldKeys {
+        &self.held
+    }
+
+    pub(crate) fn held_mut(&mut self) -> &mut HeldKeys {
+        &mut self.held
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Why the latest attempt failed. `None` if it did not, and before the first.
+    pub(crate) fn last_error(&self) -> Option<&KeyError> {
+        self.last_error.as_ref()
+    }
+
+    /// An operator wants an attempt now, whatever the schedule and the provider say. Returns its number.
+    pub(crate) fn ask_for_refresh(&mut self) -> u64 {
+        self.is_asked_for = true;
+        self.is_news = true;
+        self.attempts.begun + 1
+    }
+
+    /// The number of the attempt that ends next, under way or not.
+    pub(crate) fn next_to_end(&self) -> u64 {
+        self.attempts.next_to_end()
+    }
+
+    /// The outcome of the latest attempt, if the one of this number has ended.
+    pub(crate) fn outcome(&self, number: u64) -> Option<Result<(), KeyError>> {
+        (self.attempts.ended() >= number).then(|| self.last_error.clone().map_or(Ok(()), Err))
+    }
+
+    /// Looks at the clocks. When good keys have expired, the next attempt is due at once and the retries
+    /// are close; when the wall clock is set back and they count again, the retries are not close any more.
+    pub(crate) fn notice(&mut self, now: Moment) {
+        let is_urgent = !self.held.is_serving(now, &self.timing);
+        if is_urgent == self.is_urgent {
+            return;
+        }
+        self.is_urgent = is_urgent;
+        self.failures = 0;
+        if is_urgent {
+            // However often the clocks change their minds.
+            let earliest = self.attempts.last_ended.map(|ended| ended + URGENT_BACKOFF.0);
+            let due = [self.not_before, earliest].into_iter().flatten().fold(now.mono, Instant::max);
+            self.is_news |= due < self.due;
+            self.due = self.due.min(due);
         }
     }
 
-    /// How long to wait after so many failures, before jitter.
-    fn backoff(&self) -> Duration {
-        let (first, last) = if self.is_urgent { URGENT_BACKOFF } else { WARM_BACKOFF };
-        let doublings = self.failures.saturating_sub(1).min(30);
-        first.min(self.timing.refresh).saturating_mul(1 << doublings).min(last.min(self.timing.refresh))
+    /// Whether the task must look again before the time it was told. Asked once after each event.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
+    }
+}
+
+impl Attempts {
+    /// How many have ended.
+    fn ended(&self) -> u64 {
+        self.begun - u64::from(self.running.is_some())
     }
 
-    fn ended(&mut self, was_good: bool) {
-        if self.running.take() == Some(Attempt::OnDemand) {
-            self.demand.ended = Some((self.demand.number, was_good));
-        }
-        self.counts.attempts_ended = self.counts.attempts_begun;
+    fn next_to_end(&self) -> u64 {
+        self.ended() + 1
     }
 }
 
 /// How long a request waits for a fetch.
-pub(crate) const WAIT: Duration = Duration::from_secs(2);
+const WAIT: Duration = Duration::from_secs(2);
 
 /// First and last wait between failed attempts, doubling between them: with keys to serve, and without.
 const WARM_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));
 const URGENT_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// A provider's `Retry-After` counts up to this, and is spread so that its clients do not come back at once.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(30);
