@@ -253,8 +253,9 @@ impl Hasher for KeyIdHasher {
     }
 
     fn finish(&self) -> u64 {
-        // The table takes its slot from the low bits, which a product mixes least.
-        self.0 ^ (self.0 >> 32)
+        // A product mixes its high bits best; the table looks at the lowest and the highest.
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(ODD);
+        mixed ^ (mixed >> 32)
     }
 }
 
@@ -269,3 +270,336 @@ const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Entra lists about ten keys; Microsoft's guidance asks for room for a thousand.
 const MAX_KEYS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::hash::{BuildHasher, BuildHasherDefault};
+
+    use super::*;
+    use crate::keys::sample::{another_key, document, id, key, read, set, unfit, unreadable};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const RETENTION: Duration = Duration::from_secs(10 * 3600);
+    const STALE_LIMIT: Duration = Duration::from_secs(20 * 3600);
+    const TICK: Duration = Duration::from_nanos(1);
+
+    /// Held keys and the two clocks.
+    struct Case {
+        held: HeldKeys,
+        timing: Timing,
+        now: Moment,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let timing = Timing { key_retention: RETENTION, stale_limit: STALE_LIMIT, ..Timing::default() };
+            let now = Moment { mono: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
+            Self { held: HeldKeys::default(), timing, now }
+        }
+
+        fn with(names: &[&str]) -> Self {
+            let mut case = Self::new();
+            case.merge(set(names));
+            case
+        }
+
+        fn merge(&mut self, answer: KeySet) -> Changes {
+            self.held.merge(answer, Stamp::new(self.now), self.now, &self.timing)
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now.mono += time;
+            self.jump(i64::try_from(time.as_secs()).unwrap());
+        }
+
+        /// Moves the wall clock alone.
+        fn jump(&mut self, seconds: i64) {
+            self.now.wall =
+                self.now.wall.map(|wall| UnixTime::from_secs(wall.as_secs().checked_add_signed(seconds).unwrap()));
+        }
+
+        fn find(&self, name: &str) -> &'static str {
+            match self.held.find(&id(name), self.now, &self.timing) {
+                Found::Key(_) => "key",
+                Found::Forgotten => "forgotten",
+                Found::Nothing => "nothing",
+                Found::Unknown => "unknown",
+                Found::Unusable => "unusable",
+            }
+        }
+    }
+
+    fn names(ids: &[KeyId]) -> Vec<&str> {
+        let mut names: Vec<_> = ids.iter().map(KeyId::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn without_a_good_answer_there_is_nothing() {
+        assert_eq!(Case::new().find("a"), "nothing");
+        assert_eq!(Case::new().held.age(Case::new().now), None);
+    }
+
+    #[test]
+    fn an_answer_adds_to_what_is_held() {
+        let mut case = Case::with(&["a", "b"]);
+        let changes = case.merge(set(&["b", "c"]));
+        assert_eq!((names(&changes.added), names(&changes.missing)), (vec!["c"], vec!["a"]));
+        assert_eq!(["a", "b", "c", "d"].map(|name| case.find(name)), ["key", "key", "key", "unknown"]);
+        assert!(case.merge(set(&["b", "c"])).missing.is_empty(), "told once");
+    }
+
+    #[test]
+    fn a_missing_key_stays_for_the_retention_after_it_was_last_seen() {
+        let mut case = Case::with(&["a"]);
+        case.pass(HOUR);
+        case.merge(set(&["a"]));
+        case.pass(RETENTION - TICK);
+        assert!(case.merge(set(&["b"])).dropped.is_empty());
+        assert_eq!(case.find("a"), "key");
+        case.pass(TICK);
+        assert_eq!(case.find("a"), "unknown", "before any other answer says so");
+        assert_eq!(names(&case.merge(set(&["b"])).dropped), ["a"]);
+        assert_eq!(case.find("a"), "unknown");
+    }
+
+    #[test]
+    fn a_key_that_comes_back_counts_anew() {
+        let mut case = Case::with(&["a"]);
+        case.merge(set(&["b"]));
+        case.pass(RETENTION - TICK);
+        case.merge(set(&["a"]));
+        case.pass(TICK);
+        case.merge(set(&["b"]));
+        case.pass(RETENTION - TICK - TICK);
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn a_listed_key_counts_as_long_as_its_answer() {
+        let mut case = Case::with(&["a"]);
+        case.pass(STALE_LIMIT - TICK);
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn after_the_stale_limit_nothing_counts() {
+        let mut case = Case::with(&["a"]);
+        case.pass(STALE_LIMIT - TICK);
+        assert!(case.held.is_serving(case.now, &case.timing));
+        case.pass(TICK);
+        assert!(!case.held.is_serving(case.now, &case.timing));
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["nothing", "nothing"]);
+        case.merge(set(&["b"]));
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["unknown", "key"]);
+    }
+
+    #[test]
+    fn without_retention_an_answer_replaces_the_set() {
+        let mut case = Case::with(&["a", "b"]);
+        case.timing.key_retention = Duration::ZERO;
+        assert_eq!(names(&case.merge(set(&["b"])).dropped), ["a"]);
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["unknown", "key"]);
+    }
+
+    #[test]
+    fn the_same_key_keeps_its_identity() {
+        let mut case = Case::with(&["a"]);
+        let place = |case: &Case| match case.held.find(&id("a"), case.now, &case.timing) {
+            Found::Key(key) => key.id().as_str().as_ptr(),
+            other => panic!("{other:?}"),
+        };
+        let before = place(&case);
+        case.merge(set(&["a"]));
+        assert_eq!(place(&case), before);
+    }
+
+    #[test]
+    fn another_key_of_the_same_name_takes_its_place_at_once() {
+        let mut case = Case::with(&["a"]);
+        let other = read(&document(&[another_key("a", 1)]));
+        let new = other.usable().next().unwrap().clone();
+        assert_eq!(names(&case.merge(other).replaced), ["a"]);
+        assert!(matches!(case.held.find(&id("a"), case.now, &case.timing), Found::Key(key) if key.is_same(&new)));
+    }
+
+    #[test]
+    fn a_key_that_says_more_of_itself_is_not_another_key() {
+        let mut case = Case::with(&["a"]);
+        let more = key("a").replace("\"kty\"", "\"issuer\":\"https://sts.example\",\"kty\"");
+        let changes = case.merge(read(&document(&[more])));
+        assert!(changes.replaced.is_empty() && changes.withdrawn.is_empty());
+        assert!(matches!(case.held.find(&id("a"), case.now, &case.timing), Found::Key(key) if key.issuer().is_some()));
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_takes_no_key_away_before_the_retention() {
+        let mut case = Case::with(&["a", "b"]);
+        let changes = case.merge(read(&document(&[unreadable("a"), key("b")])));
+        assert_eq!(names(&changes.missing), ["a"]);
+        assert_eq!(case.find("a"), "key");
+        case.pass(RETENTION);
+        case.merge(read(&document(&[unreadable("a"), key("b")])));
+        assert_eq!(case.find("a"), "unknown");
+        case.merge(read(&document(&[unreadable("a"), key("b")])));
+        assert_eq!(case.find("a"), "unusable", "it is listed, so no fetch would bring it");
+    }
+
+    #[test]
+    fn a_key_that_is_listed_as_unfit_is_not_used_any_more() {
+        let mut case = Case::with(&["a", "b"]);
+        assert_eq!(names(&case.merge(read(&document(&[unfit("a"), key("b")]))).withdrawn), ["a"]);
+        assert_eq!(case.find("a"), "unusable");
+        case.merge(set(&["b"]));
+        assert_eq!(case.find("a"), "unusable", "remembered for the retention like a key");
+        case.merge(set(&["a"]));
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn a_name_for_two_keys_is_unusable_until_it_is_listed_once() {
+        let mut case = Case::with(&["a", "b"]);
+        case.merge(read(&document(&[key("a"), another_key("a", 1), key("b")])));
+        assert_eq!(case.find("a"), "unusable");
+        case.merge(set(&["b"]));
+        assert_eq!(case.find("a"), "unusable");
+        case.merge(set(&["a"]));
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn a_forgotten_key_is_refused_whatever_is_held() {
+        let mut case = Case::with(&["a", "b"]);
+        case.held.forget(&id("a"));
+        case.held.forget(&id("never seen"));
+        case.merge(set(&["a", "b"]));
+        assert_eq!(["a", "b", "never seen"].map(|name| case.find(name)), ["forgotten", "key", "forgotten"]);
+        assert_eq!(case.held.usable(case.now, &case.timing), 1);
+        case.pass(STALE_LIMIT);
+        assert_eq!(case.find("a"), "forgotten");
+        case.held.unforget(&id("a"));
+        assert_eq!(case.find("a"), "nothing");
+        case.merge(set(&["a", "b"]));
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn only_keys_that_count_are_counted() {
+        let mut case = Case::with(&["a", "b"]);
+        case.merge(read(&document(&[key("b"), unfit("c")])));
+        assert_eq!(case.held.usable(case.now, &case.timing), 2);
+        case.pass(RETENTION);
+        assert_eq!(case.held.usable(case.now, &case.timing), 1);
+    }
+
+    #[test]
+    fn where_room_is_short_keys_that_are_held_stay_and_usable_ones_come_first() {
+        let held: Vec<_> = (0..MAX_KEYS - 10).map(|number| format!("held{number}")).collect();
+        let mut case = Case::new();
+        case.merge(set(&held));
+        let mut entries: Vec<_> = (0..20_000).map(|number| unfit(&format!("odd{number}"))).collect();
+        entries.extend((0..8).map(|number| key(&format!("new{number}"))));
+        let changes = case.merge(read(&document(&entries)));
+        assert_eq!((changes.added.len(), changes.surplus), (10, 19_998));
+        assert!(held.iter().all(|name| case.find(name) == "key"));
+        assert!((0..8).all(|number| case.find(&format!("new{number}")) == "key"));
+        assert_eq!(case.held.entries.len(), MAX_KEYS);
+    }
+
+    #[test]
+    fn keys_whose_time_is_over_make_room_at_once() {
+        let old: Vec<_> = (0..MAX_KEYS).map(|number| format!("old{number}")).collect();
+        let mut case = Case::new();
+        case.merge(set(&old));
+        case.pass(RETENTION);
+        let changes = case.merge(set(&["old7", "new"]));
+        assert_eq!((changes.dropped.len(), changes.surplus), (MAX_KEYS - 1, 0));
+        assert_eq!(["old7", "new"].map(|name| case.find(name)), ["key", "key"]);
+    }
+
+    #[test]
+    fn a_suspend_ages_keys_by_the_wall_clock() {
+        let mut case = Case::with(&["a"]);
+        case.jump(26 * 3600);
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_does_not_make_keys_younger() {
+        let mut case = Case::with(&["a"]);
+        case.pass(STALE_LIMIT);
+        case.jump(-90_000);
+        assert_eq!(case.find("a"), "nothing");
+        case.now.wall = None;
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn a_wall_clock_that_cannot_be_read_leaves_keys_alone() {
+        let mut case = Case::with(&["a"]);
+        case.now.wall = None;
+        case.pass(HOUR);
+        assert_eq!(case.find("a"), "key");
+        case.merge(set(&["a"]));
+        case.now.wall = Some(UnixTime::from_secs(1_700_000_000));
+        assert_eq!(case.find("a"), "key");
+    }
+
+    #[test]
+    fn a_jump_there_and_back_takes_no_key_away_for_good() {
+        let mut case = Case::with(&["a", "b"]);
+        case.merge(set(&["b"]));
+        case.jump(10 * 365 * 86_400);
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["nothing", "nothing"]);
+        case.merge(set(&["b"]));
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["unknown", "key"]);
+        case.jump(-10 * 365 * 86_400);
+        assert_eq!(["a", "b"].map(|name| case.find(name)), ["key", "key"]);
+    }
+
+    #[test]
+    fn a_seed_is_as_old_as_it_says() {
+        let mut case = Case::new();
+        let seed = |case: &mut Case, age: u64| {
+            let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() - age);
+            case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        };
+        seed(&mut case, 3600);
+        assert_eq!(case.held.age(case.now), Some(HOUR));
+        case.jump(-3600);
+        assert_eq!(case.held.age(case.now), Some(HOUR), "on either clock");
+        seed(&mut case, STALE_LIMIT.as_secs());
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn a_seed_whose_age_cannot_be_told_is_not_served() {
+        let mut case = Case::new();
+        let taken = case.now.wall.unwrap();
+        case.now.wall = None;
+        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn a_seed_from_the_future_ages_by_the_clock_that_never_jumps() {
+        let mut case = Case::new();
+        let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() + 1_000_000);
+        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        case.pass(STALE_LIMIT - TICK);
+        assert_eq!(case.find("a"), "key");
+        case.pass(TICK);
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn names_are_spread_over_the_whole_table() {
+        let hash = |name: String| BuildHasherDefault::<KeyIdHasher>::default().hash_one(id(&name));
+        let slots: HashSet<_> = (0..1000).map(|number| hash(format!("key-{number}")) % 1024).collect();
+        assert!(slots.len() > 500, "{}", slots.len());
+        let tags: HashSet<_> = (0..1000).map(|number| hash(format!("{number:027}")) >> 57).collect();
+        assert!(tags.len() > 100, "{}", tags.len());
+    }
+}

@@ -24,3 +24,6 @@ mod store;
 mod sync;
 #[cfg(feature = "remote")]
 pub(crate) mod timing;
+
+#[cfg(all(test, feature = "remote"))]
+mod sample;
