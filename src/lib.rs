@@ -4,6 +4,8 @@
 mod clock;
 mod error;
 mod ids;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
