@@ -268,7 +268,7 @@ impl TokenBuilder {
     /// counts as 1970-01-01.
     #[must_use]
     pub fn mint(&self) -> String {
-        let nonce = self.graph.then(|| random_text::<32>());
+        let nonce = self.graph.then(random_text::<32>);
         let header = encode(&self.header_text(nonce.as_deref()));
         let claims = encode(&self.claims_text());
         let signature = self.signature.clone().unwrap_or_else(|| {
