@@ -95,6 +95,8 @@ impl Fault {
     }
 
     /// Resets the connection when the request has come, without a byte of an answer.
+    ///
+    /// For a port where nobody listens, drop the mock and keep its URL.
     pub fn refuse() -> Self {
         Self { act: Act::Refuse, ..Self::none() }
     }

@@ -12,8 +12,13 @@ pub(super) struct Members(Vec<(String, String)>);
 
 impl Members {
     /// Adds a member at the end.
-    pub(super) fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.0.push((name.to_owned(), json(&value)));
+    pub(super) fn with(self, name: &str, value: impl Serialize) -> Self {
+        self.with_text(name, json(&value))
+    }
+
+    /// Adds a member at the end whose value is JSON text already.
+    pub(super) fn with_text(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
         self
     }
 

@@ -28,7 +28,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// A key that was never used before.
     ///
-    /// This takes some tenths of a second, in a build without optimisations too. Most tests need none: the keys of a
+    /// This takes about a tenth of a second, with or without optimisations. Most tests need none: the keys of a
     /// [`MockEntra`](super::MockEntra) come from a small pool of the process, and for a key that nobody published
     /// there is [`stranger`](Self::stranger).
     #[must_use]
