@@ -14,6 +14,8 @@ mod policy;
 mod respond;
 mod service;
 mod stages;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod token;
 mod validator;
 mod validity;
