@@ -13,6 +13,8 @@ mod layer;
 mod policy;
 mod respond;
 mod service;
+#[cfg(feature = "remote")]
+mod settings;
 mod stages;
 #[cfg(feature = "test-util")]
 pub mod testing;
@@ -43,6 +45,8 @@ pub use policy::tenants::Tenants;
 pub use policy::{Policy, PolicyBuilder};
 pub use respond::{DefaultResponse, ResponseForRejection, refusal_headers};
 pub use service::UpstreamAuth;
+#[cfg(feature = "remote")]
+pub use settings::Settings;
 pub use validator::Validator;
 
 /// The HTTP client of [`RemoteKeysBuilder::configure_client`].
