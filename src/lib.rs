@@ -1,6 +1,8 @@
 //! Lets a request through only when it carries a Microsoft Entra token that proves the call comes
 //! from your Azure SignalR Service.
 
+#[cfg(feature = "axum")]
+mod axum;
 mod bearer;
 mod claims;
 mod clock;
@@ -24,6 +26,8 @@ mod validity;
 mod verified;
 mod verify;
 
+#[cfg(feature = "axum")]
+pub use axum::MissingUpstreamAuthLayer;
 pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
