@@ -1,5 +1,5 @@
-//! Lets a request through only when it carries a Microsoft Entra token that proves the call comes
-//! from your Azure SignalR Service.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "axum")]
 mod axum;
@@ -8,6 +8,9 @@ mod claims;
 mod clock;
 mod error;
 mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod json;
 mod keys;
