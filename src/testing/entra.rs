@@ -38,7 +38,7 @@ use crate::{ClientId, Clock, KeyId, ObjectId, SystemClock, TenantId};
 ///
 /// Mistakes of a test, such as withholding a key that is not published, are panics with a sentence that says so.
 pub struct MockEntra {
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     clock: Arc<dyn Clock>,
     parties: Parties,
     url: String,

@@ -63,7 +63,7 @@ pub(super) enum Ending {
 }
 
 async fn serve_tcp(mut stream: TcpStream, site: Arc<Site>) {
-    // Drops come one by one, not collected into one packet.
+    // Single bytes leave at once, not collected into a packet.
     let _ = stream.set_nodelay(true);
     if serve(&mut stream, &site).await == Ending::Reset {
         reset(&stream);
@@ -342,9 +342,16 @@ mod tests {
 
     /// Everything that comes until the server closes the connection.
     async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.unwrap();
+        let (bytes, end) = to_the_end(stream).await;
+        end.unwrap();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// What comes until the connection ends, and how it ends.
+    async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> (Vec<u8>, io::Result<usize>) {
+        let mut bytes = Vec::new();
+        let end = timeout(Duration::from_secs(60), stream.read_to_end(&mut bytes)).await;
+        (bytes, end.expect("the connection ends"))
     }
 
     /// What comes before the stream falls silent or ends, and how long it took to come.
@@ -628,9 +635,8 @@ mod tests {
                 assert!(client.read_buf(&mut answer).await.unwrap() > 0);
             }
         }
-        let mut end = Vec::new();
-        let error = client.read_to_end(&mut end).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        let (_, end) = to_the_end(&mut client).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         assert!(connect_tcp(&entra).await.write_all(&get(KEYS)).await.is_ok());
     }
 
@@ -640,8 +646,8 @@ mod tests {
         entra.fail(Endpoint::Any, Fault::reset_when_idle(Duration::from_millis(1)));
         let mut client = connect_tcp(&entra).await;
         client.write_all(&get(KEYS)).await.unwrap();
-        let mut answer = Vec::new();
-        assert_eq!(client.read_to_end(&mut answer).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        let (answer, end) = to_the_end(&mut client).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
     }
 
