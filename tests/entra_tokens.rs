@@ -58,7 +58,8 @@ async fn each_version_has_its_own_name_for_the_caller() {
 
 #[tokio::test]
 async fn every_cloud_accepts_its_own_tokens_and_no_others() {
-    let build: [(fn(MockEntraBuilder) -> MockEntraBuilder, Cloud); 3] = [
+    type Make = fn(MockEntraBuilder) -> MockEntraBuilder;
+    let build: [(Make, Cloud); 3] = [
         (MockEntraBuilder::public_cloud, Cloud::public()),
         (MockEntraBuilder::us_government_cloud, Cloud::us_government()),
         (MockEntraBuilder::china_cloud, Cloud::china()),
