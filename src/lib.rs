@@ -24,6 +24,8 @@ mod stages;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod token;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 mod validator;
 mod validity;
 mod verified;
