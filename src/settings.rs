@@ -355,7 +355,7 @@ impl CloudChoice {
                 "china" => Ok(Cloud::china()),
                 other => Err(ConfigError::new(
                     "cloud",
-                    format!("`{}` is not a cloud; write public, us-government or china", other.escape_debug()),
+                    format!("{} is not a cloud; write public, us-government or china", quoted(other)),
                 )),
             },
             Self::Custom(custom) => custom.judge(),
@@ -432,14 +432,18 @@ fn boolean(value: &str) -> Result<bool, String> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        other => Err(format!("`{}` is neither `true` nor `false`; write one of the two", other.escape_debug())),
+        other => Err(format!("{} is neither `true` nor `false`; write one of the two", quoted(other))),
     }
 }
 
 fn seconds(value: &str) -> Result<u64, String> {
     // `parse` alone would take a sign.
     let number = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok()).flatten();
-    number.ok_or_else(|| format!("`{}` is not a number of seconds; write digits only, like 300", value.escape_debug()))
+    number.ok_or_else(|| format!("{} is not a number of seconds; write digits only, like 300", quoted(value)))
+}
+
+fn quoted(value: &str) -> String {
+    if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) }
 }
 
 fn variable(field: &str) -> String {
@@ -627,9 +631,9 @@ mod tests {
             ("ALLOW_ANY_CALLER", Some("True"), "neither"),
             ("ALLOW_ANY_CALLER", Some("1"), "neither"),
             ("ALLOW_ANY_CALLER", Some(" true"), "neither"),
-            ("ALLOW_ANY_CALLER", Some(""), "neither"),
+            ("ALLOW_ANY_CALLER", Some(""), "an empty value is neither `true` nor `false`"),
             ("CLOUD", Some("Public"), "`Public` is not a cloud; write public, us-government or china"),
-            ("CLOUD", Some(""), "write public, us-government or china"),
+            ("CLOUD", Some(""), "an empty value is not a cloud; write public, us-government or china"),
             ("CLOUD", Some("custom"), "write public, us-government or china"),
             ("CLOCK_SKEW_SECS", Some("601"), "write 0 to 600 seconds"),
             ("CLOCK_SKEW_SECS", Some("-1"), "`-1` is not a number of seconds; write digits only"),
@@ -637,7 +641,7 @@ mod tests {
             ("CLOCK_SKEW_SECS", Some("5m"), "write digits only"),
             ("CLOCK_SKEW_SECS", Some("1.5"), "write digits only"),
             ("CLOCK_SKEW_SECS", Some(" 5"), "write digits only"),
-            ("CLOCK_SKEW_SECS", Some(""), "write digits only"),
+            ("CLOCK_SKEW_SECS", Some(""), "an empty value is not a number of seconds"),
             ("REFRESH_SECS", Some("0"), "write 1 to 43200 seconds"),
             ("REFRESH_SECS", Some("43201"), "write 1 to 43200 seconds"),
             ("REFRESH_SECS", Some("99999999999999999999"), "write digits only"),
