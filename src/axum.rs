@@ -74,3 +74,22 @@ impl IntoResponse for MissingUpstreamAuthLayer {
         (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_layer_is_our_own_mistake_and_says_which_layer() {
+        let mut parts = Request::new(()).into_parts().0;
+        let extracted = Claims::from_request_parts(&mut parts, &()).await;
+        let missing = extracted.unwrap_err();
+        assert!(missing.to_string().contains("no `UpstreamAuthLayer`"), "{missing}");
+        let response = missing.into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().get(WWW_AUTHENTICATE).is_none());
+    }
+}
