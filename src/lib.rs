@@ -1,11 +1,16 @@
-//! Lets a request through only when it carries a Microsoft Entra token that proves the call comes
-//! from your Azure SignalR Service.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "axum")]
+mod axum;
 mod bearer;
 mod claims;
 mod clock;
 mod error;
 mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod json;
 mod keys;
@@ -13,13 +18,21 @@ mod layer;
 mod policy;
 mod respond;
 mod service;
+#[cfg(feature = "remote")]
+mod settings;
 mod stages;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod token;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 mod validator;
 mod validity;
 mod verified;
 mod verify;
 
+#[cfg(feature = "axum")]
+pub use axum::MissingUpstreamAuthLayer;
 pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
@@ -41,6 +54,8 @@ pub use policy::tenants::Tenants;
 pub use policy::{Policy, PolicyBuilder};
 pub use respond::{DefaultResponse, ResponseForRejection, refusal_headers};
 pub use service::UpstreamAuth;
+#[cfg(feature = "remote")]
+pub use settings::Settings;
 pub use validator::Validator;
 
 /// The HTTP client of [`RemoteKeysBuilder::configure_client`].

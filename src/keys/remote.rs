@@ -229,7 +229,7 @@ impl RemoteKeysBuilder {
     /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
     ///
     /// Reqwest is not at 1.0: its version here is this crate's, re-exported as
-    /// [`reqwest`](crate::reqwest).
+    /// [`crate::reqwest`].
     pub fn configure_client<F>(mut self, configure: F) -> Self
     where
         F: FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,

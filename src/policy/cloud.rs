@@ -73,24 +73,23 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// Names the argument at fault: `cloud.login`, `cloud.v1_issuer` or `cloud.v2_issuer`.
+    /// Names each argument at fault: `cloud.login`, `cloud.v1_issuer`, `cloud.v2_issuer`.
     pub fn custom(login: &str, v1_issuer: &str, v2_issuer: &str) -> Result<Self, ConfigError> {
-        let url =
-            DocumentUrl::parse(login.strip_suffix('/').unwrap_or(login)).filter(|url| url.path.is_empty()).ok_or_else(
-                || ConfigError::new("cloud.login", "write the address alone, like https://login.example.net"),
-            )?;
-        if url.is_plain_http && !url.origin.is_loopback() {
-            return Err(ConfigError::new(
-                "cloud.login",
-                "plain http is accepted for a loopback address only; write https",
-            ));
+        let login = custom_login(login);
+        let v1_issuer = IssuerForm::parse("cloud.v1_issuer", v1_issuer);
+        let v2_issuer = IssuerForm::parse("cloud.v2_issuer", v2_issuer);
+        let errors = [login.as_ref().err(), v1_issuer.as_ref().err(), v2_issuer.as_ref().err()];
+        let faults = errors.into_iter().flatten().flat_map(ConfigError::faults).cloned().collect();
+        if let Some(error) = ConfigError::from_faults(faults) {
+            return Err(error);
         }
+        let url = login?;
         Ok(Self(Arc::new(Parts {
             name: "custom",
             document_hosts: vec![url.origin.clone()],
             login: url.origin,
-            v1_issuer: IssuerForm::parse("cloud.v1_issuer", v1_issuer)?,
-            v2_issuer: IssuerForm::parse("cloud.v2_issuer", v2_issuer)?,
+            v1_issuer: v1_issuer?,
+            v2_issuer: v2_issuer?,
             label: None,
             is_plain_http: url.is_plain_http,
         })))
@@ -181,6 +180,17 @@ impl fmt::Debug for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cloud({}, {})", self.0.name, self.0.login.display(self.0.is_plain_http))
     }
+}
+
+/// The address of a custom cloud's login host.
+fn custom_login(login: &str) -> Result<DocumentUrl<'_>, ConfigError> {
+    let url = DocumentUrl::parse(login.strip_suffix('/').unwrap_or(login))
+        .filter(|url| url.path.is_empty())
+        .ok_or_else(|| ConfigError::new("cloud.login", "write the address alone, like https://login.example.net"))?;
+    if url.is_plain_http && !url.origin.is_loopback() {
+        return Err(ConfigError::new("cloud.login", "plain http is accepted for a loopback address only; write https"));
+    }
+    Ok(url)
 }
 
 /// How a cloud writes its issuers: the tenant between two fixed texts.
@@ -371,6 +381,13 @@ mod tests {
         let secure = secure.with_document_host("keys.example").unwrap();
         assert!(secure.may_name("https://keys.example/keys") && !secure.may_name("http://keys.example/keys"));
         assert!(secure.clone().with_document_host("a b").is_err() && secure.with_document_host("").is_err());
+    }
+
+    #[test]
+    fn every_fault_of_a_custom_cloud_is_named_at_once() {
+        let error = Cloud::custom("login.example", "https://sts.example/", "{tenantid}").unwrap_err();
+        let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
+        assert_eq!(fields, ["cloud.login", "cloud.v1_issuer", "cloud.v2_issuer"]);
     }
 
     #[test]

@@ -272,9 +272,7 @@ impl PolicyBuilder {
     /// `callers` when a pair names a tenant that is not accepted.
     pub fn build(self) -> Result<Policy, ConfigError> {
         let mut faults = Vec::new();
-        if self.clock_skew > MAX_SKEW {
-            faults.push(ConfigFault::new("clock_skew_secs", "write at most 600 seconds"));
-        }
+        faults.extend(skew_fault(self.clock_skew));
         if self.required_roles.has_blank() {
             faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
         }
@@ -302,6 +300,11 @@ impl PolicyBuilder {
             accepts_foreign_cloud_labels: self.accepts_foreign_cloud_labels,
         })))
     }
+}
+
+/// What is wrong with a clock skew, also for one that stands in no policy yet.
+pub(crate) fn skew_fault(skew: Duration) -> Option<ConfigFault> {
+    (skew > MAX_SKEW).then(|| ConfigFault::new("clock_skew_secs", "write 0 to 600 seconds; 300 is the default"))
 }
 
 const DEFAULT_SKEW: Duration = Duration::from_secs(300);

@@ -1,0 +1,101 @@
+//! An upstream of Azure SignalR Service on hyper, without a framework.
+//!
+//! ```text
+//! cargo run --example hyper_upstream
+//! ```
+//!
+//! Without settings it makes an Entra of its own and shows which calls get through. With the variables of
+//! [`Settings`](signalr_upstream_auth::Settings) it serves your SignalR resource. `LISTEN_ADDR` says where, by default
+//! on `127.0.0.1:3000`.
+
+mod support;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
+use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn};
+
+#[tokio::main]
+async fn main() -> Result<(), support::Failure> {
+    let (auth, listener) = support::start(UpstreamAuthLayer::from_env).await?;
+    let protected = auth.layer(service_fn(on_request));
+    let app = service_fn(move |request: Request<Incoming>| {
+        let (auth, protected) = (auth.clone(), protected.clone());
+        async move {
+            match request.uri().path() {
+                "/healthz" => Ok(empty(StatusCode::OK)),
+                "/readyz" if auth.is_ready() => Ok(empty(StatusCode::OK)),
+                // For the load balancer: without keys every call would be answered 503.
+                "/readyz" => Ok(empty(StatusCode::SERVICE_UNAVAILABLE)),
+                _ => protected.oneshot(request).await,
+            }
+        }
+    });
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptors are left; some come back when connections end.
+            sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http1().timer(TokioTimer::new());
+            // A token of the longest accepted size fits only if the whole head may be larger.
+            server.http2().timer(TokioTimer::new()).max_header_list_size(32 * 1024);
+            if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(error, "connection ended");
+            }
+        });
+    }
+}
+
+/// Whoever gets here was let in: the layer has put the claims into the request.
+async fn on_request(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let Some(claims) = request.extensions().get::<Claims>() else {
+        // Only if somebody takes the layer away.
+        return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR));
+    };
+    let segments: Vec<_> = request.uri().path().split('/').skip(1).collect();
+    Ok(match (request.method(), &segments[..]) {
+        (&Method::POST, ["upstream", hub, category, event]) => on_event(claims, hub, category, event),
+        (&Method::GET, ["whoami"]) => whoami(claims),
+        _ => empty(StatusCode::NOT_FOUND),
+    })
+}
+
+fn on_event(claims: &Claims, hub: &str, category: &str, event: &str) -> Response<Full<Bytes>> {
+    tracing::debug!(hub, category, event, caller = %claims.object_id(), "event");
+    empty(StatusCode::OK)
+}
+
+fn whoami(claims: &Claims) -> Response<Full<Bytes>> {
+    let body = json!({
+        "tenant_id": claims.tenant_id().to_string(),
+        "object_id": claims.object_id().to_string(),
+        "client_id": claims.client_id().map(|id| id.to_string()),
+        "audience": claims.audience(),
+        "token_version": claims.version().as_str(),
+        "roles": claims.roles(),
+    });
+    let mut response = Response::new(Full::from(body.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

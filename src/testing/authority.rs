@@ -1,0 +1,98 @@
+//! What a cloud of Entra calls itself: the hosts in its documents, the issuers in its tokens, its label.
+
+use std::sync::Arc;
+
+use crate::{TenantId, TokenVersion};
+
+/// The names of one cloud.
+#[derive(Clone, Debug)]
+pub(super) struct Authority {
+    /// Scheme and host of the documents and of v2 issuers, without a slash at the end.
+    pub(super) login: Arc<str>,
+    /// Scheme and host of v1 issuers, without a slash at the end.
+    pub(super) token_service: Arc<str>,
+    /// The `cloud_instance_name` of its documents and keys.
+    pub(super) label: Option<Arc<str>>,
+}
+
+impl Authority {
+    /// A cloud of its own, for which one address stands everywhere.
+    pub(super) fn custom(address: &str) -> Self {
+        Self::of(address, address, CUSTOM_LABEL)
+    }
+
+    pub(super) fn public() -> Self {
+        Self::of("https://login.microsoftonline.com", "https://sts.windows.net", "microsoftonline.com")
+    }
+
+    pub(super) fn us_government() -> Self {
+        Self::of("https://login.microsoftonline.us", "https://sts.windows.net", "microsoftonline.us")
+    }
+
+    pub(super) fn china() -> Self {
+        Self::of(
+            "https://login.partner.microsoftonline.cn",
+            "https://sts.chinacloudapi.cn",
+            "partner.microsoftonline.cn",
+        )
+    }
+
+    /// The issuer of a tenant's tokens. The trailing slash is part of the v1 form.
+    pub(super) fn issuer(&self, tenant: TenantId, version: TokenVersion) -> String {
+        self.issuer_for(&tenant.to_string(), version)
+    }
+
+    /// The issuer with the text `{tenantid}` in the tenant's place, as the keys and the tenantless documents carry it.
+    pub(super) fn issuer_template(&self, version: TokenVersion) -> String {
+        self.issuer_for("{tenantid}", version)
+    }
+
+    fn issuer_for(&self, tenant: &str, version: TokenVersion) -> String {
+        match version {
+            TokenVersion::V1 => format!("{}/{tenant}/", self.token_service),
+            TokenVersion::V2 => format!("{}/{tenant}/v2.0", self.login),
+        }
+    }
+
+    fn of(login: &str, token_service: &str, label: &str) -> Self {
+        Self { login: login.into(), token_service: token_service.into(), label: Some(label.into()) }
+    }
+}
+
+/// The label of a cloud that does not exist. `.test` is reserved for that (RFC 6761 section 6.2).
+const CUSTOM_LABEL: &str = "entra.test";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuers_are_those_of_the_clouds() {
+        let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+        for (authority, v1, v2) in [
+            (
+                Authority::custom("http://127.0.0.1:8080"),
+                "http://127.0.0.1:8080/11111111-aaaa-4bbb-8ccc-222222222222/",
+                "http://127.0.0.1:8080/11111111-aaaa-4bbb-8ccc-222222222222/v2.0",
+            ),
+            (
+                Authority::public(),
+                "https://sts.windows.net/11111111-aaaa-4bbb-8ccc-222222222222/",
+                "https://login.microsoftonline.com/11111111-aaaa-4bbb-8ccc-222222222222/v2.0",
+            ),
+            (
+                Authority::us_government(),
+                "https://sts.windows.net/11111111-aaaa-4bbb-8ccc-222222222222/",
+                "https://login.microsoftonline.us/11111111-aaaa-4bbb-8ccc-222222222222/v2.0",
+            ),
+            (
+                Authority::china(),
+                "https://sts.chinacloudapi.cn/11111111-aaaa-4bbb-8ccc-222222222222/",
+                "https://login.partner.microsoftonline.cn/11111111-aaaa-4bbb-8ccc-222222222222/v2.0",
+            ),
+        ] {
+            assert_eq!(authority.issuer(tenant, TokenVersion::V1), v1);
+            assert_eq!(authority.issuer(tenant, TokenVersion::V2), v2);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What accepts the tokens of a mock: its cloud, a policy, the claims of the real check.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
+
+use super::entra::MockEntra;
+use super::token::TokenBuilder;
+use crate::validator::Verdict;
+use crate::{
+    Audiences, Callers, Claims, Cloud, FixedKeys, KeySet, Policy, PolicyBuilder, Rejection, Tenants, TokenVersion,
+    Validator,
+};
+
+impl MockEntra {
+    /// The cloud whose documents and issuers are this mock's.
+    ///
+    /// # Panics
+    ///
+    /// Never: what a mock calls itself makes a cloud.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    pub fn cloud(&self) -> Cloud {
+        let authority = self.authority();
+        let issuer = |version| authority.issuer_template(version);
+        let cloud = Cloud::custom(&authority.login, &issuer(TokenVersion::V1), &issuer(TokenVersion::V2));
+        let cloud = cloud.expect("a cloud of the mock's own names");
+        match self.cloud_instance_name() {
+            Some(label) => cloud.with_label(label),
+            None => cloud,
+        }
+    }
+
+    /// A policy that accepts this mock's good tokens and no others: its tenants, its audience, its caller.
+    ///
+    /// # Panics
+    ///
+    /// Never: the mock's own names make a policy.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    pub fn policy(&self) -> Policy {
+        self.policy_builder().build().expect("a policy of the mock's own names")
+    }
+
+    /// The same, to be changed before it is built.
+    ///
+    /// # Panics
+    ///
+    /// Never: the mock's own names make a policy.
+    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    pub fn policy_builder(&self) -> PolicyBuilder {
+        Policy::builder(
+            Tenants::parse(self.tenants().iter().map(ToString::to_string)).expect("tenants"),
+            Audiences::parse([self.audience_client_id().to_string()]).expect("an audience"),
+            Callers::object_ids([self.caller_object_id().to_string()]).expect("a caller"),
+        )
+        .cloud(self.cloud())
+    }
+
+    /// The claims of a good token, for the unit test of a handler. They come out of the real check.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use signalr_upstream_auth::{Claims, testing::MockEntra};
+    ///
+    /// fn handle(claims: &Claims) -> String {
+    ///     format!("called by {}", claims.object_id())
+    /// }
+    ///
+    /// let entra = MockEntra::start().await;
+    /// assert_eq!(handle(&entra.claims()), format!("called by {}", entra.caller_object_id()));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the clock that the mock was given cannot be read.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the mock accepts its own tokens")]
+    pub fn claims(&self) -> Claims {
+        self.check(&self.token()).expect("the mock accepts its own tokens")
+    }
+
+    /// Runs the real check on a token: the mock's policy, its keys as they are published now, its clock.
+    ///
+    /// # Errors
+    ///
+    /// The first check that failed.
+    #[expect(clippy::missing_panics_doc, reason = "the mock's own documents are good, and fixed keys never wait")]
+    #[expect(
+        clippy::expect_used,
+        clippy::unreachable,
+        reason = "the mock's own documents are good, and fixed keys never wait"
+    )]
+    pub fn check(&self, token: &TokenBuilder) -> Result<Claims, Rejection> {
+        let keys = KeySet::from_json(self.key_document(TokenVersion::V2).as_bytes()).expect("a key document");
+        let validator = Validator::new(self.policy(), Arc::new(FixedKeys::new(keys))).with_clock(self.clock());
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {}", token.mint())).expect("a header"));
+        match validator.judge(&headers) {
+            Verdict::Accepted(claims) => Ok(claims),
+            Verdict::Refused(rejection) => Err(rejection),
+            Verdict::Waiting(_) => unreachable!("fixed keys never wait"),
+        }
+    }
+}

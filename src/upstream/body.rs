@@ -1,0 +1,45 @@
+//! Reads the body of a call up to a limit.
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::error::{Error, ErrorKind};
+
+/// How long the body of a call may be where nothing else is said: 2 MiB, axum's own default.
+///
+/// Microsoft documents no limit. Only bodies of calls whose token was accepted are read at all.
+pub const DEFAULT_BODY_LIMIT: usize = 2 * 1024 * 1024;
+
+/// Reads a body of at most `limit` bytes into one piece.
+///
+/// ```
+/// use http_body_util::Full;
+/// use signalr_upstream_auth::upstream::{DEFAULT_BODY_LIMIT, ErrorKind, read_body};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let body = Full::<bytes::Bytes>::from("0123456789");
+/// assert_eq!(read_body(body.clone(), DEFAULT_BODY_LIMIT).await.unwrap(), "0123456789");
+/// assert_eq!(read_body(body, 9).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`BodyTooLarge`](ErrorKind::BodyTooLarge) (413) and [`BodyUnreadable`](ErrorKind::BodyUnreadable) (400).
+pub async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, Error>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if is_length_limit(&*error) => Err(ErrorKind::BodyTooLarge.into()),
+        Err(error) => Err(Error::because(ErrorKind::BodyUnreadable, error)),
+    }
+}
+
+/// A limit of somebody else, axum's for example, arrives wrapped in the error of the body.
+fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<LengthLimitError>() || error.source().is_some_and(is_length_limit)
+}
