@@ -25,5 +25,9 @@ mod sync;
 #[cfg(feature = "remote")]
 pub(crate) mod timing;
 
-#[cfg(all(test, feature = "remote"))]
+#[cfg(test)]
+#[cfg(feature = "remote")]
 mod sample;
+#[cfg(test)]
+#[cfg(feature = "remote")]
+mod scenarios;

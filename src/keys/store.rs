@@ -186,31 +186,31 @@ pub(crate) struct Report {
 /// What requests do.
 impl Shared {
     async fn resolve(self: Arc<Self>, key: KeyId) -> Result<VerificationKey, KeyError> {
-        // Before the first question, so that no change after it is missed.
-        let mut changes = self.changed.subscribe();
-        let mut place = None;
         let now = self.now();
-        let mut answer = self.change(|schedule| schedule.ask(&key, now));
+        let mut ticket = match self.change(|schedule| schedule.ask(&key, now)) {
+            Answer::Key(key) => return Ok(key),
+            Answer::Refused(error) => return Err(error),
+            Answer::Wait(ticket) => ticket,
+        };
+        let _place = Place::take(&self).ok_or_else(too_many)?;
+        // Before the next question, so that no change after it is missed.
+        let mut changes = self.changed.subscribe();
         loop {
-            let ticket = match answer {
+            if !self.ensure_running() {
+                return Err(no_task());
+            }
+            let now = self.now();
+            ticket = match self.change(|schedule| schedule.ask_again(&key, ticket, now)) {
                 Answer::Key(key) => return Ok(key),
                 Answer::Refused(error) => return Err(error),
                 Answer::Wait(ticket) => ticket,
             };
-            if !self.ensure_running() {
-                return Err(no_task());
-            }
-            if place.is_none() {
-                place = Some(Place::take(&self).ok_or_else(too_many)?);
-            }
             tokio::select! {
                 biased;
                 // The sender lives as long as `self`.
                 _ = changes.changed() => {}
                 () = sync::sleep_until(ticket.until) => return Err(too_late()),
             }
-            let now = self.now();
-            answer = self.change(|schedule| schedule.ask_again(&key, ticket, now));
         }
     }
 
