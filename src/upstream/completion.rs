@@ -61,12 +61,13 @@ impl Completion {
         Self::write::<()>(invocation, &Outcome::Void).unwrap_or_else(|_| Self::empty(invocation))
     }
 
-    /// The method failed. The client reads this text, or a short one in its place should it not fit
-    /// into the 16 MiB.
+    /// The method failed. The client reads this text. It reads a short one in its place should the text
+    /// not fit into the 16 MiB, or be empty: clients take an error without a text for a success.
     #[must_use]
     pub fn error(invocation: &Invocation, message: &str) -> Self {
+        let message = if message.is_empty() { METHOD_FAILED } else { message };
         Self::write::<()>(invocation, &Outcome::Error(message))
-            .or_else(|_| Self::write::<()>(invocation, &Outcome::Error("The method failed")))
+            .or_else(|_| Self::write::<()>(invocation, &Outcome::Error(METHOD_FAILED)))
             .unwrap_or_else(|_| Self::empty(invocation))
     }
 
@@ -133,6 +134,9 @@ impl fmt::Debug for Completion {
 /// In the extensions of a response: its body is a completion, so its status may be 200.
 #[derive(Clone, Copy)]
 pub(super) struct IsCompletion;
+
+/// What the client reads where there is nothing else to tell it.
+pub(super) const METHOD_FAILED: &str = "The method failed";
 
 /// Both the SignalR emulator and the Web PubSub emulator read no more of an answer.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::completion::Completion;
+use super::completion::{Completion, METHOD_FAILED};
 use super::error::{Error, ErrorKind};
 use super::invocation::Invocation;
 
@@ -41,9 +41,10 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
-    /// An error whose text the client reads.
+    /// An error whose text the client reads. For an empty text it reads that the method failed.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), source: None, unexpected: false }
+        let message = Some(message.into()).filter(|text: &Cow<'_, str>| !text.is_empty());
+        Self { message: message.unwrap_or(Cow::Borrowed(METHOD_FAILED)), source: None, unexpected: false }
     }
 
     /// What the client reads.
@@ -98,7 +99,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for HandlerError {
             .map(ToString::to_string);
         Self {
             unexpected: mismatch.is_none(),
-            message: mismatch.map_or(Cow::Borrowed("The method failed"), Cow::Owned),
+            message: mismatch.map_or(Cow::Borrowed(METHOD_FAILED), Cow::Owned),
             source: Some(source),
         }
     }

@@ -123,6 +123,10 @@ fn answers_become_completions() {
         assert_eq!(result(parse("secret").into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::void(&call).into_completion(&call)), json!({}));
         assert_eq!(result(HandlerError::new("no").into_completion(&call)), json!({"error": "no"}));
+        // Clients take an error that is empty for a success.
+        assert_eq!(HandlerError::new("").message(), "The method failed");
+        assert_eq!(result(HandlerError::new("").into_completion(&call)), json!({"error": "The method failed"}));
+        assert_eq!(result(Completion::error(&call, "")), json!({"error": "The method failed"}));
         let mismatch = call.arguments::<(u8,)>().map(Reply).into_completion(&call);
         assert_eq!(result(mismatch), json!({"error": "The arguments do not fit the method"}));
 
