@@ -58,7 +58,8 @@ impl Invocation {
         let envelope = envelope.map_err(|source| Error::because(ErrorKind::MalformedBody, source))?;
         Ok(Self {
             protocol,
-            id: envelope.invocation_id.map(Into::into),
+            // No client reads a completion whose id is empty.
+            id: envelope.invocation_id.filter(|id| !id.is_empty()).map(Into::into),
             target: envelope.target.into(),
             arguments: envelope.arguments,
             argument_count: envelope.argument_count,
@@ -71,7 +72,8 @@ impl Invocation {
         self.protocol
     }
 
-    /// The client's name for this call, which the answer repeats. `None` if the client waits for no answer.
+    /// The client's name for this call, which the answer repeats. `None` if the client waits for no
+    /// answer: the id is absent, null or, as in Microsoft's own receiver, empty.
     #[must_use]
     pub fn invocation_id(&self) -> Option<&str> {
         self.id.as_deref()

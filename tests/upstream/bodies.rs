@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use signalr_upstream_auth::upstream::{Connected, Context, ErrorKind, Invocation, Payload, Protocol};
+use signalr_upstream_auth::upstream::{Completion, Connected, Context, ErrorKind, Invocation, Payload, Protocol};
 
 use crate::support::{PROTOCOLS, event_headers, invocation};
 
@@ -17,7 +17,7 @@ fn invocations_of_both_protocols_are_read() {
             (Some("123"), json!([["a", ["b"]], "c"])),
             (Some("123"), json!([{"a": "b", "c": {"d": null}}])),
             (Some("123"), json!([[null, "a"], null])),
-            (Some(""), json!([1, -1, 1.5, true, 1_u64 << 63])),
+            (Some("ü"), json!([1, -1, 1.5, true, 1_u64 << 63])),
         ] {
             let invocation = invocation(protocol, id, "target", &arguments);
             assert_eq!(invocation.protocol(), protocol);
@@ -29,6 +29,15 @@ fn invocations_of_both_protocols_are_read() {
                 assert_eq!(&invocation.argument::<Value>(index).unwrap(), argument);
             }
         }
+    }
+}
+
+#[test]
+fn an_empty_invocation_id_waits_for_no_answer() {
+    for protocol in PROTOCOLS {
+        let send = invocation(protocol, Some(""), "t", &json!([]));
+        assert_eq!(send.invocation_id(), None);
+        assert_eq!(Completion::void(&send).as_bytes(), b"");
     }
 }
 
