@@ -75,18 +75,24 @@ impl HandlerError {
 
     /// Unexpected errors at `WARN`, the others, which clients can cause at will, at `DEBUG`.
     pub(super) fn log(&self, target: Option<&str>) {
-        let target = target.map(|target| target.escape_debug().take(TARGET_CHARS).collect::<String>());
-        let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
+        let target = target.map(|target| shortened(target, TARGET_CHARS));
         if self.unexpected {
+            let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
             tracing::warn!(upstream.target = target, error, "upstream handler failed");
         } else {
             tracing::debug!(
                 upstream.target = target,
                 message_to_client = &*self.message,
-                error,
+                cause = self.mismatch(),
                 "upstream handler refused"
             );
         }
+    }
+
+    /// Where the arguments do not fit. The text can quote them as they are, line breaks included.
+    fn mismatch(&self) -> Option<String> {
+        let cause = self.source.as_ref()?.source()?;
+        Some(shortened(&cause.to_string(), CAUSE_CHARS))
     }
 }
 
@@ -118,6 +124,13 @@ impl fmt::Display for HandlerError {
         f.write_str(&self.message)
     }
 }
+
+fn shortened(text: &str, chars: usize) -> String {
+    text.escape_debug().take(chars).collect()
+}
+
+/// How much of the reason why arguments do not fit, which may quote them, goes into the log.
+const CAUSE_CHARS: usize = 256;
 
 /// How much of a method's name, the client's own words, goes into the log.
 const TARGET_CHARS: usize = 64;
