@@ -48,7 +48,8 @@ impl Completion {
     /// # Errors
     ///
     /// [`UnserializableResult`](ErrorKind::UnserializableResult) if the value has no form in the
-    /// protocol, for example a map with keys that are no texts in JSON;
+    /// protocol: in JSON for example a map with keys that are no texts, in MessagePack a value that
+    /// is nested more than 127 levels deep, or that writes more or fewer elements than it announces;
     /// [`ResultTooLarge`](ErrorKind::ResultTooLarge) if the completion is longer than 16 MiB, the
     /// longest answer the service takes.
     pub fn result<T: Serialize + ?Sized>(invocation: &Invocation, value: &T) -> Result<Self, Error> {

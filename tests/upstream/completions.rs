@@ -136,8 +136,32 @@ fn answers_become_completions() {
         assert_eq!(result(large.clone().into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::error(&call, &large.0)), json!({"error": "The method failed"}));
     }
+    for (announced, refused) in [(0, true), (1, true), (2, false), (3, true), (70_000, true)] {
+        let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
+        let written = Completion::result(&call, &Announced(announced)).map_err(|error| error.kind());
+        assert_eq!(written.is_err(), refused, "two elements announced as {announced}");
+        assert!(!refused || written == Err(ErrorKind::UnserializableResult));
+    }
+    for (depth, refused) in [(126, false), (127, false), (128, true), (200, true)] {
+        let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
+        let nested = (1..depth).fold(json!([]), |inner, _| json!([inner]));
+        assert_eq!(Completion::result(&call, &nested).is_err(), refused, "{depth} levels");
+    }
     let call = invocation(Protocol::Json, Some("1"), "t", &json!([]));
     let odd_map = BTreeMap::from([((1, 2), 3)]);
     assert_eq!(Completion::result(&call, &odd_map).unwrap_err().kind(), ErrorKind::UnserializableResult);
     assert_eq!(decode(Protocol::Json, Reply(odd_map).into_completion(&call).as_bytes())["error"], "The method failed");
+}
+
+/// A list of two that says it has another length.
+struct Announced(usize);
+
+impl Serialize for Announced {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq;
+        let mut list = serializer.serialize_seq(Some(self.0))?;
+        list.serialize_element(&1)?;
+        list.serialize_element(&2)?;
+        list.end()
+    }
 }
