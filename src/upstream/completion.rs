@@ -1,6 +1,7 @@
 //! A completion: the answer to an invocation, as the client will read it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -36,6 +37,7 @@ use super::{json, message_pack};
 #[derive(Clone, Eq, PartialEq)]
 pub struct Completion {
     protocol: Protocol,
+    invocation_id: Option<Arc<str>>,
     body: Bytes,
 }
 
@@ -96,10 +98,19 @@ impl Completion {
         response
     }
 
+    /// Whether this is an answer to this call: it repeats the id, in the protocol of the client.
+    pub(super) fn answers(&self, invocation: &Invocation) -> bool {
+        self.protocol == invocation.protocol() && self.invocation_id.as_deref() == invocation.invocation_id()
+    }
+
     /// No message: the service makes a void completion of it where the client waits for one. Both
     /// protocols can write every text, so this is left only for an invocation id of 16 MiB.
     fn empty(invocation: &Invocation) -> Self {
-        Self { protocol: invocation.protocol(), body: Bytes::new() }
+        Self::of(invocation, Bytes::new())
+    }
+
+    fn of(invocation: &Invocation, body: Bytes) -> Self {
+        Self { protocol: invocation.protocol(), invocation_id: invocation.shared_id().cloned(), body }
     }
 
     fn write<T>(invocation: &Invocation, outcome: &Outcome<'_, T>) -> Result<Self, Error>
@@ -109,8 +120,7 @@ impl Completion {
         let Some(id) = invocation.invocation_id() else {
             return Ok(Self::empty(invocation));
         };
-        let protocol = invocation.protocol();
-        let written = match protocol {
+        let written = match invocation.protocol() {
             Protocol::Json => json::write_completion(id, outcome),
             Protocol::MessagePack => message_pack::write_completion(id, outcome),
         };
@@ -118,7 +128,7 @@ impl Completion {
         if body.len() > MAX_BYTES {
             return Err(ErrorKind::ResultTooLarge.into());
         }
-        Ok(Self { protocol, body: body.into() })
+        Ok(Self::of(invocation, body.into()))
     }
 }
 

@@ -79,6 +79,10 @@ impl Invocation {
         self.id.as_deref()
     }
 
+    pub(super) fn shared_id(&self) -> Option<&Arc<str>> {
+        self.id.as_ref()
+    }
+
     /// The name of the method, as the client wrote it. Methods are told apart without regard to case.
     #[must_use]
     pub fn target(&self) -> &str {

@@ -101,6 +101,23 @@ fn a_send_is_answered_with_nothing() {
 }
 
 #[test]
+fn a_completion_of_another_invocation_is_not_handed_on() {
+    let call = |protocol, id| invocation(protocol, id, "t", &json!([]));
+    for protocol in PROTOCOLS {
+        let this = call(protocol, Some("1"));
+        let again = Completion::void(&call(protocol, Some("1"))).into_completion(&this);
+        assert_eq!(again, Completion::void(&this));
+        let elsewhere = PROTOCOLS.into_iter().find(|other| *other != protocol).unwrap();
+        for other in [call(protocol, Some("2")), call(protocol, None), call(elsewhere, Some("1"))] {
+            let completion = Completion::void(&other).into_completion(&this);
+            assert_eq!(completion, Completion::error(&this, "The method failed"), "{protocol:?} {other:?}");
+        }
+        let send = call(protocol, None);
+        assert_eq!(Completion::void(&this).into_completion(&send).as_bytes(), b"");
+    }
+}
+
+#[test]
 fn answers_become_completions() {
     fn parse(text: &str) -> Result<Reply<i64>, HandlerError> {
         if text.is_empty() {
