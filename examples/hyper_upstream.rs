@@ -23,7 +23,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use signalr_upstream_auth::upstream::{
-    Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, Reply, read_body,
+    Completion, Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, read_body,
 };
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tokio::time::sleep;
@@ -100,14 +100,20 @@ async fn on_event(claims: Claims, request: Request<Incoming>) -> Result<Response
 }
 
 /// What `await connection.invoke(…)` of a client resolves to.
-fn on_message(context: &Context, invocation: &Invocation) -> Result<Reply<Value>, HandlerError> {
+fn on_message(context: &Context, invocation: &Invocation) -> Result<Completion, HandlerError> {
     match invocation.target().to_ascii_lowercase().as_str() {
-        "echo" => Ok(Reply(invocation.argument(0)?)),
+        "echo" => {
+            let (value,): (Value,) = invocation.arguments()?;
+            Ok(Completion::result(invocation, &value)?)
+        }
         "broadcast" => {
-            let text: String = invocation.argument(0)?;
+            let (text,): (String,) = invocation.arguments()?;
+            if text.is_empty() {
+                return Err(HandlerError::new("There is nothing to say"));
+            }
             // A real one would call the service's REST API here: `POST /api/hubs/{hub}/:send`.
             tracing::info!(hub = context.hub(), from = context.user_id(), ?text, "broadcast");
-            Ok(Reply(Value::Null))
+            Ok(Completion::void(invocation))
         }
         _ => Err(HandlerError::new("There is no such method")),
     }
