@@ -99,6 +99,13 @@ impl Invocation {
     /// struct whose fields stand in the order of the arguments (fields with `#[serde(default)]` may
     /// be missing at the end). The number of arguments must fit.
     ///
+    /// A type that reads JSON reads MessagePack as well, but for what JSON does not have. Clients of
+    /// MessagePack send binary data, which goes into `Vec<u8>`, and dates as values of extension -1,
+    /// which go into a newtype struct that serde knows by the name `_ExtStruct`, around `(i8, &[u8])` or
+    /// an owned type of bytes; clients of JSON send texts in their place. Types that hold any JSON, such as
+    /// `serde_json::Value`, take neither. Keys of maps are texts where the client is JavaScript, also
+    /// where they look like numbers.
+    ///
     /// # Errors
     ///
     /// [`ArgumentsMismatch`](ErrorKind::ArgumentsMismatch) if they do not fit the type. Its source says where.

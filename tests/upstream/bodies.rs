@@ -221,6 +221,13 @@ fn bytes_and_extension_values_of_message_pack_are_read_over_or_into_bytes() {
     assert_eq!(invocation.argument::<Vec<u8>>(0).unwrap(), [1, 2, 3]);
     assert_eq!(invocation.argument::<String>(2).unwrap(), "after");
     assert!(invocation.argument::<String>(1).is_err());
+    assert!(invocation.argument::<Value>(0).is_err() && invocation.argument::<Value>(1).is_err());
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename = "_ExtStruct")]
+    struct Extension<'a>(#[serde(borrow)] (i8, &'a [u8]));
+    let all: (&[u8], Extension<'_>, &str) = invocation.arguments().unwrap();
+    assert_eq!(all, (&[1, 2, 3][..], Extension((-1, &[0, 0, 0, 1])), "after"));
 }
 
 #[test]
