@@ -70,7 +70,7 @@ impl IntoCompletion for Completion {
             return self;
         }
         tracing::warn!("upstream handler returned a completion of another invocation");
-        Completion::error(invocation, METHOD_FAILED)
+        Self::error(invocation, METHOD_FAILED)
     }
 }
 
