@@ -258,6 +258,9 @@ fn connection_bodies_are_json_and_messages_belong_to_their_event() {
     for event in ["echo", "Echo", "ECHO"] {
         assert!(matches!(parse("messages", event, json, message), Ok(Payload::Message(_))), "{event}");
     }
+    // HTTP takes the blanks at the ends of a header's value off.
+    let blanks = r#"{"type":1,"target":" echo\t","arguments":[]}"#;
+    assert!(matches!(parse("messages", "echo", json, blanks), Ok(Payload::Message(_))));
     for (category, event, content_type, body, expected) in [
         ("messages", "other", json, message, ErrorKind::EventMismatch),
         ("messages", "echo", "text/plain", message, ErrorKind::UnsupportedMediaType),
