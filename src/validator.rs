@@ -97,7 +97,7 @@ impl Validator {
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         let known = self.0.verified.find(token)?;
         self.0.policy.valid(&known.validity, now).ok()?;
-        match self.0.keys.lookup(&known.tenant, known.key_id()) {
+        match self.0.keys.lookup(&known.tenant, &known.key_id) {
             Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
             _ => None,
         }
@@ -160,10 +160,11 @@ impl Validator {
         key: VerificationKey,
     ) -> Result<Claims, Rejection> {
         let facts = plausible.facts();
+        let key_id = plausible.key_id().clone();
         let fitting = self.0.policy.fit(&key, &plausible)?;
         let signed = plausible.verify(fitting)?;
         let claims = self.0.policy.admit(&signed)?;
-        self.0.verified.remember(token, claims.clone(), facts.tenant, key, facts.validity);
+        self.0.verified.remember(token, claims.clone(), facts.tenant, (key_id, key), facts.validity);
         Ok(claims)
     }
 }
