@@ -595,4 +595,35 @@ mod tests {
         let key = set.usable().next().unwrap();
         assert_eq!((key.issuer(), key.cloud_instance_name()), (None, None));
     }
+
+    #[test]
+    #[ignore = "reads the recorded documents from the folder named by UPSTREAM_AUTH_VECTORS"]
+    fn no_key_of_the_recorded_documents_is_lost() {
+        let folder = std::env::var("UPSTREAM_AUTH_VECTORS").unwrap();
+        let read = |name: &str| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(format!("{folder}/entra/{name}.json")).unwrap()).unwrap()
+        };
+        let mut documents = Vec::new();
+        for directory in ["common", "organizations"] {
+            documents.push(read(&format!("entra-{directory}-keys")));
+            let recording = read(&format!("entra-{directory}-recording"));
+            for answer in recording["reads"].as_array().unwrap() {
+                let keys = answer["kids"].as_array().unwrap().iter().map(|id| &recording["keys"][id.as_str().unwrap()]);
+                documents.push(serde_json::json!({ "keys": keys.collect::<Vec<_>>() }));
+            }
+        }
+        assert_eq!(documents.len(), 235 + 98 + 2);
+        for document in &documents {
+            let set = KeySet::from_json(document.to_string().as_bytes()).unwrap();
+            let listed = document["keys"].as_array().unwrap();
+            assert_eq!((set.usable().count(), set.rejected()), (listed.len(), 0));
+            for key in listed {
+                let id = KeyId::new(key["kid"].as_str().unwrap());
+                let found = set.usable().find(|usable| *usable.id() == id).unwrap();
+                assert_eq!(found.bits(), 2048);
+                assert_eq!(found.issuer(), key["issuer"].as_str());
+                assert_eq!(found.cloud_instance_name(), key["cloud_instance_name"].as_str());
+            }
+        }
+    }
 }
