@@ -161,6 +161,25 @@ async fn a_custom_response_keeps_the_rejection() {
 }
 
 #[tokio::test]
+async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
+    struct NoDefault(&'static str);
+    let entra = entra().await;
+    let local = std::rc::Rc::new(());
+    let inner = service_fn(move |_: Request<std::rc::Rc<()>>| {
+        let local = std::rc::Rc::clone(&local);
+        async move {
+            drop(local);
+            Ok::<_, Infallible>(Response::new(NoDefault("reached")))
+        }
+    });
+    let refuse = |_: &Rejection| Response::new(NoDefault("refused"));
+    let service = fixed_layer(&entra, entra.policy()).with_rejection_response(refuse).layer(inner);
+    let accepted = good(&entra).map(|_| std::rc::Rc::new(()));
+    assert_eq!(service.clone().oneshot(accepted).await.unwrap().body().0, "reached");
+    assert_eq!(service.oneshot(Request::new(std::rc::Rc::new(()))).await.unwrap().body().0, "refused");
+}
+
+#[tokio::test]
 async fn a_dropped_request_leaves_the_service_fit_for_the_next() {
     let entra = entra().await;
     let gate = Gate::new(&entra);
