@@ -21,7 +21,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use serde_json::json;
+use serde_json::{Value, json};
+use signalr_upstream_auth::upstream::{
+    Completion, Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, read_body,
+};
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
@@ -68,16 +71,52 @@ async fn on_request(request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
         return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let segments: Vec<_> = request.uri().path().split('/').skip(1).collect();
-    Ok(match (request.method(), &segments[..]) {
-        (&Method::POST, ["upstream", hub, category, event]) => on_event(claims, hub, category, event),
-        (&Method::GET, ["whoami"]) => whoami(claims),
-        _ => empty(StatusCode::NOT_FOUND),
-    })
+    match (request.method(), &segments[..]) {
+        (&Method::POST, ["upstream", _, _, _]) if support::is_by_hand(request.headers()) => Ok(empty(StatusCode::OK)),
+        (&Method::POST, ["upstream", _, _, _]) => {
+            Ok(on_event(claims.clone(), request).await.unwrap_or_else(|error| error.to_response()))
+        }
+        (&Method::GET, ["whoami"]) => Ok(whoami(claims)),
+        _ => Ok(empty(StatusCode::NOT_FOUND)),
+    }
 }
 
-fn on_event(claims: &Claims, hub: &str, category: &str, event: &str) -> Response<Full<Bytes>> {
-    tracing::debug!(hub, category, event, caller = %claims.object_id(), "event");
-    empty(StatusCode::OK)
+/// One call of the service: its headers, its body, its answer.
+async fn on_event(claims: Claims, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
+    let (parts, body) = request.into_parts();
+    let context = Context::from_headers(&parts.headers)?;
+    let body = read_body(body, DEFAULT_BODY_LIMIT).await?;
+    let (hub, connection, user) = (context.hub(), context.connection_id(), context.user_id());
+    match Payload::parse(&context, &parts.headers, body)? {
+        Payload::Message(invocation) => {
+            return Ok(on_message(&context, &invocation).into_completion(&invocation).to_response());
+        }
+        Payload::Disconnected(disconnected) => {
+            tracing::info!(hub, connection, error = disconnected.error(), "disconnected");
+        }
+        _ => tracing::info!(hub, connection, user, caller = %claims.object_id(), "connected"),
+    }
+    Ok(empty(StatusCode::OK))
+}
+
+/// What `await connection.invoke(…)` of a client resolves to.
+fn on_message(context: &Context, invocation: &Invocation) -> Result<Completion, HandlerError> {
+    match invocation.target().to_ascii_lowercase().as_str() {
+        "echo" => {
+            let (value,): (Value,) = invocation.arguments()?;
+            Ok(Completion::result(invocation, &value)?)
+        }
+        "broadcast" => {
+            let (text,): (String,) = invocation.arguments()?;
+            if text.is_empty() {
+                return Err(HandlerError::new("There is nothing to say"));
+            }
+            // A real one would call the service's REST API here: `POST /api/hubs/{hub}/:send`.
+            tracing::info!(hub = context.hub(), from = context.user_id(), ?text, "broadcast");
+            Ok(Completion::void(invocation))
+        }
+        _ => Err(HandlerError::new("There is no such method")),
+    }
 }
 
 fn whoami(claims: &Claims) -> Response<Full<Bytes>> {

@@ -36,7 +36,7 @@ pub(crate) enum ObjectFault {
     Duplicate,
     /// The text is not JSON, or not an object.
     NotAnObject,
-    /// A member that is read has the wrong type.
+    /// A member that is read has the wrong type, or a name is no text.
     WrongType,
 }
 
@@ -49,11 +49,12 @@ pub(crate) fn object<'de, T: Members<'de>>(text: &'de [u8]) -> Result<T, ObjectF
     let read = Object { duplicate: &duplicate, members: PhantomData }.deserialize(&mut json);
     match read.and_then(|members| json.end().map(|()| members)) {
         Ok(members) => Ok(members),
-        // Reading stops at the first fault; bad syntax further on still outranks it.
-        Err(fault) if fault.is_data() && is_object(text) => {
-            Err(if duplicate.get() { ObjectFault::Duplicate } else { ObjectFault::WrongType })
-        }
-        Err(_) => Err(ObjectFault::NotAnObject),
+        // Reading stops at the first fault; bad syntax further on still outranks it. What the fault calls
+        // itself is no guide: a number that fits nothing is bad syntax to serde_json, unless another crate of
+        // the build has switched on `arbitrary_precision`.
+        Err(_) if !is_object(text) => Err(ObjectFault::NotAnObject),
+        Err(_) if duplicate.get() => Err(ObjectFault::Duplicate),
+        Err(_) => Err(ObjectFault::WrongType),
     }
 }
 
@@ -253,6 +254,11 @@ mod tests {
             r#"{"number":1e3}"#,
             r#"{"number":9223372036854775808}"#,
             r#"{"number":100000000000000000000}"#,
+            r#"{"number":1e400}"#,
+            r#"{"text":-1e400}"#,
+            // Half a character is JSON (RFC 8259 section 8.2), but no text.
+            r#"{"text":"\ud800"}"#,
+            r#"{"\ud800":1}"#,
             r#"{"number":true}"#,
             r#"{"number":{"$serde_json::private::Number":"1"}}"#,
         ] {

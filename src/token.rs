@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::{Error as _, IgnoredAny, MapAccess};
 
 use crate::bearer::BearerToken;
 use crate::error::RejectionKind;
@@ -179,9 +179,9 @@ impl<'t> Members<'t> for UnverifiedClaims<'t> {
             "uti" => &mut self.uti,
             "aud" => return read_into(&mut self.aud, map),
             "roles" => return read_into(&mut self.roles, map),
-            "exp" => return read_into(&mut self.exp, map),
-            "nbf" => return read_into(&mut self.nbf, map),
-            "iat" => return read_into(&mut self.iat, map),
+            "exp" => return read_time(&mut self.exp, map),
+            "nbf" => return read_time(&mut self.nbf, map),
+            "iat" => return read_time(&mut self.iat, map),
             _ => return Ok(Known::No),
         };
         *text = Some(map.next_value::<Text<'t>>()?.0);
@@ -198,6 +198,13 @@ fn read_into<'t, T: serde::Deserialize<'t>, A: MapAccess<'t>>(
     map: &mut A,
 ) -> Result<Known, A::Error> {
     *member = Some(map.next_value()?);
+    Ok(Known::Yes)
+}
+
+/// Seconds since 1970 (RFC 7519 section 2), whole, not negative, in 63 bits.
+fn read_time<'t, A: MapAccess<'t>>(member: &mut Option<i64>, map: &mut A) -> Result<Known, A::Error> {
+    let seconds: u64 = map.next_value()?;
+    *member = Some(i64::try_from(seconds).map_err(A::Error::custom)?);
     Ok(Known::Yes)
 }
 
@@ -305,6 +312,11 @@ mod tests {
             r#""exp":"1""#,
             r#""exp":1.0"#,
             r#""exp":1e9"#,
+            r#""exp":9223372036854775808"#,
+            r#""exp":-1"#,
+            r#""nbf":-1"#,
+            r#""nbf":-0"#,
+            r#""iat":-9223372036854775808"#,
             r#""nbf":null"#,
             r#""iat":true"#,
             r#""oid":{}"#,

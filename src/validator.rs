@@ -85,7 +85,7 @@ impl Validator {
         let judged = BearerToken::from_headers(headers).map_err(Rejection::from).and_then(|token| {
             match self.recognise(token, now) {
                 Some(claims) => Ok(Verdict::Accepted(claims)),
-                None => self.examine(token, now, |token, plausible| self.decide(token, plausible, now)),
+                None => self.examine(token, now, |token, plausible| self.decide(token, plausible)),
             }
         });
         judged.unwrap_or_else(|rejection| Verdict::Refused(report(rejection)))
@@ -97,7 +97,7 @@ impl Validator {
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         let known = self.0.verified.find(token)?;
         self.0.policy.valid(&known.validity, now).ok()?;
-        match self.0.keys.lookup(&known.tenant, known.key_id()) {
+        match self.0.keys.lookup(&known.tenant, &known.key_id) {
             Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
             _ => None,
         }
@@ -117,12 +117,7 @@ impl Validator {
     }
 
     /// Decides with the key at hand, or says that it has to be found first.
-    fn decide(
-        &self,
-        token: BearerToken<'_>,
-        plausible: PlausibleToken<'_>,
-        now: Option<UnixTime>,
-    ) -> Result<Verdict, Rejection> {
+    fn decide(&self, token: BearerToken<'_>, plausible: PlausibleToken<'_>) -> Result<Verdict, Rejection> {
         let tenant = plausible.facts().tenant;
         match self.0.keys.lookup(&tenant, plausible.key_id()) {
             Lookup::Held(key) => self.conclude(token, plausible, key).map(Verdict::Accepted),
@@ -130,23 +125,18 @@ impl Validator {
             Lookup::Absent => {
                 let key = plausible.key_id().clone();
                 let token = token.as_bytes().to_vec();
-                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, now, tenant, key))))
+                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, tenant, key))))
             }
         }
     }
 
-    /// Waits for the key, then decides as [`decide`](Self::decide) does.
-    async fn find_key(
-        self,
-        token: Vec<u8>,
-        now: Option<UnixTime>,
-        tenant: TenantId,
-        key: KeyId,
-    ) -> Result<Claims, Rejection> {
+    /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
+    /// key source may take as long as it likes.
+    async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
         let decided = match self.0.keys.resolve(&tenant, &key).await {
-            Ok(key) => BearerToken::from_token68(&token)
-                .map_err(Rejection::from)
-                .and_then(|token| self.examine(token, now, |token, plausible| self.conclude(token, plausible, key))),
+            Ok(key) => BearerToken::from_token68(&token).map_err(Rejection::from).and_then(|token| {
+                self.examine(token, self.0.clock.now(), |token, plausible| self.conclude(token, plausible, key))
+            }),
             Err(error) => Err(error.into()),
         };
         decided.map_err(report)
@@ -160,10 +150,11 @@ impl Validator {
         key: VerificationKey,
     ) -> Result<Claims, Rejection> {
         let facts = plausible.facts();
+        let key_id = plausible.key_id().clone();
         let fitting = self.0.policy.fit(&key, &plausible)?;
         let signed = plausible.verify(fitting)?;
         let claims = self.0.policy.admit(&signed)?;
-        self.0.verified.remember(token, claims.clone(), facts.tenant, key, facts.validity);
+        self.0.verified.remember(token, claims.clone(), facts.tenant, (key_id, key), facts.validity);
         Ok(claims)
     }
 }

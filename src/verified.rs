@@ -36,15 +36,13 @@ pub(crate) struct VerifiedToken {
     fingerprint: u64,
     pub(crate) claims: Claims,
     pub(crate) tenant: TenantId,
+    /// The key as the token names it. A key source may know the key by another name, too.
+    pub(crate) key_id: KeyId,
     pub(crate) key: VerificationKey,
     pub(crate) validity: Validity,
 }
 
 impl VerifiedToken {
-    pub(crate) fn key_id(&self) -> &KeyId {
-        self.key.id()
-    }
-
     fn is(&self, token: &[u8], fingerprint: u64) -> bool {
         self.fingerprint == fingerprint && *self.token == *token
     }
@@ -94,7 +92,7 @@ impl VerifiedTokens {
         token: BearerToken<'_>,
         claims: Claims,
         tenant: TenantId,
-        key: VerificationKey,
+        (key_id, key): (KeyId, VerificationKey),
         validity: Validity,
     ) {
         let token = token.as_bytes();
@@ -104,7 +102,7 @@ impl VerifiedTokens {
         let fingerprint = self.hasher.hash_one(Tail(token));
         let token: Arc<[u8]> = token.into();
         let verified =
-            Arc::new(VerifiedToken { token: Arc::clone(&token), fingerprint, claims, tenant, key, validity });
+            Arc::new(VerifiedToken { token: Arc::clone(&token), fingerprint, claims, tenant, key_id, key, validity });
         self.promote(&verified);
         self.all.insert(Whole(token), verified);
     }
@@ -161,6 +159,3 @@ const PROMOTE_EVERY: usize = 64;
 /// What an entry takes beside its token and claims: two reference-counted blocks and the cache's own
 /// book-keeping.
 const OVERHEAD: usize = 512;
-
-#[cfg(test)]
-mod tests {}

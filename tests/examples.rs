@@ -118,6 +118,45 @@ async fn a_server_answers_over_http1_and_http2() {
 }
 
 #[tokio::test]
+async fn a_server_answers_the_calls_of_the_service_in_the_clients_protocol() {
+    let echo = || UpstreamRequest::message("chat", "Echo").invocation_id("42").argument("hi");
+    let unknown = || UpstreamRequest::message("chat", "nobody").invocation_id("42");
+    let record = |json: &str| format!("{json}\u{1e}").into_bytes();
+    let error = "There is no such method";
+    let broadcast = |text: &str| UpstreamRequest::message("chat", "broadcast").invocation_id("42").argument(text);
+    let cases: [(UpstreamRequest, Vec<u8>); 13] = [
+        (echo(), record(r#"{"type":3,"invocationId":"42","result":"hi"}"#)),
+        (unknown(), record(&format!(r#"{{"type":3,"invocationId":"42","error":"{error}"}}"#))),
+        (echo().message_pack(), b"\x0a\x95\x03\x80\xa2\x34\x32\x03\xa2\x68\x69".to_vec()),
+        (unknown().message_pack(), [b"\x1f\x95\x03\x80\xa242\x01\xb7", error.as_bytes()].concat()),
+        (broadcast("hi"), record(r#"{"type":3,"invocationId":"42"}"#)),
+        (broadcast("hi").message_pack(), b"\x07\x94\x03\x80\xa242\x02".to_vec()),
+        (broadcast(""), record(r#"{"type":3,"invocationId":"42","error":"There is nothing to say"}"#)),
+        (broadcast("").message_pack(), b"\x1f\x95\x03\x80\xa242\x01\xb7There is nothing to say".to_vec()),
+        (
+            broadcast("hi").argument("more"),
+            record(r#"{"type":3,"invocationId":"42","error":"The arguments do not fit the method"}"#),
+        ),
+        // Nobody waits for an answer to these.
+        (UpstreamRequest::message("chat", "echo").argument("hi"), Vec::new()),
+        (UpstreamRequest::message("chat", "nobody"), Vec::new()),
+        (UpstreamRequest::connected("chat").user_id("alice"), Vec::new()),
+        (UpstreamRequest::disconnected("chat", Some("gone")), Vec::new()),
+    ];
+    for name in SERVERS {
+        let (_program, _, server, token) = embedded(name).await;
+        for (number, (call, expected)) in cases.iter().enumerate() {
+            let request = call.clone().bearer(&token).into_request();
+            let answer = send(VERSIONS[0], server, request).await;
+            assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &expected[..]), "{name} {number}");
+        }
+        // By hand, with nothing but a token.
+        let answer = send(VERSIONS[0], server, request(Method::POST, PATH, Some(&token))).await;
+        assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn bad_settings_end_a_server_before_it_connects_to_anything() {
     let network = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let proxy = format!("http://{}", network.local_addr().unwrap());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use common::{Picky, entra, fixed_keys, fixed_layer, request};
+use common::{NOON, Picky, StillClock, entra, fixed_keys, fixed_layer, request};
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use signalr_upstream_auth::testing::MockEntra;
@@ -53,6 +53,19 @@ async fn a_request_that_waits_for_its_key_takes_the_ready_service_along() {
     assert_eq!(waiting.await.unwrap().body(), "picked");
     // What was left behind is a clone, which has to be polled ready again, and is.
     assert_eq!(service.ready().await.unwrap().call(good(&entra)).await.unwrap().body(), "picked");
+}
+
+#[tokio::test]
+async fn a_token_that_expires_while_its_key_is_found_is_refused() {
+    let clock = StillClock::at(NOON);
+    let entra = MockEntra::builder().clock(clock.clone()).start().await;
+    let gate = Gate::new(&entra);
+    let mut service = gate.layer(&entra).layer(Picky::default());
+    let mut waiting = pin!(service.ready().await.unwrap().call(good(&entra)));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    clock.set(NOON + 86_700 + 301);
+    gate.open();
+    assert_eq!(common::kind(&waiting.await.unwrap()), RejectionKind::Expired);
 }
 
 #[tokio::test]
@@ -145,6 +158,25 @@ async fn a_custom_response_keeps_the_rejection() {
     let response = layer.layer(inner).oneshot(request::<String>(&[""; 0])).await.unwrap();
     assert_eq!((response.status(), response.body().as_str()), (StatusCode::IM_A_TEAPOT, "missing_credentials"));
     assert_eq!(common::kind(&response), RejectionKind::MissingCredentials);
+}
+
+#[tokio::test]
+async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
+    struct NoDefault(&'static str);
+    let entra = entra().await;
+    let local = std::rc::Rc::new(());
+    let inner = service_fn(move |_: Request<std::rc::Rc<()>>| {
+        let local = std::rc::Rc::clone(&local);
+        async move {
+            drop(local);
+            Ok::<_, Infallible>(Response::new(NoDefault("reached")))
+        }
+    });
+    let refuse = |_: &Rejection| Response::new(NoDefault("refused"));
+    let service = fixed_layer(&entra, entra.policy()).with_rejection_response(refuse).layer(inner);
+    let accepted = good(&entra).map(|_| std::rc::Rc::new(()));
+    assert_eq!(service.clone().oneshot(accepted).await.unwrap().body().0, "reached");
+    assert_eq!(service.oneshot(Request::new(std::rc::Rc::new(()))).await.unwrap().body().0, "refused");
 }
 
 #[tokio::test]

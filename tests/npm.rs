@@ -49,6 +49,7 @@ async fn microsofts_client_reads_every_completion() {
         ("void", json!([1, 2, 3]), json!({})),
         ("told", json!([]), error("Nicht erlaubt: 日本")),
         ("hidden", json!([]), error("The method failed")),
+        ("wordless", json!([]), error("The method failed")),
         ("caller", json!([]), result(json!(caller))),
         ("byHand", json!([]), result(json!([1, 2, 3]))),
         ("unknown/ method?", json!([]), error("There is no such method")),
@@ -132,6 +133,7 @@ fn dispatcher() -> Dispatcher {
         .message("chat", "struct", structured)
         .message("chat", "void", async || ())
         .message("chat", "told", async || HandlerError::new("Nicht erlaubt: 日本"))
+        .message("chat", "wordless", async || HandlerError::new(""))
         .message("chat", "hidden", async || "secret".parse::<u8>().map(Reply))
         .message("chat", "caller", async |claims: Claims| Reply(claims.object_id().to_string()))
         .message("chat", "byHand", async |invocation: Invocation| Completion::result(&invocation, &[1, 2, 3]))

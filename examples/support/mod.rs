@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use http::HeaderMap;
 use signalr_upstream_auth::{ConfigError, InvalidGuid, Settings, UpstreamAuthLayer};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,13 @@ pub(crate) async fn start(
             Ok((auth, listener))
         }
     }
+}
+
+/// Whether a call was made by hand rather than by the service, which names the connection in every call. With
+/// `curl` and a token alone one can then see whether the token is let through: such a call is answered with 200 and
+/// nothing.
+pub(crate) fn is_by_hand(headers: &HeaderMap) -> bool {
+    !headers.contains_key("x-asrs-connection-id")
 }
 
 /// Why the program ends. It prints as sentences, one per line, also from `main`.

@@ -1,6 +1,7 @@
 //! The clouds of Entra: where each has its documents and how its issuers are written.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::Uri;
@@ -228,28 +229,41 @@ struct Origin {
 impl Origin {
     fn parse(text: &str, is_plain_http: bool) -> Option<Self> {
         let authority: http::uri::Authority = text.parse().ok()?;
-        // `Authority` takes user info and an empty or overlong port in its stride.
-        let port = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
-            Some((_, digits)) => {
-                Some(authority.port_u16().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?)
+        let (host, port) = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
+            Some((host, digits)) => {
+                (host, Some(authority.port_u16().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?))
             }
-            None => None,
+            None => (text, None),
         };
-        if text.contains('@') || authority.host().is_empty() {
+        // `Authority` takes user info, an empty or overlong port and anything after a `]` in its stride.
+        if host != authority.host() || !is_host(host) {
             return None;
         }
         let default = if is_plain_http { HTTP_PORT } else { HTTPS_PORT };
-        Some(Self { host: authority.host().to_ascii_lowercase(), port: port.unwrap_or(default) })
+        Some(Self { host: host.to_ascii_lowercase(), port: port.unwrap_or(default) })
     }
 
     fn is_loopback(&self) -> bool {
         let host = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     fn display(&self, is_plain_http: bool) -> String {
         let default = if is_plain_http { HTTP_PORT } else { HTTPS_PORT };
         if self.port == default { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+/// Whether this is one host to every reader. A name that ends in a number is an IPv4 address to some,
+/// who know more ways to write one than the usual (`127.1`).
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            let (_, last) = host.trim_end_matches('.').rsplit_once('.').unwrap_or(("", host));
+            let is_number = last.starts_with(|first: char| first.is_ascii_digit());
+            !host.is_empty() && !host.contains(['[', ']']) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+        }
     }
 }
 
@@ -366,6 +380,14 @@ mod tests {
             "login.example",
             "https://login.example/tenant",
             "https://a@b",
+            "https://[::1]login.example",
+            "http://[::1].login.example:1",
+            "http://[::1%25lo]:1",
+            "https://a[b]",
+            "https://127.1",
+            "https://0x7f.1",
+            "https://login.256",
+            "https://1.2.3.4.",
             "",
         ] {
             let error = custom(login).unwrap_err();
@@ -375,6 +397,7 @@ mod tests {
         assert!(local.may_name("http://127.0.0.1:8080/keys"));
         assert!(!local.may_name("http://127.0.0.1:8081/keys"));
         assert!(!local.may_name("http://10.0.0.1:8080/keys"));
+        assert!(!custom("http://[::1]:1").unwrap().may_name("http://[::1]x:1/keys"));
         assert!(local.with_document_host("localhost:9").unwrap().may_name("http://localhost:9/keys"));
         let secure = custom("https://login.example").unwrap();
         assert!(!secure.may_name("http://login.example/keys"));

@@ -1,6 +1,7 @@
 //! A completion: the answer to an invocation, as the client will read it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -36,6 +37,7 @@ use super::{json, message_pack};
 #[derive(Clone, Eq, PartialEq)]
 pub struct Completion {
     protocol: Protocol,
+    invocation_id: Option<Arc<str>>,
     body: Bytes,
 }
 
@@ -48,7 +50,8 @@ impl Completion {
     /// # Errors
     ///
     /// [`UnserializableResult`](ErrorKind::UnserializableResult) if the value has no form in the
-    /// protocol, for example a map with keys that are no texts in JSON;
+    /// protocol: in JSON for example a map with keys that are no texts, in MessagePack a value that
+    /// is nested more than 127 levels deep, or that writes more or fewer elements than it announces;
     /// [`ResultTooLarge`](ErrorKind::ResultTooLarge) if the completion is longer than 16 MiB, the
     /// longest answer the service takes.
     pub fn result<T: Serialize + ?Sized>(invocation: &Invocation, value: &T) -> Result<Self, Error> {
@@ -61,12 +64,13 @@ impl Completion {
         Self::write::<()>(invocation, &Outcome::Void).unwrap_or_else(|_| Self::empty(invocation))
     }
 
-    /// The method failed. The client reads this text, or a short one in its place should it not fit
-    /// into the 16 MiB.
+    /// The method failed. The client reads this text. It reads a short one in its place should the text
+    /// not fit into the 16 MiB, or be empty: clients take an error without a text for a success.
     #[must_use]
     pub fn error(invocation: &Invocation, message: &str) -> Self {
+        let message = if message.is_empty() { METHOD_FAILED } else { message };
         Self::write::<()>(invocation, &Outcome::Error(message))
-            .or_else(|_| Self::write::<()>(invocation, &Outcome::Error("The method failed")))
+            .or_else(|_| Self::write::<()>(invocation, &Outcome::Error(METHOD_FAILED)))
             .unwrap_or_else(|_| Self::empty(invocation))
     }
 
@@ -94,10 +98,19 @@ impl Completion {
         response
     }
 
+    /// Whether this is an answer to this call: it repeats the id, in the protocol of the client.
+    pub(super) fn answers(&self, invocation: &Invocation) -> bool {
+        self.protocol == invocation.protocol() && self.invocation_id.as_deref() == invocation.invocation_id()
+    }
+
     /// No message: the service makes a void completion of it where the client waits for one. Both
     /// protocols can write every text, so this is left only for an invocation id of 16 MiB.
     fn empty(invocation: &Invocation) -> Self {
-        Self { protocol: invocation.protocol(), body: Bytes::new() }
+        Self::of(invocation, Bytes::new())
+    }
+
+    fn of(invocation: &Invocation, body: Bytes) -> Self {
+        Self { protocol: invocation.protocol(), invocation_id: invocation.shared_id().cloned(), body }
     }
 
     fn write<T>(invocation: &Invocation, outcome: &Outcome<'_, T>) -> Result<Self, Error>
@@ -107,8 +120,7 @@ impl Completion {
         let Some(id) = invocation.invocation_id() else {
             return Ok(Self::empty(invocation));
         };
-        let protocol = invocation.protocol();
-        let written = match protocol {
+        let written = match invocation.protocol() {
             Protocol::Json => json::write_completion(id, outcome),
             Protocol::MessagePack => message_pack::write_completion(id, outcome),
         };
@@ -116,7 +128,7 @@ impl Completion {
         if body.len() > MAX_BYTES {
             return Err(ErrorKind::ResultTooLarge.into());
         }
-        Ok(Self { protocol, body: body.into() })
+        Ok(Self::of(invocation, body.into()))
     }
 }
 
@@ -133,6 +145,9 @@ impl fmt::Debug for Completion {
 /// In the extensions of a response: its body is a completion, so its status may be 200.
 #[derive(Clone, Copy)]
 pub(super) struct IsCompletion;
+
+/// What the client reads where there is nothing else to tell it.
+pub(super) const METHOD_FAILED: &str = "The method failed";
 
 /// Both the SignalR emulator and the Web PubSub emulator read no more of an answer.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

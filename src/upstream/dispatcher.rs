@@ -74,7 +74,8 @@ use super::reply::{IntoCompletion, IntoStatus};
 /// 8. The handler is called. A message is answered with status 200 and a completion, also if the handler
 ///    fails; without an invocation id the answer is empty. A connection event is answered with a status.
 ///
-/// The service may repeat a call, so handlers should be idempotent.
+/// The service may repeat a call, so handlers should be idempotent. A panic of a handler is not caught here: the
+/// connection drops, and the service probably calls again. Put tower-http's `CatchPanicLayer` outside if that matters.
 ///
 /// # Names
 ///

@@ -6,7 +6,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::completion::Completion;
+use super::completion::{Completion, METHOD_FAILED};
 use super::error::{Error, ErrorKind};
 use super::invocation::Invocation;
 
@@ -41,9 +41,10 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
-    /// An error whose text the client reads.
+    /// An error whose text the client reads. For an empty text it reads that the method failed.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), source: None, unexpected: false }
+        let message = Some(message.into()).filter(|text: &Cow<'_, str>| !text.is_empty());
+        Self { message: message.unwrap_or(Cow::Borrowed(METHOD_FAILED)), source: None, unexpected: false }
     }
 
     /// What the client reads.
@@ -74,18 +75,24 @@ impl HandlerError {
 
     /// Unexpected errors at `WARN`, the others, which clients can cause at will, at `DEBUG`.
     pub(super) fn log(&self, target: Option<&str>) {
-        let target = target.map(|target| target.escape_debug().take(TARGET_CHARS).collect::<String>());
-        let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
+        let target = target.map(|target| shortened(target, TARGET_CHARS));
         if self.unexpected {
+            let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
             tracing::warn!(upstream.target = target, error, "upstream handler failed");
         } else {
             tracing::debug!(
                 upstream.target = target,
                 message_to_client = &*self.message,
-                error,
+                cause = self.mismatch(),
                 "upstream handler refused"
             );
         }
+    }
+
+    /// Where the arguments do not fit. The text can quote them as they are, line breaks included.
+    fn mismatch(&self) -> Option<String> {
+        let cause = self.source.as_ref()?.source()?;
+        Some(shortened(&cause.to_string(), CAUSE_CHARS))
     }
 }
 
@@ -98,7 +105,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for HandlerError {
             .map(ToString::to_string);
         Self {
             unexpected: mismatch.is_none(),
-            message: mismatch.map_or(Cow::Borrowed("The method failed"), Cow::Owned),
+            message: mismatch.map_or(Cow::Borrowed(METHOD_FAILED), Cow::Owned),
             source: Some(source),
         }
     }
@@ -117,6 +124,13 @@ impl fmt::Display for HandlerError {
         f.write_str(&self.message)
     }
 }
+
+fn shortened(text: &str, chars: usize) -> String {
+    text.escape_debug().take(chars).collect()
+}
+
+/// How much of the reason why arguments do not fit, which may quote them, goes into the log.
+const CAUSE_CHARS: usize = 256;
 
 /// How much of a method's name, the client's own words, goes into the log.
 const TARGET_CHARS: usize = 64;

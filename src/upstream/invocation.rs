@@ -58,7 +58,8 @@ impl Invocation {
         let envelope = envelope.map_err(|source| Error::because(ErrorKind::MalformedBody, source))?;
         Ok(Self {
             protocol,
-            id: envelope.invocation_id.map(Into::into),
+            // No client reads a completion whose id is empty.
+            id: envelope.invocation_id.filter(|id| !id.is_empty()).map(Into::into),
             target: envelope.target.into(),
             arguments: envelope.arguments,
             argument_count: envelope.argument_count,
@@ -71,10 +72,15 @@ impl Invocation {
         self.protocol
     }
 
-    /// The client's name for this call, which the answer repeats. `None` if the client waits for no answer.
+    /// The client's name for this call, which the answer repeats. `None` if the client waits for no
+    /// answer: the id is absent, null or, as in Microsoft's own receiver, empty.
     #[must_use]
     pub fn invocation_id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    pub(super) fn shared_id(&self) -> Option<&Arc<str>> {
+        self.id.as_ref()
     }
 
     /// The name of the method, as the client wrote it. Methods are told apart without regard to case.
@@ -92,6 +98,13 @@ impl Invocation {
     /// All arguments, by position: into a tuple, `()` for none, a `Vec` of any number of like ones, or a
     /// struct whose fields stand in the order of the arguments (fields with `#[serde(default)]` may
     /// be missing at the end). The number of arguments must fit.
+    ///
+    /// A type that reads JSON reads MessagePack as well, but for what JSON does not have. Clients of
+    /// MessagePack send binary data, which goes into `Vec<u8>`, and dates as values of extension -1,
+    /// which go into a newtype struct that serde knows by the name `_ExtStruct`, around `(i8, &[u8])` or
+    /// an owned type of bytes; clients of JSON send texts in their place. Types that hold any JSON, such as
+    /// `serde_json::Value`, take neither. Keys of maps are texts where the client is JavaScript, also
+    /// where they look like numbers.
     ///
     /// # Errors
     ///

@@ -75,11 +75,20 @@ where
     match outcome {
         Outcome::Error(text) => encode::write_str(&mut message, text)?,
         Outcome::Result(value) => {
+            let start = message.len();
             value.serialize(&mut rmp_serde::Serializer::new(&mut message).with_struct_map().with_human_readable())?;
+            one_value(&message[start..])?;
         }
         Outcome::Void => {}
     }
     Ok(framed(&message))
+}
+
+/// Sees to it that a result is one value. A `Serialize` written by hand may announce another number of
+/// elements than it writes. JSON has no use for that number; here the client would lose its place.
+fn one_value(mut bytes: &[u8]) -> Result<(), BoxError> {
+    IgnoredAny::deserialize(&mut skimmer(&mut bytes))?;
+    if bytes.is_empty() { Ok(()) } else { Err("the value wrote more elements than it announced".into()) }
 }
 
 /// Puts the length before the message: seven bits to a byte, the lowest first, the top bit set in all

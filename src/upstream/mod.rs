@@ -1,5 +1,8 @@
 //! What the service sends beside the token, and what it wants back (feature `upstream`).
 //!
+//! The feature is off by default, since the token check needs none of it: neither a MessagePack
+//! library nor code that reads bodies is compiled for those who only want that.
+//!
 //! The layer that checks the token reads one header and never touches the body. What comes after it
 //! is here: the headers of a call as a value, its body as a value, and the answer in the one form that
 //! does not break the client's stream. Nothing here proves anything. **Use it behind the layer.**

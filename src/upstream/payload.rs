@@ -64,7 +64,7 @@ impl Payload {
     /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) if there are two;
     /// [`MalformedBody`](ErrorKind::MalformedBody) if the body cannot be read;
     /// [`EventMismatch`](ErrorKind::EventMismatch) if the body names another method than
-    /// `X-ASRS-Event`, without regard to ASCII case.
+    /// `X-ASRS-Event`, without regard to ASCII case and to blanks at the ends, which HTTP takes off.
     pub fn parse(context: &Context, headers: &HeaderMap, body: Bytes) -> Result<Self, Error> {
         let protocol = Protocol::from_headers(headers)?;
         match (context.event(), protocol) {
@@ -75,7 +75,9 @@ impl Payload {
             }
             (Event::Message(target), _) => {
                 let invocation = Invocation::parse(protocol, body)?;
-                if !invocation.target().eq_ignore_ascii_case(target) {
+                // Blanks at the ends of a header's value are lost on the way (RFC 9110 section 5.5).
+                let blank = |c| c == ' ' || c == '\t';
+                if !invocation.target().trim_matches(blank).eq_ignore_ascii_case(target.trim_matches(blank)) {
                     return Err(ErrorKind::EventMismatch.into());
                 }
                 Ok(Self::Message(invocation))

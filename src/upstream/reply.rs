@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::completion::Completion;
+use super::completion::{Completion, METHOD_FAILED};
 use super::handler_error::HandlerError;
 use super::invocation::Invocation;
 
@@ -14,7 +14,7 @@ use super::invocation::Invocation;
 /// |---|---|
 /// | `()` | a completion without a result |
 /// | [`Reply`]`(value)` | a completion with this result |
-/// | [`Completion`] | this completion, made by hand |
+/// | [`Completion`] | this completion, made by hand; an error completion if it was made for another invocation |
 /// | [`HandlerError`] | an error completion |
 /// | `Result<any of these, HandlerError or an error>` | what is in it |
 ///
@@ -64,8 +64,13 @@ impl IntoCompletion for () {
 }
 
 impl IntoCompletion for Completion {
-    fn into_completion(self, _: &Invocation) -> Completion {
-        self
+    /// One that answers another call would break the client's stream, or leave it waiting.
+    fn into_completion(self, invocation: &Invocation) -> Completion {
+        if self.answers(invocation) {
+            return self;
+        }
+        tracing::warn!("upstream handler returned a completion of another invocation");
+        Self::error(invocation, METHOD_FAILED)
     }
 }
 

@@ -112,7 +112,8 @@ impl SignatureCheck {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no key, or an empty one.
+    /// [`ConfigError`] if there is no key, or if one is empty or holds white space, such as the line
+    /// break at the end of a file: no access key does, and nothing would ever fit it.
     pub fn new<I>(access_keys: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -122,6 +123,9 @@ impl SignatureCheck {
             let key = key.as_ref();
             if key.is_empty() {
                 return Err(ConfigError::new("access_keys", "an access key is empty; remove it or fill it in"));
+            }
+            if key.contains(char::is_whitespace) {
+                return Err(ConfigError::new("access_keys", "an access key holds white space; take it out"));
             }
             keys.push(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
         }

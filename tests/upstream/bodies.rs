@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use signalr_upstream_auth::upstream::{Connected, Context, ErrorKind, Invocation, Payload, Protocol};
+use signalr_upstream_auth::upstream::{Completion, Connected, Context, ErrorKind, Invocation, Payload, Protocol};
 
 use crate::support::{PROTOCOLS, event_headers, invocation};
 
@@ -17,7 +17,7 @@ fn invocations_of_both_protocols_are_read() {
             (Some("123"), json!([["a", ["b"]], "c"])),
             (Some("123"), json!([{"a": "b", "c": {"d": null}}])),
             (Some("123"), json!([[null, "a"], null])),
-            (Some(""), json!([1, -1, 1.5, true, 1_u64 << 63])),
+            (Some("ü"), json!([1, -1, 1.5, true, 1_u64 << 63])),
         ] {
             let invocation = invocation(protocol, id, "target", &arguments);
             assert_eq!(invocation.protocol(), protocol);
@@ -29,6 +29,15 @@ fn invocations_of_both_protocols_are_read() {
                 assert_eq!(&invocation.argument::<Value>(index).unwrap(), argument);
             }
         }
+    }
+}
+
+#[test]
+fn an_empty_invocation_id_waits_for_no_answer() {
+    for protocol in PROTOCOLS {
+        let send = invocation(protocol, Some(""), "t", &json!([]));
+        assert_eq!(send.invocation_id(), None);
+        assert_eq!(Completion::void(&send).as_bytes(), b"");
     }
 }
 
@@ -212,6 +221,13 @@ fn bytes_and_extension_values_of_message_pack_are_read_over_or_into_bytes() {
     assert_eq!(invocation.argument::<Vec<u8>>(0).unwrap(), [1, 2, 3]);
     assert_eq!(invocation.argument::<String>(2).unwrap(), "after");
     assert!(invocation.argument::<String>(1).is_err());
+    assert!(invocation.argument::<Value>(0).is_err() && invocation.argument::<Value>(1).is_err());
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename = "_ExtStruct")]
+    struct Extension<'a>(#[serde(borrow)] (i8, &'a [u8]));
+    let all: (&[u8], Extension<'_>, &str) = invocation.arguments().unwrap();
+    assert_eq!(all, (&[1, 2, 3][..], Extension((-1, &[0, 0, 0, 1])), "after"));
 }
 
 #[test]
@@ -242,6 +258,9 @@ fn connection_bodies_are_json_and_messages_belong_to_their_event() {
     for event in ["echo", "Echo", "ECHO"] {
         assert!(matches!(parse("messages", event, json, message), Ok(Payload::Message(_))), "{event}");
     }
+    // HTTP takes the blanks at the ends of a header's value off.
+    let blanks = r#"{"type":1,"target":" echo\t","arguments":[]}"#;
+    assert!(matches!(parse("messages", "echo", json, blanks), Ok(Payload::Message(_))));
     for (category, event, content_type, body, expected) in [
         ("messages", "other", json, message, ErrorKind::EventMismatch),
         ("messages", "echo", "text/plain", message, ErrorKind::UnsupportedMediaType),

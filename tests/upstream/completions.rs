@@ -101,6 +101,23 @@ fn a_send_is_answered_with_nothing() {
 }
 
 #[test]
+fn a_completion_of_another_invocation_is_not_handed_on() {
+    let call = |protocol, id| invocation(protocol, id, "t", &json!([]));
+    for protocol in PROTOCOLS {
+        let this = call(protocol, Some("1"));
+        let again = Completion::void(&call(protocol, Some("1"))).into_completion(&this);
+        assert_eq!(again, Completion::void(&this));
+        let elsewhere = PROTOCOLS.into_iter().find(|other| *other != protocol).unwrap();
+        for other in [call(protocol, Some("2")), call(protocol, None), call(elsewhere, Some("1"))] {
+            let completion = Completion::void(&other).into_completion(&this);
+            assert_eq!(completion, Completion::error(&this, "The method failed"), "{protocol:?} {other:?}");
+        }
+        let send = call(protocol, None);
+        assert_eq!(Completion::void(&this).into_completion(&send).as_bytes(), b"");
+    }
+}
+
+#[test]
 fn answers_become_completions() {
     fn parse(text: &str) -> Result<Reply<i64>, HandlerError> {
         if text.is_empty() {
@@ -123,6 +140,10 @@ fn answers_become_completions() {
         assert_eq!(result(parse("secret").into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::void(&call).into_completion(&call)), json!({}));
         assert_eq!(result(HandlerError::new("no").into_completion(&call)), json!({"error": "no"}));
+        // Clients take an error that is empty for a success.
+        assert_eq!(HandlerError::new("").message(), "The method failed");
+        assert_eq!(result(HandlerError::new("").into_completion(&call)), json!({"error": "The method failed"}));
+        assert_eq!(result(Completion::error(&call, "")), json!({"error": "The method failed"}));
         let mismatch = call.arguments::<(u8,)>().map(Reply).into_completion(&call);
         assert_eq!(result(mismatch), json!({"error": "The arguments do not fit the method"}));
 
@@ -132,8 +153,32 @@ fn answers_become_completions() {
         assert_eq!(result(large.clone().into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::error(&call, &large.0)), json!({"error": "The method failed"}));
     }
+    for (announced, refused) in [(0, true), (1, true), (2, false), (3, true), (70_000, true)] {
+        let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
+        let written = Completion::result(&call, &Announced(announced)).map_err(|error| error.kind());
+        assert_eq!(written.is_err(), refused, "two elements announced as {announced}");
+        assert!(!refused || written == Err(ErrorKind::UnserializableResult));
+    }
+    for (depth, refused) in [(126, false), (127, false), (128, true), (200, true)] {
+        let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
+        let nested = (1..depth).fold(json!([]), |inner, _| json!([inner]));
+        assert_eq!(Completion::result(&call, &nested).is_err(), refused, "{depth} levels");
+    }
     let call = invocation(Protocol::Json, Some("1"), "t", &json!([]));
     let odd_map = BTreeMap::from([((1, 2), 3)]);
     assert_eq!(Completion::result(&call, &odd_map).unwrap_err().kind(), ErrorKind::UnserializableResult);
     assert_eq!(decode(Protocol::Json, Reply(odd_map).into_completion(&call).as_bytes())["error"], "The method failed");
+}
+
+/// A list of two that says it has another length.
+struct Announced(usize);
+
+impl Serialize for Announced {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq;
+        let mut list = serializer.serialize_seq(Some(self.0))?;
+        list.serialize_element(&1)?;
+        list.serialize_element(&2)?;
+        list.end()
+    }
 }

@@ -405,7 +405,16 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
     tab.headers_mut().insert("x-asrs-event", HeaderValue::from_str(&target).unwrap());
     assert_eq!(answer(&dispatcher, tab).await, (200, Bytes::new()));
 
+    #[derive(serde::Deserialize)]
+    enum Choice {}
+    let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
+    let forged = json!([format!("x\nERROR forged {}", "c".repeat(1000))]);
+    let chosen = message(Protocol::Json, Some("1"), "choose", forged);
+    assert_eq!(answer(&Dispatcher::new().message("*", "choose", choose), chosen).await.0, 200);
+
     let log = String::from_utf8(writer.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("unknown variant `x") && log.contains("ERROR forged c"), "{log}");
+    assert!(!log.contains("x\nERROR") && !log.contains(&"c".repeat(256)), "{log}");
     assert!(!log.contains("hush") && !log.contains('\u{1b}') && !log.contains(&"b".repeat(64)), "{log}");
     assert!(log.contains(&"b".repeat(61)), "{log}");
     assert!(log.contains("WARN") && log.contains("invalid digit"), "{log}");

@@ -74,7 +74,7 @@ proptest! {
 
     #[test]
     fn invocations_come_back_as_a_client_wrote_them(
-        id in any::<Option<String>>(),
+        id in prop::option::of("\\PC+"),
         target in any::<String>(),
         arguments in prop::collection::vec(json_value(), 0..4),
     ) {
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn completions_read_as_they_were_meant(id in any::<String>(), value in json_value(), text in any::<String>()) {
+    fn completions_read_as_they_were_meant(id in "\\PC+", value in json_value(), text in "\\PC+") {
         for protocol in PROTOCOLS {
             let call = invocation(protocol, Some(&id), "t", &json!([]));
             for (completion, expected) in [

@@ -90,7 +90,7 @@ fn any_number_of_keys_is_taken_but_none_and_no_empty_one() {
         assert!(check.matches(ID, &Signatures::parse([PRIMARY_ITEM])));
         assert!(!check.matches("", &Signatures::parse([PRIMARY_ITEM])));
     }
-    for keys in [&[][..], &[PRIMARY, ""]] {
+    for keys in [&[][..], &[PRIMARY, ""], &[" "], &["\u{a0}", PRIMARY], &[PRIMARY, "primary-key-for-tests-only\n"]] {
         let error = SignatureCheck::new(keys).unwrap_err();
         assert_eq!(error.faults().next().unwrap().field(), "access_keys");
     }
