@@ -6,6 +6,7 @@
 //! `shuttle::replay`.
 
 #[path = "../store.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same file on another foundation is the point")]
 #[allow(dead_code, reason = "the same file as the store that is built; not all of it is called here")]
 mod store;
 mod sync;
@@ -54,7 +55,7 @@ impl Model {
         let counter = Arc::clone(&attempts);
         let fetch = Arc::new(move || -> source::KeyFuture<_> {
             let number = counter.fetch_add(1, Ordering::Relaxed);
-            let names = answers.get(number).or(answers.last()).expect("there is an answer");
+            let names = answers.get(number).or_else(|| answers.last()).expect("there is an answer");
             Box::pin(async move {
                 yield_now().await;
                 yield_now().await;
