@@ -65,7 +65,7 @@ impl Audience {
                 && !rest.trim_start_matches('/').is_empty()
                 && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"*,;\"<>\\^`{|}".contains(&byte))
         });
-        if is_uri && !item.starts_with("spn:") {
+        if is_uri && !item.to_ascii_lowercase().starts_with("spn:") {
             Ok(Self::Uri(item.to_owned()))
         } else {
             Err(format!(
@@ -232,6 +232,7 @@ mod tests {
             "api://",
             "a b://c",
             "spn:x",
+            "SPN:x",
             "api://x/.default",
             "api://x,y",
         ] {

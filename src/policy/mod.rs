@@ -250,8 +250,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// App roles of which the caller must have at least one, compared byte for byte. Default: none, since
-    /// a managed identity has no roles unless somebody assigned one.
+    /// App roles of which the caller must have at least one, compared byte for byte. Default: none are
+    /// demanded, since a managed identity has no roles unless somebody assigned one. **An empty list
+    /// demands none, either.**
     pub fn required_roles(mut self, roles: impl IntoIterator<Item: Into<String>>) -> Self {
         self.required_roles = RequiredRoles::new(roles);
         self
@@ -259,6 +260,8 @@ impl PolicyBuilder {
 
     /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
     /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
+    ///
+    /// It is about keys alone. A discovery document that names another cloud is refused all the same.
     pub fn dangerous_accept_foreign_cloud_labels(mut self) -> Self {
         self.accepts_foreign_cloud_labels = true;
         self
