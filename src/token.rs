@@ -5,12 +5,12 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Error as _, IgnoredAny, MapAccess};
+use serde::de::{Error as _, MapAccess};
 
 use crate::bearer::BearerToken;
 use crate::error::RejectionKind;
 use crate::ids::KeyId;
-use crate::json::{self, Known, Members, ObjectFault, Text, Texts};
+use crate::json::{self, Known, Members, ObjectFault, Texts, read_into, read_text};
 
 /// The three segments of a compact serialization, decoded.
 pub(crate) struct Segments<'h> {
@@ -23,8 +23,13 @@ pub(crate) struct Segments<'h> {
 impl<'h> Segments<'h> {
     /// Splits and decodes a token.
     pub(crate) fn decode(token: BearerToken<'h>) -> Result<Self, RejectionKind> {
-        let token = token.as_bytes();
-        let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(position, _)| position);
+        // Dots and base64url are token68. Of all else it has to be asked, since a malformed request is told
+        // apart from a malformed token.
+        Self::split(token.as_bytes()).or_else(|fault| token.token68().and(Err(fault)))
+    }
+
+    fn split(token: &'h [u8]) -> Result<Self, RejectionKind> {
+        let mut dots = memchr::memchr_iter(b'.', token);
         let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
             return Err(RejectionKind::MalformedToken);
         };
@@ -96,20 +101,14 @@ struct Header<'t> {
 impl<'t> Members<'t> for Header<'t> {
     fn read<A: MapAccess<'t>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         match name {
-            "alg" => self.algorithm = Some(map.next_value::<Text<'t>>()?.0),
-            "kid" => self.key_id = Some(map.next_value::<Text<'t>>()?.0),
-            "typ" => self.kind = Some(map.next_value::<Text<'t>>()?.0),
-            "nonce" => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_nonce = true;
-            }
-            "crit" | "b64" | "enc" | "zip" => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_extension = true;
-            }
-            _ => return Ok(Known::No),
+            "alg" => return read_text(&mut self.algorithm, map),
+            "kid" => return read_text(&mut self.key_id, map),
+            "typ" => return read_text(&mut self.kind, map),
+            "nonce" => self.has_nonce = true,
+            "crit" | "b64" | "enc" | "zip" => self.has_extension = true,
+            _ => {}
         }
-        Ok(Known::Yes)
+        Ok(Known::No)
     }
 }
 
@@ -184,8 +183,7 @@ impl<'t> Members<'t> for UnverifiedClaims<'t> {
             "iat" => return read_time(&mut self.iat, map),
             _ => return Ok(Known::No),
         };
-        *text = Some(map.next_value::<Text<'t>>()?.0);
-        Ok(Known::Yes)
+        read_text(text, map)
     }
 
     fn is_look_alike(name: &str) -> bool {
@@ -193,16 +191,11 @@ impl<'t> Members<'t> for UnverifiedClaims<'t> {
     }
 }
 
-fn read_into<'t, T: serde::Deserialize<'t>, A: MapAccess<'t>>(
-    member: &mut Option<T>,
-    map: &mut A,
-) -> Result<Known, A::Error> {
-    *member = Some(map.next_value()?);
-    Ok(Known::Yes)
-}
-
 /// Seconds since 1970 (RFC 7519 section 2), whole, not negative, in 63 bits.
 fn read_time<'t, A: MapAccess<'t>>(member: &mut Option<i64>, map: &mut A) -> Result<Known, A::Error> {
+    if member.is_some() {
+        return Ok(Known::Again);
+    }
     let seconds: u64 = map.next_value()?;
     *member = Some(i64::try_from(seconds).map_err(A::Error::custom)?);
     Ok(Known::Yes)

@@ -95,12 +95,13 @@ impl Validator {
     /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
     /// full check finds the reason.
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
-        let known = self.0.verified.find(token)?;
-        self.0.policy.valid(&known.validity, now).ok()?;
-        match self.0.keys.lookup(&known.tenant, &known.key_id) {
-            Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
-            _ => None,
-        }
+        self.0.verified.find(token, |known| {
+            self.0.policy.valid(&known.validity, now).ok()?;
+            match self.0.keys.lookup(&known.tenant, &known.key_id) {
+                Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
+                _ => None,
+            }
+        })
     }
 
     /// Reads a token and goes on with it if it is plausible.

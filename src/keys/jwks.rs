@@ -13,7 +13,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::key::{Parts, VerificationKey};
 use crate::error::KeyError;
 use crate::ids::KeyId;
-use crate::json::{self, Known, Members, Text};
+use crate::json::{self, Known, Members, Text, read_into};
 use crate::verify::Rs256Key;
 
 /// The keys of one document by `kid`, usable or not.
@@ -142,11 +142,7 @@ struct Document<'de> {
 
 impl<'de> Members<'de> for Document<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
-        if name != "keys" {
-            return Ok(Known::No);
-        }
-        self.keys = Some(map.next_value()?);
-        Ok(Known::Yes)
+        if name == "keys" { read_into(&mut self.keys, map) } else { Ok(Known::No) }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::claims::{self, Claims, TokenVersion};
 use crate::clock::UnixTime;
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
+use crate::json::Texts;
 use crate::keys::key::VerificationKey;
 use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
 use crate::token::UnverifiedToken;
@@ -55,8 +56,19 @@ struct Rules {
 /// The issuers of one tenant, built once from cloud and tenant.
 #[derive(Debug)]
 struct Issuers {
+    tenant: String,
     v1: String,
     v2: String,
+}
+
+impl Issuers {
+    /// Whether a key's issuer, with the tenant in every place left for one, is this issuer to the letter.
+    fn expands(&self, template: &str, issuer: &str) -> bool {
+        let mut pieces = template.split(TENANT_PLACEHOLDER);
+        let rest = pieces.next().and_then(|first| issuer.strip_prefix(first));
+        let rest = pieces.try_fold(rest, |rest, piece| Some(rest?.strip_prefix(&*self.tenant)?.strip_prefix(piece)));
+        rest.flatten() == Some("")
+    }
 }
 
 impl Policy {
@@ -117,8 +129,7 @@ impl Policy {
         let tenant = token.facts().tenant;
         let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
         if let Some(issuer) = key.issuer() {
-            let issuer = issuer.replace(TENANT_PLACEHOLDER, &tenant.to_string());
-            if issuer != issuers.v2 && issuer != issuers.v1 {
+            if !issuers.expands(issuer, &issuers.v2) && !issuers.expands(issuer, &issuers.v1) {
                 return Err(RejectionKind::ForeignIssuerKey);
             }
         }
@@ -152,7 +163,7 @@ impl Policy {
         if !self.0.callers.allow(tenant, object_id, client_id) {
             return Err(RejectionKind::CallerNotAllowed);
         }
-        let roles = claims.roles.as_ref().map_or(&[][..], |roles| &roles.0);
+        let roles = claims.roles.as_ref().map_or(&[][..], Texts::as_slice);
         if !self.0.required_roles.are_met_by(roles) {
             return Err(RejectionKind::MissingRole);
         }
@@ -216,8 +227,8 @@ impl Policy {
 }
 
 /// Entra names one audience; a token for several was not meant for this service alone.
-fn sole<'a>(audiences: Option<&'a crate::json::Texts<'_>>) -> Option<&'a str> {
-    match audiences?.0.as_slice() {
+fn sole<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
+    match audiences?.as_slice() {
         [audience] => Some(audience),
         _ => None,
     }
@@ -288,10 +299,10 @@ impl PolicyBuilder {
         if let Some(error) = ConfigError::from_faults(faults) {
             return Err(error);
         }
-        let issuers = self
-            .tenants
-            .iter()
-            .map(|tenant| (*tenant, Issuers { v1: self.cloud.v1_issuer(tenant), v2: self.cloud.v2_issuer(tenant) }));
+        let issuers = self.tenants.iter().map(|tenant| {
+            let (v1, v2) = (self.cloud.v1_issuer(tenant), self.cloud.v2_issuer(tenant));
+            (*tenant, Issuers { tenant: tenant.to_string(), v1, v2 })
+        });
         Ok(Policy(Arc::new(Rules {
             issuers: issuers.collect(),
             cloud: self.cloud,
