@@ -7,6 +7,8 @@ mod bearer;
 mod claims;
 mod clock;
 mod error;
+mod events;
+mod excerpt;
 mod future;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -15,11 +17,17 @@ mod ids;
 mod json;
 mod keys;
 mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
 mod policy;
+mod refusals;
 mod respond;
 mod service;
 #[cfg(feature = "remote")]
 mod settings;
+mod sighting;
 mod stages;
 #[cfg(feature = "test-util")]
 pub mod testing;
