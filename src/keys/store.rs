@@ -24,7 +24,9 @@ use super::source::{KeyFuture, Lookup};
 use super::timing::Timing;
 use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
+use crate::events;
 use crate::ids::{KeyId, TenantId};
+use crate::metrics;
 
 /// Fetches a tenant's key document once.
 pub(crate) type Fetch = Box<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
@@ -285,7 +287,7 @@ impl Shared {
 
     fn take_in(&self, outcome: Result<KeySet, Failure>) {
         let now = self.now();
-        let (was_failing, result) = {
+        let (was_failing, result, age, usable) = {
             let mut schedule = self.schedule();
             let was_failing = schedule.last_error().is_some();
             let result = match outcome {
@@ -300,8 +302,10 @@ impl Shared {
                 }
             };
             self.held.store(Arc::new(schedule.held().clone()));
-            (was_failing, result)
+            let held = schedule.held();
+            (was_failing, result, held.age(now), held.usable(now, &self.timing))
         };
+        metrics::fetched(self.tenant, result.is_ok(), age, usable);
         self.changed.send_replace(());
         match result {
             Ok((changes, rejected)) => self.log_good(&changes, rejected, was_failing),
@@ -312,6 +316,7 @@ impl Shared {
     fn log_good(&self, changes: &Changes, rejected: usize, was_failing: bool) {
         let tenant = tracing::field::display(self.tenant);
         tracing::debug!(
+            target: events::KEYS,
             %tenant,
             added = changes.added.len(),
             missing = changes.missing.len(),
@@ -321,10 +326,13 @@ impl Shared {
             "keys refreshed"
         );
         if was_failing {
-            tracing::info!(%tenant, "keys can be fetched again");
+            tracing::info!(target: events::KEYS, %tenant, "keys can be fetched again");
+        }
+        for key in &changes.dropped {
+            tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that answers no longer list");
         }
         for key in &changes.replaced {
-            tracing::warn!(%tenant, %key, "another key has taken the name of one that was held");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "another key has taken the name of one that was held");
         }
     }
 
@@ -332,9 +340,9 @@ impl Shared {
         let tenant = tracing::field::display(self.tenant);
         let cause = tracing::field::display(Chain(error));
         if self.held.load().is_serving(self.now(), &self.timing) {
-            tracing::warn!(%tenant, %cause, "keys could not be refreshed; those held are served");
+            tracing::warn!(target: events::KEYS, %tenant, %cause, "keys could not be refreshed; those held are served");
         } else {
-            tracing::error!(%tenant, %cause, "keys could not be fetched; requests are answered 503");
+            tracing::error!(target: events::KEYS, %tenant, %cause, "keys could not be fetched; requests are answered 503");
         }
     }
 
