@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod events;
 mod excerpt;
+mod explain;
 mod future;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -44,6 +45,7 @@ pub use axum::MissingUpstreamAuthLayer;
 pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use explain::{Check, CheckState, Explanation};
 pub use future::ResponseFuture;
 pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
 pub use keys::fixed::FixedKeys;
