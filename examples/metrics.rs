@@ -8,6 +8,7 @@
 //! Settings and the Entra it makes without them are those of `axum_upstream`. Keep `/metrics` from the public: let
 //! the proxy in front serve `/upstream` alone, or listen on a second port.
 
+#[allow(dead_code, reason = "a part of it is for the other servers")]
 mod support;
 
 use std::time::Duration;

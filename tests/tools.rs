@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
+#[cfg(target_os = "linux")]
+#[path = "examples/client.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a part of it is for servers")]
+mod client;
 #[path = "examples/program.rs"]
 #[allow(dead_code, unreachable_pub, reason = "a part of it is for servers")]
 mod program;
@@ -102,6 +106,71 @@ mod explain_token {
         let ended = run("explain_token", &["/nowhere/token"], &cloud.settings(), "").await;
         assert_eq!(ended.code, 2);
         assert_says(&ended.stderr, &["/nowhere/token"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod forward_auth {
+    use http::{HeaderValue, Method, StatusCode, Version, header::AUTHORIZATION};
+    use signalr_upstream_auth::RejectionKind;
+
+    use super::client::{request, send};
+    use super::program::Program;
+    use super::public_cloud::PublicCloud;
+
+    #[tokio::test]
+    async fn the_verdict_does_not_depend_on_method_or_path_and_names_the_caller() {
+        let cloud = PublicCloud::start().await;
+        let mut program = Program::start("forward_auth", cloud.settings());
+        let server = program.address().await;
+        let token = cloud.entra.token().roles(["Upstream.Call", "a b", "c,d", "Other"]).mint();
+        for (method, path) in
+            [(Method::GET, "/verify"), (Method::POST, "/upstream/chat/messages/echo"), (Method::PUT, "/")]
+        {
+            let mut call = request(method.clone(), path, Some(&token));
+            call.headers_mut().insert("x-upstream-auth-object-id", HeaderValue::from_static("forged"));
+            let answer = send(Version::HTTP_11, server, call).await;
+            assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0));
+            assert_eq!(answer.header("x-upstream-auth-object-id"), cloud.entra.caller_object_id().to_string());
+            assert_eq!(answer.header("x-upstream-auth-tenant-id"), cloud.entra.tenant().to_string());
+            assert_eq!(answer.header("x-upstream-auth-client-id"), cloud.entra.caller_client_id().to_string());
+            assert!(answer.header("x-upstream-auth-audience").contains("33333333-dddd-4eee-8fff-444444444444"));
+            assert_eq!(answer.header("x-upstream-auth-roles"), "Upstream.Call,Other");
+            let answer = send(Version::HTTP_11, server, request(method, path, None)).await;
+            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, "Bearer"));
+        }
+        // Every name is there, so that a proxy replaces what a client sent.
+        let bare = cloud.entra.token().without_claim("appid").mint();
+        let answer = send(Version::HTTP_11, server, request(Method::GET, "/verify", Some(&bare))).await;
+        for name in ["x-upstream-auth-client-id", "x-upstream-auth-roles"] {
+            assert_eq!(answer.headers.get(name).unwrap(), "");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_malformed_request_is_401_and_a_foreign_caller_403() {
+        let cloud = PublicCloud::start().await;
+        let mut program = Program::start("forward_auth", cloud.settings());
+        let server = program.address().await;
+        let mut twice = request(Method::GET, "/verify", Some("a"));
+        twice.headers_mut().append(AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+        let answer = send(Version::HTTP_11, server, twice).await;
+        let reason = RejectionKind::MultipleCredentials.description();
+        assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, reason));
+        let delegated = cloud.entra.token().delegated().mint();
+        let answer = send(Version::HTTP_11, server, request(Method::GET, "/verify", Some(&delegated))).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn probes_are_no_verdict_that_envoy_takes_for_a_yes() {
+        let cloud = PublicCloud::start().await;
+        let mut program = Program::start("forward_auth", cloud.settings());
+        let server = program.address().await;
+        let healthz = send(Version::HTTP_11, server, request(Method::GET, "/healthz", None)).await;
+        assert_eq!(healthz.status, StatusCode::NO_CONTENT);
+        let readyz = send(Version::HTTP_11, server, request(Method::GET, "/readyz", None)).await;
+        assert_ne!(readyz.status, StatusCode::OK);
     }
 }
 
