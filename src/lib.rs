@@ -6,6 +6,8 @@ mod axum;
 mod bearer;
 mod claims;
 mod clock;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 mod error;
 mod events;
 mod excerpt;

@@ -101,7 +101,7 @@ impl Validator {
                     metrics::recognised();
                     Verdict::Accepted(claims)
                 }
-                None => self.check(Ok(token), now),
+                None => self.measure(token, now),
             },
             Err(kind) => self.check(Err(kind), now),
         };
@@ -118,13 +118,18 @@ impl Validator {
         }
     }
 
-    /// The whole check of a token as if it came for the first time, without a trace in log and metrics.
+    /// The whole check of a token as if it came for the first time, not counted and not logged.
     pub(crate) fn check(&self, token: Result<BearerToken<'_>, RejectionKind>, now: Option<UnixTime>) -> Verdict {
-        let stopwatch = Stopwatch::start();
         let checked = token
             .map_err(Rejection::from)
             .and_then(|token| self.examine(token, now, |token, plausible| self.decide(token, plausible)));
-        let verdict = checked.unwrap_or_else(Verdict::Refused);
+        checked.unwrap_or_else(Verdict::Refused)
+    }
+
+    /// The same with the time it took, which a check that waits takes down when it goes on.
+    fn measure(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
+        let stopwatch = Stopwatch::start();
+        let verdict = self.check(Ok(token), now);
         if !matches!(verdict, Verdict::Waiting(_)) {
             stopwatch.checked();
         }

@@ -25,8 +25,8 @@ impl Validator {
     /// Explains what becomes of a token: the text that stands after `Bearer ` in the header.
     ///
     /// The token goes through the same check as a request's and is accepted or refused for the same
-    /// reason; only the memory of verified tokens is passed over. Nothing is logged or counted. As a
-    /// request does, it may wait for a key and may cause one fetch.
+    /// reason; only the memory of verified tokens is passed over. No request is counted and no refusal logged.
+    /// As a request does, it may wait for a key and may cause one fetch.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -58,17 +58,17 @@ impl Validator {
     }
 
     async fn explain_credentials(&self, credentials: Credentials<'_>) -> Explanation {
-        let now = self.now();
         let token = match credentials.headers {
             Some(headers) => BearerToken::from_headers(headers),
             None => BearerToken::from_credentials(credentials.lines.first().copied().unwrap_or_default()),
         };
-        let outcome = match self.check(token, now) {
+        let outcome = match self.check(token, self.now()) {
             Verdict::Accepted(claims) => Ok(claims),
             Verdict::Refused(rejection) => Err(rejection),
             Verdict::Waiting(pending) => pending.await,
         };
-        Explanation::of(self, &credentials, outcome, now)
+        // Afterwards, since a check that waits for its key goes by the time that it is then.
+        Explanation::of(self, &credentials, outcome, self.now())
     }
 }
 
