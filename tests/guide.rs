@@ -8,6 +8,7 @@ use std::path::Path;
 
 use signalr_upstream_auth::RejectionKind;
 
+const README: &str = include_str!("../README.md");
 const REFUSALS: &str = include_str!("../src/docs/refusals.md");
 const TUNING: &str = include_str!("../src/docs/tuning.md");
 const EVENTS: &str = include_str!("../src/docs/events.md");
@@ -28,7 +29,7 @@ fn every_kind_of_refusal_has_its_section_with_status_and_remedy() {
 
 #[test]
 fn every_setting_of_time_has_its_reason() {
-    let settings = words("SIGNALR_UPSTREAM_", include_str!("../src/settings.rs"));
+    let settings = words("SIGNALR_UPSTREAM_", README);
     let times: Vec<_> = settings.iter().filter(|name| name.ends_with("_SECS")).collect();
     assert_eq!(times.len(), 6);
     for name in times {
@@ -38,7 +39,7 @@ fn every_setting_of_time_has_its_reason() {
 
 #[test]
 fn every_variable_that_the_guide_names_exists() {
-    let settings = words("SIGNALR_UPSTREAM_", include_str!("../src/settings.rs"));
+    let settings = words("SIGNALR_UPSTREAM_", README);
     for entry in fs::read_dir(folder("src/docs")).unwrap() {
         let page = fs::read_to_string(entry.unwrap().path()).unwrap();
         for name in words("SIGNALR_UPSTREAM_", &page) {
@@ -65,9 +66,7 @@ fn every_metric_is_in_the_guide_and_alerts_name_no_other() {
 
 #[test]
 fn every_event_is_in_the_guide_and_the_guide_has_no_other() {
-    let sources = ["src/refusals.rs", "src/keys/store.rs"].map(|file| fs::read_to_string(folder(file)).unwrap());
-    // The code, without its tests.
-    let code: String = sources.iter().map(|source| source.split("mod tests").next().unwrap()).collect();
+    let code = code(&folder("src"));
     let rows =
         EVENTS.lines().filter(|line| ["| ERROR", "| WARN", "| INFO", "| DEBUG"].iter().any(|l| line.starts_with(l)));
     let messages: BTreeSet<_> =
@@ -84,6 +83,19 @@ fn every_event_is_in_the_guide_and_the_guide_has_no_other() {
     for target in words("signalr_upstream_auth::", include_str!("../src/events.rs")) {
         assert!(EVENTS.contains(&format!("# `{target}`")), "{target}");
     }
+}
+
+/// All code below a folder, without its tests.
+fn code(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let texts = paths.map(|path| match path.extension() {
+        _ if path.is_dir() => code(&path),
+        Some(extension) if extension == "rs" => {
+            fs::read_to_string(path).unwrap().split("#[cfg(test)]").next().unwrap().to_owned()
+        }
+        _ => String::new(),
+    });
+    texts.collect()
 }
 
 /// The words of a text that begin so.
