@@ -32,7 +32,7 @@ impl fmt::Display for Table<'_> {
             write!(f, "{:<12} ", check.name())?;
             self.paint(f, colour, word)?;
             writeln!(f, "  wanted  {}", check.configured())?;
-            writeln!(f, "{:<20}  found   {}", "", check.found().unwrap_or("-"))?;
+            writeln!(f, "{:<19}  found   {}", "", check.found().unwrap_or("-"))?;
         }
         for sentence in self.explanation.advice() {
             writeln!(f, "\n{sentence}")?;
