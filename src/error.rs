@@ -120,10 +120,37 @@ macro_rules! rejection_kinds {
                 match self { $(Self::$name => $description,)+ }
             }
 
+            /// The challenge in full, where there is one (RFC 6750 section 3).
+            pub(crate) const fn challenge(self) -> Option<&'static str> {
+                match self { $(Self::$name => challenge!($class, $description),)+ }
+            }
+
             const fn class(self) -> Class {
                 match self { $(Self::$name => Class::$class,)+ }
             }
         }
+    };
+}
+
+/// The challenge of a class of refusals, put together by the compiler.
+macro_rules! challenge {
+    (Unavailable, $description:literal) => {
+        None
+    };
+    (Unauthenticated, $description:literal) => {
+        Some("Bearer")
+    };
+    (InvalidRequest, $description:literal) => {
+        challenge!("invalid_request", $description)
+    };
+    (InvalidToken, $description:literal) => {
+        challenge!("invalid_token", $description)
+    };
+    (InsufficientScope, $description:literal) => {
+        challenge!("insufficient_scope", $description)
+    };
+    ($code:literal, $description:literal) => {
+        Some(concat!("Bearer error=\"", $code, "\", error_description=\"", $description, "\""))
     };
 }
 

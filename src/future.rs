@@ -45,7 +45,7 @@ pub(crate) struct Waiting<S, R, B> {
     pub(crate) request: Request<B>,
     pub(crate) service: S,
     pub(crate) responder: R,
-    pub(crate) hand_over: fn(Request<B>, Claims) -> Request<B>,
+    pub(crate) hand_over: fn(&mut Request<B>, Claims),
 }
 
 impl<S, R, B> ResponseFuture<S, R, B>
@@ -86,10 +86,13 @@ where
                     #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
                     let outcome = ready!(waiting.as_mut().expect("still waiting").pending.as_mut().poll(cx));
                     #[expect(clippy::expect_used, reason = "it was there a line ago")]
-                    let Waiting { request, mut service, responder, hand_over, .. } =
+                    let Waiting { mut request, mut service, responder, hand_over, .. } =
                         *waiting.take().expect("still waiting");
                     match outcome {
-                        Ok(claims) => State::Called { response: service.call(hand_over(request, claims)) },
+                        Ok(claims) => {
+                            hand_over(&mut request, claims);
+                            State::Called { response: service.call(request) }
+                        }
                         Err(rejection) => State::Refused { rejection: Some((rejection, responder)) },
                     }
                 }

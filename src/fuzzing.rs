@@ -12,7 +12,7 @@ use crate::token::{Segments, UnverifiedToken};
 ///
 /// Why they carry none.
 pub fn bearer_token(headers: &HeaderMap) -> Result<Vec<u8>, RejectionKind> {
-    BearerToken::from_headers(headers).map(|token| token.as_bytes().to_vec())
+    BearerToken::from_headers(headers).and_then(BearerToken::token68).map(|token| token.as_bytes().to_vec())
 }
 
 /// Parses a token as far as that goes without a policy. Returns its `kid`.

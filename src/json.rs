@@ -25,8 +25,34 @@ pub(crate) trait Members<'de>: Default {
 pub(crate) enum Known {
     /// It read the value.
     Yes,
-    /// It left the value where it is.
+    /// It left the value where it is: the name is not known, or its value does not matter.
     No,
+    /// It had read a value of this name before.
+    Again,
+}
+
+/// Reads the value of a member unless there is one already.
+pub(crate) fn read_into<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    member: &mut Option<T>,
+    map: &mut A,
+) -> Result<Known, A::Error> {
+    if member.is_some() {
+        return Ok(Known::Again);
+    }
+    *member = Some(map.next_value()?);
+    Ok(Known::Yes)
+}
+
+/// The same for a string, whose member holds just that.
+pub(crate) fn read_text<'de, A: MapAccess<'de>>(
+    member: &mut Option<Cow<'de, str>>,
+    map: &mut A,
+) -> Result<Known, A::Error> {
+    if member.is_some() {
+        return Ok(Known::Again);
+    }
+    *member = Some(map.next_value::<Text<'de>>()?.0);
+    Ok(Known::Yes)
 }
 
 /// Why an object could not be read.
@@ -85,45 +111,47 @@ impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut members = T::default();
-        let mut seen = Names::default();
+        let mut others = Names::none();
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-            if T::is_look_alike(&name) || seen.contains(&name) {
+            let is_new = match members.read(&name, &mut map)? {
+                Known::Yes => continue,
+                Known::Again => false,
+                Known::No => !T::is_look_alike(&name) && others.insert(name),
+            };
+            if !is_new {
                 self.duplicate.set(true);
                 return Err(A::Error::custom("duplicate name"));
             }
-            if let Known::No = members.read(&name, &mut map)? {
-                map.next_value::<IgnoredAny>()?;
-            }
-            seen.insert(name);
+            map.next_value::<IgnoredAny>()?;
         }
         Ok(members)
     }
 }
 
-/// The names seen so far: a short list as long as tokens look like Entra's, a set beyond that, so
-/// that thousands of names cost no more each than a few do.
-#[derive(Default)]
+/// The names seen so far whose values are not kept: a short list as long as tokens look like Entra's, a
+/// set beyond that, so that thousands of names cost no more each than a few do.
 struct Names<'de> {
-    few: Vec<Cow<'de, str>>,
+    few: [Cow<'de, str>; 16],
+    count: usize,
     many: HashSet<Cow<'de, str>>,
 }
 
 impl<'de> Names<'de> {
-    const FEW: usize = 32;
-
-    fn contains(&self, name: &str) -> bool {
-        self.few.iter().any(|seen| seen == name) || (!self.many.is_empty() && self.many.contains(name))
+    fn none() -> Self {
+        Self { few: [const { Cow::Borrowed("") }; 16], count: 0, many: HashSet::new() }
     }
 
-    fn insert(&mut self, name: Cow<'de, str>) {
-        if self.few.is_empty() {
-            self.few.reserve(Self::FEW);
+    /// Takes in a name, or says that it is there already.
+    fn insert(&mut self, name: Cow<'de, str>) -> bool {
+        if self.few.iter().take(self.count).any(|seen| *seen == name) {
+            return false;
         }
-        if self.few.len() < Self::FEW {
-            self.few.push(name);
-        } else {
-            self.many.insert(name);
+        match self.few.get_mut(self.count) {
+            Some(place) => *place = name,
+            None => return self.many.insert(name),
         }
+        self.count += 1;
+        true
     }
 }
 
@@ -157,7 +185,19 @@ impl<'de> Deserialize<'de> for Text<'de> {
 
 /// A JSON string, or an array of strings.
 #[derive(Clone, Debug)]
-pub(crate) struct Texts<'de>(pub(crate) Vec<Cow<'de, str>>);
+pub(crate) enum Texts<'de> {
+    One(Cow<'de, str>),
+    Many(Vec<Cow<'de, str>>),
+}
+
+impl<'de> Texts<'de> {
+    pub(crate) fn as_slice(&self) -> &[Cow<'de, str>] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Texts<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -171,11 +211,11 @@ impl<'de> Deserialize<'de> for Texts<'de> {
             }
 
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Texts<'de>, E> {
-                Ok(Texts(vec![Cow::Borrowed(text)]))
+                Ok(Texts::One(Cow::Borrowed(text)))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Texts<'de>, E> {
-                Ok(Texts(vec![Cow::Owned(text.to_owned())]))
+                Ok(Texts::One(Cow::Owned(text.to_owned())))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts<'de>, A::Error> {
@@ -183,7 +223,7 @@ impl<'de> Deserialize<'de> for Texts<'de> {
                 while let Some(Text(text)) = seq.next_element()? {
                     texts.push(text);
                 }
-                Ok(Texts(texts))
+                Ok(Texts::Many(texts))
             }
         }
 
@@ -204,11 +244,10 @@ mod tests {
     impl<'de> Members<'de> for Sample<'de> {
         fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
             match name {
-                "text" => self.text = Some(map.next_value::<Text<'de>>()?.0),
-                "number" => self.number = Some(map.next_value()?),
-                _ => return Ok(Known::No),
+                "text" => read_text(&mut self.text, map),
+                "number" => read_into(&mut self.number, map),
+                _ => Ok(Known::No),
             }
-            Ok(Known::Yes)
         }
 
         fn is_look_alike(name: &str) -> bool {
@@ -231,6 +270,7 @@ mod tests {
     fn a_name_twice_is_found_also_when_unknown_or_escaped() {
         for text in [
             r#"{"text":"a","text":"a"}"#,
+            r#"{"text":"a","text":1}"#,
             r#"{"other":1,"other":1}"#,
             r#"{"other":1,"\u006fther":1}"#,
             r#"{"TEXT":"a"}"#,
@@ -291,7 +331,7 @@ mod tests {
 
     #[test]
     fn one_text_or_many() {
-        let texts = |text| serde_json::from_str::<Texts<'_>>(text).map(|Texts(texts)| texts.len()).ok();
+        let texts = |text| serde_json::from_str::<Texts<'_>>(text).map(|texts| texts.as_slice().len()).ok();
         assert_eq!(texts(r#""a""#), Some(1));
         assert_eq!(texts(r#"["a","b"]"#), Some(2));
         assert_eq!(texts("[]"), Some(0));

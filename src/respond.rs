@@ -46,24 +46,13 @@ impl<B: Default> ResponseForRejection<B> for DefaultResponse {
 pub fn refusal_headers(rejection: &Rejection) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match rejection.retry_after() {
-        Some(wait) => headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs())),
-        None => headers.insert(WWW_AUTHENTICATE, challenge(rejection)),
-    };
-    headers
-}
-
-fn challenge(rejection: &Rejection) -> HeaderValue {
-    let bare = HeaderValue::from_static("Bearer");
-    match rejection.kind().error_code() {
-        None => bare,
-        // Both texts are fixed and printable (a test sees to it), so the bare form is never needed.
-        Some(code) => {
-            let description = rejection.kind().description();
-            HeaderValue::try_from(format!("Bearer error=\"{code}\", error_description=\"{description}\""))
-                .unwrap_or(bare)
-        }
+    if let Some(challenge) = rejection.kind().challenge() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
+    if let Some(wait) = rejection.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    headers
 }
 
 #[cfg(test)]

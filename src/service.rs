@@ -52,13 +52,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let hand_over = match self.authorization {
             Authorization::Keep => keep_authorization,
             Authorization::Remove => remove_authorization,
         };
         match self.validator.judge(request.headers()) {
-            Verdict::Accepted(claims) => ResponseFuture::called(self.inner.call(hand_over(request, claims))),
+            Verdict::Accepted(claims) => {
+                hand_over(&mut request, claims);
+                ResponseFuture::called(self.inner.call(request))
+            }
             Verdict::Refused(rejection) => ResponseFuture::refused(rejection, self.responder.clone()),
             Verdict::Waiting(pending) => {
                 // The service that was polled ready is the one to be called:
@@ -72,16 +75,14 @@ where
     }
 }
 
-fn keep_authorization<B>(mut request: Request<B>, claims: Claims) -> Request<B> {
+fn keep_authorization<B>(request: &mut Request<B>, claims: Claims) {
     if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
         value.set_sensitive(true);
     }
     request.extensions_mut().insert(claims);
-    request
 }
 
-fn remove_authorization<B>(mut request: Request<B>, claims: Claims) -> Request<B> {
+fn remove_authorization<B>(request: &mut Request<B>, claims: Claims) {
     request.headers_mut().remove(AUTHORIZATION);
     request.extensions_mut().insert(claims);
-    request
 }

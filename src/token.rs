@@ -5,12 +5,12 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Error as _, IgnoredAny, MapAccess};
+use serde::de::{Error as _, MapAccess};
 
 use crate::bearer::BearerToken;
 use crate::error::RejectionKind;
 use crate::ids::KeyId;
-use crate::json::{self, Known, Members, ObjectFault, Text, Texts};
+use crate::json::{self, Known, Members, ObjectFault, Texts, read_into, read_text};
 
 /// The three segments of a compact serialization, decoded.
 pub(crate) struct Segments<'h> {
@@ -23,8 +23,13 @@ pub(crate) struct Segments<'h> {
 impl<'h> Segments<'h> {
     /// Splits and decodes a token.
     pub(crate) fn decode(token: BearerToken<'h>) -> Result<Self, RejectionKind> {
-        let token = token.as_bytes();
-        let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(position, _)| position);
+        // Dots and base64url are token68. Of all else it has to be asked, since a malformed request is told
+        // apart from a malformed token.
+        Self::split(token.as_bytes()).or_else(|fault| token.token68().and(Err(fault)))
+    }
+
+    fn split(token: &'h [u8]) -> Result<Self, RejectionKind> {
+        let mut dots = memchr::memchr_iter(b'.', token);
         let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
             return Err(RejectionKind::MalformedToken);
         };
@@ -40,6 +45,16 @@ impl<'h> Segments<'h> {
             signature: decode(&token[second + 1..])?,
             signed: &token[..second],
         })
+    }
+
+    /// The header, parsed. Nothing in it is judged.
+    pub(crate) fn header(&self) -> Result<Header<'_>, ObjectFault> {
+        json::object(&self.header)
+    }
+
+    /// The claims, parsed. Nothing in them is judged.
+    pub(crate) fn claims(&self) -> Result<UnverifiedClaims<'_>, ObjectFault> {
+        json::object(&self.claims)
     }
 }
 
@@ -58,8 +73,7 @@ pub(crate) struct UnverifiedToken<'t> {
 impl<'t> UnverifiedToken<'t> {
     /// Parses header and claims and judges the header.
     pub(crate) fn parse(segments: &'t Segments<'_>) -> Result<Self, RejectionKind> {
-        let header = json::object::<Header<'_>>(&segments.header);
-        let claims = json::object::<UnverifiedClaims<'_>>(&segments.claims);
+        let (header, claims) = (segments.header(), segments.claims());
         if let (Err(ObjectFault::NotAnObject), _) | (_, Err(ObjectFault::NotAnObject)) = (&header, &claims) {
             return Err(RejectionKind::MalformedToken);
         }
@@ -85,31 +99,25 @@ impl<'t> UnverifiedToken<'t> {
 /// The members of the JOSE header that are read. All others, `jku`, `jwk`, `x5u`, `x5c`, `x5t` and
 /// `x5t#S256` among them, are never looked at (RFC 8725 section 3.10).
 #[derive(Debug, Default)]
-struct Header<'t> {
-    algorithm: Option<Cow<'t, str>>,
-    key_id: Option<Cow<'t, str>>,
-    kind: Option<Cow<'t, str>>,
-    has_nonce: bool,
-    has_extension: bool,
+pub(crate) struct Header<'t> {
+    pub(crate) algorithm: Option<Cow<'t, str>>,
+    pub(crate) key_id: Option<Cow<'t, str>>,
+    pub(crate) kind: Option<Cow<'t, str>>,
+    pub(crate) has_nonce: bool,
+    pub(crate) has_extension: bool,
 }
 
 impl<'t> Members<'t> for Header<'t> {
     fn read<A: MapAccess<'t>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         match name {
-            "alg" => self.algorithm = Some(map.next_value::<Text<'t>>()?.0),
-            "kid" => self.key_id = Some(map.next_value::<Text<'t>>()?.0),
-            "typ" => self.kind = Some(map.next_value::<Text<'t>>()?.0),
-            "nonce" => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_nonce = true;
-            }
-            "crit" | "b64" | "enc" | "zip" => {
-                map.next_value::<IgnoredAny>()?;
-                self.has_extension = true;
-            }
-            _ => return Ok(Known::No),
+            "alg" => return read_text(&mut self.algorithm, map),
+            "kid" => return read_text(&mut self.key_id, map),
+            "typ" => return read_text(&mut self.kind, map),
+            "nonce" => self.has_nonce = true,
+            "crit" | "b64" | "enc" | "zip" => self.has_extension = true,
+            _ => {}
         }
-        Ok(Known::Yes)
+        Ok(Known::No)
     }
 }
 
@@ -184,8 +192,7 @@ impl<'t> Members<'t> for UnverifiedClaims<'t> {
             "iat" => return read_time(&mut self.iat, map),
             _ => return Ok(Known::No),
         };
-        *text = Some(map.next_value::<Text<'t>>()?.0);
-        Ok(Known::Yes)
+        read_text(text, map)
     }
 
     fn is_look_alike(name: &str) -> bool {
@@ -193,16 +200,11 @@ impl<'t> Members<'t> for UnverifiedClaims<'t> {
     }
 }
 
-fn read_into<'t, T: serde::Deserialize<'t>, A: MapAccess<'t>>(
-    member: &mut Option<T>,
-    map: &mut A,
-) -> Result<Known, A::Error> {
-    *member = Some(map.next_value()?);
-    Ok(Known::Yes)
-}
-
 /// Seconds since 1970 (RFC 7519 section 2), whole, not negative, in 63 bits.
 fn read_time<'t, A: MapAccess<'t>>(member: &mut Option<i64>, map: &mut A) -> Result<Known, A::Error> {
+    if member.is_some() {
+        return Ok(Known::Again);
+    }
     let seconds: u64 = map.next_value()?;
     *member = Some(i64::try_from(seconds).map_err(A::Error::custom)?);
     Ok(Known::Yes)

@@ -6,7 +6,7 @@ use serde::de::MapAccess;
 
 use crate::error::KeyError;
 use crate::ids::TenantId;
-use crate::json::{self, Known, Members, Text};
+use crate::json::{self, Known, Members, Text, read_into, read_text};
 use crate::policy::cloud::Cloud;
 
 /// Where a tenant's keys are, and in which cloud.
@@ -28,7 +28,8 @@ impl Discovery {
         if document.issuer.as_deref() != Some(&*cloud.v2_issuer(tenant)) {
             return Err(KeyError::malformed("the discovery document names another issuer"));
         }
-        let label = document.cloud_instance_name.filter(|label| !label.trim().is_empty());
+        let label = document.cloud_instance_name.flatten().map(|Text(label)| label);
+        let label = label.filter(|label| !label.trim().is_empty());
         if let (Some(label), Some(expected)) = (&label, cloud.label())
             && label != expected
         {
@@ -48,23 +49,18 @@ impl Discovery {
 struct Document<'de> {
     issuer: Option<Cow<'de, str>>,
     jwks_uri: Option<Cow<'de, str>>,
-    cloud_instance_name: Option<Cow<'de, str>>,
+    /// Not given is sometimes written `null`.
+    cloud_instance_name: Option<Option<Text<'de>>>,
 }
 
 impl<'de> Members<'de> for Document<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
-        let member = match name {
-            "issuer" => &mut self.issuer,
-            "jwks_uri" => &mut self.jwks_uri,
-            "cloud_instance_name" => {
-                // Not given is sometimes written `null`.
-                self.cloud_instance_name = map.next_value::<Option<Text<'de>>>()?.map(|label| label.0);
-                return Ok(Known::Yes);
-            }
-            _ => return Ok(Known::No),
-        };
-        *member = Some(map.next_value::<Text<'de>>()?.0);
-        Ok(Known::Yes)
+        match name {
+            "issuer" => read_text(&mut self.issuer, map),
+            "jwks_uri" => read_text(&mut self.jwks_uri, map),
+            "cloud_instance_name" => read_into(&mut self.cloud_instance_name, map),
+            _ => Ok(Known::No),
+        }
     }
 }
 

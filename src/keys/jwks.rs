@@ -13,7 +13,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use super::key::{Parts, VerificationKey};
 use crate::error::KeyError;
 use crate::ids::KeyId;
-use crate::json::{self, Known, Members, Text};
+use crate::json::{self, Known, Members, Text, read_into};
 use crate::verify::Rs256Key;
 
 /// The keys of one document by `kid`, usable or not.
@@ -21,8 +21,8 @@ use crate::verify::Rs256Key;
 /// An entry is usable when `kty` is `RSA`, the modulus has exactly 2048, 3072 or 4096 bits, `e` is
 /// 65537, `use` is absent or `sig`, `key_ops` is absent or has `verify`, and `alg` is absent or `RS256`
 /// (RFC 7517 section 4, RFC 7518 sections 3.3 and 6.3). Other entries are kept by name only: a token
-/// that names one is refused without a search for its key. Two entries with one `kid` and different
-/// moduli make that `kid` unusable.
+/// that names one is refused without a search for its key. Two usable entries with one `kid` that differ in
+/// modulus, issuer or cloud make that `kid` unusable.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     entries: HashMap<KeyId, KeyEntry>,
@@ -116,13 +116,17 @@ struct Listed {
 
 impl Listed {
     /// Two entries with one `kid`: the same key twice may be listed for two uses, an unreadable entry
-    /// takes nothing away, but two keys of one name leave it open which is meant.
+    /// takes nothing away, but two keys of one name, or one key for two issuers, leave it open which is
+    /// meant. The order of the entries has no say.
     fn beside(self, earlier: Self) -> Self {
         let entry = match (&self.material, &earlier.material) {
             (Some(later), Some(earlier)) if later != earlier => KeyEntry::Unusable(Unusable::Ambiguous),
             _ => match (earlier.entry, self.entry) {
                 (KeyEntry::Unusable(Unusable::Ambiguous), _) => KeyEntry::Unusable(Unusable::Ambiguous),
                 (KeyEntry::Unusable(_), later) => later,
+                (KeyEntry::Usable(earlier), KeyEntry::Usable(later)) if !earlier.is_same(&later) => {
+                    KeyEntry::Unusable(Unusable::Ambiguous)
+                }
                 (usable, _) => usable,
             },
         };
@@ -138,11 +142,7 @@ struct Document<'de> {
 
 impl<'de> Members<'de> for Document<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
-        if name != "keys" {
-            return Ok(Known::No);
-        }
-        self.keys = Some(map.next_value()?);
-        Ok(Known::Yes)
+        if name == "keys" { read_into(&mut self.keys, map) } else { Ok(Known::No) }
     }
 }
 
@@ -569,6 +569,13 @@ mod tests {
         assert_eq!(judged([key("odd", &[]), key("odd", &[("kty", "\"EC\"")])].join(",")), Some(Unusable::Ambiguous));
         let three = [key("odd", &[("n", &other)]), key("odd", &[]), key("odd", &[])].join(",");
         assert_eq!(judged(three), Some(Unusable::Ambiguous));
+        // One key for two issuers or two clouds, in either order.
+        for name in ["issuer", "cloud_instance_name"] {
+            let (one, other) = (key("odd", &[(name, "\"one\"")]), key("odd", &[(name, "\"other\"")]));
+            for pair in [[one.clone(), other.clone()], [other, one]] {
+                assert_eq!(judged(pair.join(",")), Some(Unusable::Ambiguous), "{pair:?}");
+            }
+        }
         // The same key twice, for two uses, and beside an entry that cannot be read.
         for twice in [key("odd", &[]), key("odd", &[("use", "\"enc\"")]), key("odd", &[("n", "1")])] {
             assert_eq!(judged([key("odd", &[]), twice.clone()].join(",")), None, "{twice}");

@@ -308,11 +308,12 @@ impl Schedule {
 
     /// The latest fetch for unknown keys has ended without this one: only a good answer is a proof.
     fn after_demand(&self, was_good: bool, now: Moment) -> Answer {
+        let next = self.demand.begun.and_then(|begun| begun.checked_add(self.timing.refetch_cooldown));
+        let next = next.unwrap_or(now.mono);
         Answer::Refused(if was_good {
-            KeyError::unknown()
+            KeyError::unknown().with_retry_after(next.saturating_duration_since(now.mono))
         } else {
-            let next = self.demand.begun.and_then(|begun| begun.checked_add(self.timing.refetch_cooldown));
-            self.unavailable(next.unwrap_or(now.mono), now)
+            self.unavailable(next, now)
         })
     }
 

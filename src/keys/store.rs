@@ -18,7 +18,9 @@ use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexG
 use super::timing::Timing;
 use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
+use crate::events;
 use crate::ids::{KeyId, TenantId};
+use crate::metrics;
 
 /// Fetches a tenant's key document once.
 pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
@@ -305,9 +307,12 @@ impl Shared {
             }
         };
         let counts = schedule.counts();
-        let is_serving = schedule.held().is_serving(now, &self.timing);
+        let held = schedule.held();
+        let (is_serving, age, usable) =
+            (held.is_serving(now, &self.timing), held.age(now), held.usable(now, &self.timing));
         self.publish(&schedule, true);
         drop(schedule);
+        metrics::fetched(self.tenant, result.is_ok(), age, usable);
         self.changed.send_replace(());
         match result {
             Ok(changes) => self.log_good(
@@ -322,6 +327,7 @@ impl Shared {
     fn log_good(&self, changes: &Changes, was_failing: bool, rejected_entries: Option<usize>) {
         let tenant = tracing::field::display(self.tenant);
         tracing::debug!(
+            target: events::KEYS,
             %tenant,
             added = changes.added.len(),
             missing = changes.missing.len(),
@@ -329,17 +335,20 @@ impl Shared {
             "keys refreshed"
         );
         if was_failing {
-            tracing::info!(%tenant, "keys can be fetched again");
+            tracing::info!(target: events::KEYS, %tenant, "keys can be fetched again");
+        }
+        for key in &changes.dropped {
+            tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that answers no longer list");
         }
         // Once, not with every refresh.
         if let Some(entries @ 1..) = rejected_entries {
-            tracing::warn!(%tenant, entries, "the key document has entries that cannot be used");
+            tracing::warn!(target: events::KEYS, %tenant, entries, "the key document has entries that cannot be used");
         }
         for key in &changes.replaced {
-            tracing::warn!(%tenant, %key, "another key has taken the name of one that was held");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "another key has taken the name of one that was held");
         }
         for key in &changes.withdrawn {
-            tracing::warn!(%tenant, %key, "a key that was held is listed as unfit now");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "a key that was held is listed as unfit now");
         }
     }
 
@@ -347,9 +356,9 @@ impl Shared {
         let tenant = tracing::field::display(self.tenant);
         let cause = tracing::field::display(Chain(error));
         if is_serving {
-            tracing::warn!(%tenant, %cause, "keys could not be refreshed; those held are served");
+            tracing::warn!(target: events::KEYS, %tenant, %cause, "keys could not be refreshed; those held are served");
         } else {
-            tracing::error!(%tenant, %cause, "keys could not be fetched; requests are answered 503");
+            tracing::error!(target: events::KEYS, %tenant, %cause, "keys could not be fetched; requests are answered 503");
         }
     }
 }

@@ -100,22 +100,27 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// Names `cloud.document_hosts` when the text is not a host.
+    /// Names `cloud.document_hosts` when the text is not a host, or not a loopback one for a cloud whose login
+    /// host is served over plain http.
     pub fn with_document_host(mut self, host: &str) -> Result<Self, ConfigError> {
-        let origin = Origin::parse(host, self.0.is_plain_http).ok_or_else(|| {
-            ConfigError::new(
-                "cloud.document_hosts",
-                format!("`{}` is not a host; write one like keys.example.net", host.escape_debug()),
-            )
-        })?;
+        let fault = |problem| {
+            let problem = format!("`{}` {problem}", host.escape_debug());
+            ConfigError::new("cloud.document_hosts", problem)
+        };
+        let origin = Origin::parse(host, self.0.is_plain_http)
+            .ok_or_else(|| fault("is not a host; write one like keys.example.net"))?;
+        if self.0.is_plain_http && !origin.is_loopback() {
+            return Err(fault("is no loopback address, and beside a login host of plain http no other can be named"));
+        }
         Arc::make_mut(&mut self.0).document_hosts.push(origin);
         Ok(self)
     }
 
-    /// Demands a label: a discovery document's or key's `cloud_instance_name`, where given, must be this.
+    /// Demands a label: a discovery document's or key's `cloud_instance_name`, where given, must be this. A
+    /// blank one demands nothing, as a blank one in a document says nothing.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).label = Some(label.into());
+        Arc::make_mut(&mut self.0).label = Some(label.into()).filter(|label| !label.trim().is_empty());
         self
     }
 
@@ -156,6 +161,16 @@ impl Cloud {
     #[cfg(feature = "remote")]
     pub(crate) fn is_plain_http(&self) -> bool {
         self.0.is_plain_http
+    }
+
+    /// The cloud's name as the settings spell it.
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// The host that is asked for documents.
+    pub(crate) fn login_host(&self) -> &str {
+        &self.0.login.host
     }
 
     pub(crate) fn label(&self) -> Option<&str> {

@@ -19,6 +19,7 @@ use crate::claims::{self, Claims, TokenVersion};
 use crate::clock::UnixTime;
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
+use crate::json::Texts;
 use crate::keys::key::VerificationKey;
 use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
 use crate::token::UnverifiedToken;
@@ -55,8 +56,19 @@ struct Rules {
 /// The issuers of one tenant, built once from cloud and tenant.
 #[derive(Debug)]
 struct Issuers {
+    tenant: String,
     v1: String,
     v2: String,
+}
+
+impl Issuers {
+    /// Whether a key's issuer, with the tenant in every place left for one, is this issuer to the letter.
+    fn expands(&self, template: &str, issuer: &str) -> bool {
+        let mut pieces = template.split(TENANT_PLACEHOLDER);
+        let rest = pieces.next().and_then(|first| issuer.strip_prefix(first));
+        let rest = pieces.try_fold(rest, |rest, piece| Some(rest?.strip_prefix(&*self.tenant)?.strip_prefix(piece)));
+        rest.flatten() == Some("")
+    }
 }
 
 impl Policy {
@@ -83,6 +95,38 @@ impl Policy {
     #[must_use]
     pub fn tenants(&self) -> &Tenants {
         &self.0.tenants
+    }
+
+    /// The audiences.
+    #[must_use]
+    pub fn audiences(&self) -> &Audiences {
+        &self.0.audiences
+    }
+
+    /// The callers.
+    #[must_use]
+    pub fn callers(&self) -> &Callers {
+        &self.0.callers
+    }
+
+    /// The app roles of which a caller must have one. Empty if none is demanded.
+    #[must_use]
+    pub fn required_roles(&self) -> &[String] {
+        self.0.required_roles.as_slice()
+    }
+
+    /// How far clocks may be apart.
+    #[must_use]
+    pub fn clock_skew(&self) -> Duration {
+        self.0.clock_skew
+    }
+
+    /// The issuer that a token of this tenant and version must name. `None` if the tenant is not accepted.
+    pub(crate) fn expected_issuer(&self, tenant: &TenantId, version: TokenVersion) -> Option<&str> {
+        self.0.issuers.get(tenant).map(|issuers| match version {
+            TokenVersion::V1 => issuers.v1.as_str(),
+            TokenVersion::V2 => issuers.v2.as_str(),
+        })
     }
 
     /// Whether the claims would do if they were true: version, tenant, issuer, audience, times, in this
@@ -117,8 +161,7 @@ impl Policy {
         let tenant = token.facts().tenant;
         let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
         if let Some(issuer) = key.issuer() {
-            let issuer = issuer.replace(TENANT_PLACEHOLDER, &tenant.to_string());
-            if issuer != issuers.v2 && issuer != issuers.v1 {
+            if !issuers.expands(issuer, &issuers.v2) && !issuers.expands(issuer, &issuers.v1) {
                 return Err(RejectionKind::ForeignIssuerKey);
             }
         }
@@ -152,7 +195,7 @@ impl Policy {
         if !self.0.callers.allow(tenant, object_id, client_id) {
             return Err(RejectionKind::CallerNotAllowed);
         }
-        let roles = claims.roles.as_ref().map_or(&[][..], |roles| &roles.0);
+        let roles = claims.roles.as_ref().map_or(&[][..], Texts::as_slice);
         if !self.0.required_roles.are_met_by(roles) {
             return Err(RejectionKind::MissingRole);
         }
@@ -169,12 +212,8 @@ impl Policy {
     }
 
     fn version(token: &UnverifiedToken<'_>) -> Result<TokenVersion, RejectionKind> {
-        match token.claims.ver.as_deref() {
-            Some("1.0") => Ok(TokenVersion::V1),
-            Some("2.0") => Ok(TokenVersion::V2),
-            Some(_) => Err(RejectionKind::UnsupportedVersion),
-            None => Err(RejectionKind::MissingClaim),
-        }
+        let version = token.claims.ver.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        TokenVersion::parse(version).ok_or(RejectionKind::UnsupportedVersion)
     }
 
     fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<TenantId, RejectionKind> {
@@ -190,23 +229,24 @@ impl Policy {
         version: TokenVersion,
     ) -> Result<(), RejectionKind> {
         let issuer = token.claims.iss.as_deref().ok_or(RejectionKind::MissingClaim)?;
-        let expected = self.0.issuers.get(&tenant).map(|issuers| match version {
-            TokenVersion::V1 => &issuers.v1,
-            TokenVersion::V2 => &issuers.v2,
-        });
-        if expected.is_some_and(|expected| expected == issuer) { Ok(()) } else { Err(RejectionKind::WrongIssuer) }
+        if self.expected_issuer(&tenant, version) == Some(issuer) { Ok(()) } else { Err(RejectionKind::WrongIssuer) }
     }
 
     fn audience(&self, token: &UnverifiedToken<'_>, version: TokenVersion) -> Result<(), RejectionKind> {
         let audiences = token.claims.aud.as_ref().ok_or(RejectionKind::MissingClaim)?;
         let audience = sole(Some(audiences));
-        if audience.is_some_and(|audience| self.0.audiences.accept(audience, version)) {
+        if self.accepts_audience(audience, version) {
             Ok(())
         } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
             Err(RejectionKind::GraphToken)
         } else {
             Err(RejectionKind::WrongAudience)
         }
+    }
+
+    /// Whether a token's one audience is among the accepted ones.
+    pub(crate) fn accepts_audience(&self, audience: Option<&str>, version: TokenVersion) -> bool {
+        audience.is_some_and(|audience| self.0.audiences.accept(audience, version))
     }
 
     fn validity(token: &UnverifiedToken<'_>) -> Result<Validity, RejectionKind> {
@@ -216,8 +256,8 @@ impl Policy {
 }
 
 /// Entra names one audience; a token for several was not meant for this service alone.
-fn sole<'a>(audiences: Option<&'a crate::json::Texts<'_>>) -> Option<&'a str> {
-    match audiences?.0.as_slice() {
+pub(crate) fn sole<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
+    match audiences?.as_slice() {
         [audience] => Some(audience),
         _ => None,
     }
@@ -250,8 +290,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// App roles of which the caller must have at least one, compared byte for byte. Default: none, since
-    /// a managed identity has no roles unless somebody assigned one.
+    /// App roles of which the caller must have at least one, compared byte for byte. Default: none are
+    /// demanded, since a managed identity has no roles unless somebody assigned one. **An empty list
+    /// demands none, either.**
     pub fn required_roles(mut self, roles: impl IntoIterator<Item: Into<String>>) -> Self {
         self.required_roles = RequiredRoles::new(roles);
         self
@@ -259,6 +300,8 @@ impl PolicyBuilder {
 
     /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
     /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
+    ///
+    /// It is about keys alone. A discovery document that names another cloud is refused all the same.
     pub fn dangerous_accept_foreign_cloud_labels(mut self) -> Self {
         self.accepts_foreign_cloud_labels = true;
         self
@@ -285,10 +328,10 @@ impl PolicyBuilder {
         if let Some(error) = ConfigError::from_faults(faults) {
             return Err(error);
         }
-        let issuers = self
-            .tenants
-            .iter()
-            .map(|tenant| (*tenant, Issuers { v1: self.cloud.v1_issuer(tenant), v2: self.cloud.v2_issuer(tenant) }));
+        let issuers = self.tenants.iter().map(|tenant| {
+            let (v1, v2) = (self.cloud.v1_issuer(tenant), self.cloud.v2_issuer(tenant));
+            (*tenant, Issuers { tenant: tenant.to_string(), v1, v2 })
+        });
         Ok(Policy(Arc::new(Rules {
             issuers: issuers.collect(),
             cloud: self.cloud,

@@ -1,0 +1,314 @@
+//! What the steps of a check cost, in time and in allocations.
+//!
+//! ```text
+//! cargo bench --bench steps
+//! ```
+//!
+//! A check that is refused has gone exactly as far as the step that refuses, so the rows of `refused`, from top to
+//! bottom, are the steps up to there: a step costs what its row has more than the one above.
+
+use std::pin::pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
+
+use divan::{AllocProfiler, Bencher, black_box};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::{Request, Response};
+use signalr_upstream_auth::testing::{MockEntra, SigningKey, TokenBuilder};
+use signalr_upstream_auth::{
+    Claims, FixedKeys, KeyId, KeySet, KeySource, RejectionKind, RemoteKeys, TenantId, TokenVersion, UpstreamAuthLayer,
+    Validator,
+};
+use tokio::runtime::Runtime;
+use tower::{Layer, Service, service_fn};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    // Keys are fetched by a task, which needs its runtime for as long as the benchmarks run.
+    let _runtime = WORLD.runtime.enter();
+    divan::main();
+}
+
+/// The validator alone: headers in, claims or rejection out.
+mod check {
+    use super::*;
+
+    #[divan::bench]
+    fn accepted_seen_before(bencher: Bencher<'_, '_>) {
+        accept(bencher, &WORLD.remembering(), &WORLD.good);
+    }
+
+    #[divan::bench]
+    fn accepted_seen_before_fixed_keys(bencher: Bencher<'_, '_>) {
+        let keys = KeySet::from_json(WORLD.entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
+        let validator = Validator::new(WORLD.entra.policy(), Arc::new(FixedKeys::new(keys)));
+        accept(bencher, &validator, &WORLD.good);
+    }
+
+    /// Verified each time, remembered never.
+    #[divan::bench]
+    fn accepted_without_memory(bencher: Bencher<'_, '_>) {
+        accept(bencher, &WORLD.forgetful(), &WORLD.good);
+    }
+
+    /// Verified and remembered.
+    #[divan::bench]
+    fn accepted_first_sight(bencher: Bencher<'_, '_>) {
+        let (mut validator, mut tokens) = (WORLD.remembering(), WORLD.many.iter());
+        bencher
+            .with_inputs(|| {
+                let headers = tokens.next().unwrap_or_else(|| {
+                    validator = WORLD.remembering();
+                    tokens = WORLD.many.iter();
+                    &WORLD.many[0]
+                });
+                (validator.clone(), headers)
+            })
+            .bench_local_refs(|(validator, headers)| assert!(check(validator, headers).is_ok()));
+    }
+
+    /// Seen before, one of so many that are in use.
+    #[divan::bench(args = [1, 8, 9, 100, 1000])]
+    fn live_tokens(bencher: Bencher<'_, '_>, live: usize) {
+        let validator = WORLD.remembering();
+        let tokens = &WORLD.many[..live];
+        for headers in tokens.iter().chain(tokens) {
+            assert!(check(&validator, headers).is_ok());
+        }
+        let mut next = tokens.iter().cycle();
+        bencher.with_inputs(|| next.next().unwrap()).bench_local_values(|headers| check(&validator, headers).is_ok());
+    }
+
+    fn accept(bencher: Bencher<'_, '_>, validator: &Validator, headers: &HeaderMap) {
+        assert!(check(validator, headers).is_ok());
+        bencher.bench_local(|| check(validator, black_box(headers)).unwrap());
+    }
+
+    #[divan::bench(args = WORLD.refused.iter())]
+    fn refused(bencher: Bencher<'_, '_>, case: &Refused) {
+        let validator = WORLD.remembering();
+        assert_eq!(check(&validator, &case.headers), Err(case.kind));
+        bencher.bench_local(|| check(&validator, black_box(&case.headers)).unwrap_err());
+    }
+}
+
+/// The whole layer around a service that does nothing, refusal responses included.
+mod layer {
+    use super::*;
+
+    #[divan::bench]
+    fn unprotected(bencher: Bencher<'_, '_>) {
+        answer(bencher, inner(), &WORLD.good);
+    }
+
+    #[divan::bench]
+    fn accepted_seen_before(bencher: Bencher<'_, '_>) {
+        answer(bencher, WORLD.layer().layer(inner()), &WORLD.good);
+    }
+
+    #[divan::bench(args = WORLD.refused.iter())]
+    fn refused(bencher: Bencher<'_, '_>, case: &Refused) {
+        answer(bencher, WORLD.layer().layer(inner()), &case.headers);
+    }
+
+    fn inner() -> impl Service<Request<()>, Response = Response<()>> + Clone {
+        service_fn(|request: Request<()>| {
+            black_box(request.extensions().get::<Claims>());
+            std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(())))
+        })
+    }
+
+    fn answer<S>(bencher: Bencher<'_, '_>, mut service: S, headers: &HeaderMap)
+    where
+        S: Service<Request<()>, Response = Response<()>>,
+    {
+        bencher
+            .with_inputs(|| {
+                let mut request = Request::new(());
+                *request.headers_mut() = headers.clone();
+                request
+            })
+            .bench_local_values(|request| now(service.call(request)).ok());
+    }
+}
+
+/// The question for a key, which is part of every check.
+mod key_lookup {
+    use super::*;
+
+    #[divan::bench(args = [1, 10, 1000])]
+    fn fixed(bencher: Bencher<'_, '_>, keys: usize) {
+        let (document, names) = document(keys);
+        let source = FixedKeys::new(KeySet::from_json(document.as_bytes()).unwrap());
+        look_up(bencher, &source, WORLD.entra.tenant(), &names);
+    }
+
+    #[divan::bench(args = [1, 10, 1000])]
+    fn remote(bencher: Bencher<'_, '_>, keys: usize) {
+        let (document, names) = document(keys);
+        let source = RemoteKeys::builder(&WORLD.entra.policy())
+            .seed(WORLD.entra.tenant(), KeySet::from_json(document.as_bytes()).unwrap(), WORLD.now())
+            .build()
+            .unwrap();
+        look_up(bencher, &source, WORLD.entra.tenant(), &names);
+    }
+
+    #[divan::bench(args = [1, 10, 100])]
+    fn remote_tenants(bencher: Bencher<'_, '_>, tenants: usize) {
+        let tenants: Vec<TenantId> =
+            (1..=tenants).map(|n| format!("{n:08x}-aaaa-4bbb-8ccc-222222222222").parse().unwrap()).collect();
+        let (document, names) = document(10);
+        let policy = signalr_upstream_auth::Policy::builder(
+            signalr_upstream_auth::Tenants::parse(tenants.iter().map(ToString::to_string)).unwrap(),
+            signalr_upstream_auth::Audiences::parse([WORLD.entra.audience_client_id().to_string()]).unwrap(),
+            signalr_upstream_auth::Callers::dangerous_any_in_tenant(),
+        )
+        .cloud(WORLD.entra.cloud())
+        .build()
+        .unwrap();
+        let keys = KeySet::from_json(document.as_bytes()).unwrap();
+        let builder = tenants
+            .iter()
+            .fold(RemoteKeys::builder(&policy), |builder, tenant| builder.seed(*tenant, keys.clone(), WORLD.now()));
+        let source = builder.build().unwrap();
+        look_up(bencher, &source, tenants[tenants.len() / 2], &names);
+    }
+
+    fn look_up(bencher: Bencher<'_, '_>, source: &dyn KeySource, tenant: TenantId, names: &[KeyId]) {
+        let mut next = names.iter().cycle();
+        bencher.bench_local(|| {
+            let found = source.lookup(black_box(&tenant), next.next().unwrap());
+            assert!(matches!(found, signalr_upstream_auth::Lookup::Held(_)));
+            found
+        });
+    }
+
+    /// So many keys, all with the same modulus, under names as long as Entra's.
+    fn document(keys: usize) -> (String, Vec<KeyId>) {
+        let names: Vec<_> = (0..keys).map(|n| KeyId::new(&format!("key-{n:04}-of-27-characters-xx"))).collect();
+        let entry = WORLD.entra.key_document(TokenVersion::V2);
+        let modulus = entry.split("\"n\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let entry = |name: &KeyId| {
+            format!(r#"{{"kty":"RSA","use":"sig","kid":"{}","n":"{modulus}","e":"AQAB"}}"#, name.as_str())
+        };
+        (format!(r#"{{"keys":[{}]}}"#, names.iter().map(entry).collect::<Vec<_>>().join(",")), names)
+    }
+}
+
+/// An Entra, its keys fetched, and requests.
+struct World {
+    runtime: Runtime,
+    entra: MockEntra,
+    keys: RemoteKeys,
+    good: HeaderMap,
+    many: Vec<HeaderMap>,
+    refused: Vec<Refused>,
+}
+
+/// A request that a step refuses.
+struct Refused {
+    kind: RejectionKind,
+    what: &'static str,
+    headers: HeaderMap,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(World::new);
+
+impl World {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let entra = runtime.block_on(MockEntra::start());
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        runtime.block_on(async {
+            keys.ready().await.unwrap();
+            // A request with an unknown key: its fetch is the last one before the cooldown.
+            let stranger = KeyId::new("unknown");
+            keys.resolve(&entra.tenant(), &stranger).await.unwrap_err();
+        });
+        let good = bearer(&entra_token(&entra).mint());
+        let many = (0..1500).map(|n| bearer(&entra_token(&entra).claim("uti", format!("{n:022}")).mint())).collect();
+        let refused = refused(&entra);
+        Self { runtime, entra, keys, good, many, refused }
+    }
+
+    fn remembering(&self) -> Validator {
+        Validator::new(self.entra.policy(), Arc::new(self.keys.clone()))
+    }
+
+    fn forgetful(&self) -> Validator {
+        self.remembering().with_verified_token_bytes(0)
+    }
+
+    fn layer(&self) -> UpstreamAuthLayer {
+        UpstreamAuthLayer::with_keys(self.entra.policy(), Arc::new(self.keys.clone()))
+    }
+
+    fn now(&self) -> signalr_upstream_auth::UnixTime {
+        self.entra.clock().now().unwrap()
+    }
+}
+
+/// As large as a managed identity's token is.
+fn entra_token(entra: &MockEntra) -> TokenBuilder {
+    entra.token().claim("xms_mirid", "/subscriptions/99999999-aaaa-4bbb-8ccc-dddddddddddd/resourcegroups/rg/providers/Microsoft.SignalRService/SignalR/chat")
+}
+
+fn refused(entra: &MockEntra) -> Vec<Refused> {
+    use RejectionKind::*;
+    let token = entra_token(entra);
+    let good = token.clone().mint();
+    let stranger = SigningKey::generate();
+    let case = |what, kind, token: String| Refused { kind, what, headers: bearer(&token) };
+    vec![
+        Refused { kind: MissingCredentials, what: "01 no header", headers: HeaderMap::new() },
+        case("02 over 16 KiB", TokenTooLarge, "a".repeat(16_385)),
+        case("03 over 16 KiB, 4 times as long", TokenTooLarge, "a".repeat(65_540)),
+        case("04 not a token", MalformedCredentials, format!("{good},")),
+        case("05 no segments, 16 KiB", MalformedToken, "a".repeat(16_377)),
+        case("06 two segments", MalformedToken, good.rsplit_once('.').unwrap().0.to_owned()),
+        case("07 claims no object", MalformedToken, token.clone().raw_claims("[]").mint()),
+        case("08 other algorithm", AlgorithmNotAllowed, token.clone().header("alg", "HS256").mint()),
+        case(
+            "09 other tenant",
+            WrongTenant,
+            token.clone().tenant("22222222-bbbb-4ccc-8ddd-333333333333".parse().unwrap()).mint(),
+        ),
+        case("10 other audience", WrongAudience, token.clone().audience("api://another").mint()),
+        case("11 expired", Expired, token.clone().expired().mint()),
+        case("12 unknown key", UnknownKey, token.clone().key_id("unknown").mint()),
+        case(
+            "13 bad signature",
+            InvalidSignature,
+            token.clone().signed_by(&stranger).key_id(entra.signing_key().key_id().clone()).mint(),
+        ),
+        case(
+            "14 other caller",
+            CallerNotAllowed,
+            token.caller("88888888-5432-4dcb-8aed-999999999999".parse().unwrap(), entra.caller_client_id()).mint(),
+        ),
+    ]
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())])
+}
+
+fn check(validator: &Validator, headers: &HeaderMap) -> Result<Claims, RejectionKind> {
+    now(validator.validate(headers)).map_err(|rejection| rejection.kind())
+}
+
+/// The outcome of a future that has nothing to wait for.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("the keys are there, so nothing waits"),
+    }
+}

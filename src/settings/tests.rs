@@ -1,0 +1,407 @@
+//! Every variable, every field, every fault.
+
+use std::io;
+use std::sync::Mutex;
+
+use super::*;
+use crate::policy::cloud::Cloud;
+
+const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";
+const OBJECT: &str = "77777777-4321-4cba-8fed-888888888888";
+const CLIENT: &str = "55555555-1234-4abc-9def-666666666666";
+
+/// The tails of variables with their values, made into an environment.
+fn vars(tails: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    tails.iter().map(|(tail, value)| (format!("{PREFIX}{tail}").into(), value.into())).collect()
+}
+
+/// Good variables with some changed; `None` leaves one out.
+fn changed(changes: &[(&str, Option<&str>)]) -> Vec<(OsString, OsString)> {
+    let mut all = vec![("TENANT_IDS", TENANT), ("AUDIENCES", AUDIENCE), ("CALLER_OBJECT_IDS", OBJECT)];
+    for (tail, value) in changes {
+        all.retain(|(kept, _)| kept != tail);
+        all.extend(value.map(|value| (*tail, value)));
+    }
+    vars(&all)
+}
+
+fn judged(vars: Vec<(OsString, OsString)>) -> Result<(Policy, Timing), ConfigError> {
+    Settings::from_vars(vars)?.judge(Vec::new())
+}
+
+fn faults(error: &ConfigError) -> Vec<String> {
+    error.faults().map(ToString::to_string).collect()
+}
+
+fn fields(error: &ConfigError) -> Vec<&str> {
+    error.faults().map(ConfigFault::field).collect()
+}
+
+#[test]
+fn three_variables_suffice_and_the_rest_has_defaults() {
+    let (policy, timing) = judged(changed(&[])).unwrap();
+    assert_eq!(policy.tenants().iter().map(ToString::to_string).collect::<Vec<_>>(), [TENANT]);
+    assert_eq!(policy.cloud(), &Cloud::public());
+    assert_eq!(timing, Timing::default());
+    let printed = format!("{policy:?}");
+    assert!(printed.contains("clock_skew: 300s") && printed.contains("RequiredRoles([])"), "{printed}");
+    assert!(Settings::from_vars(changed(&[])).unwrap().into_layer().is_ok());
+}
+
+#[test]
+fn every_variable_arrives_where_it_counts() {
+    let all = vars(&[
+        ("TENANT_IDS", &format!(" {} , , 11111111-aaaa-4bbb-8ccc-333333333333", TENANT.to_uppercase())),
+        ("AUDIENCES", &format!("{AUDIENCE}, api://signalr")),
+        ("CALLER_OBJECT_IDS", &format!("{OBJECT},")),
+        ("CALLER_CLIENT_IDS", CLIENT),
+        ("ALLOW_ANY_CALLER", "false"),
+        ("REQUIRED_ROLES", "Upstream.Call, Other Role ,,"),
+        ("CLOUD", "us-government"),
+        ("CLOCK_SKEW_SECS", "0"),
+        ("REFRESH_SECS", "43200"),
+        ("REFETCH_COOLDOWN_SECS", "0"),
+        ("KEY_RETENTION_SECS", "0"),
+        ("STALE_LIMIT_SECS", "604800"),
+        ("FETCH_TIMEOUT_SECS", "1"),
+    ]);
+    assert_eq!(all.len(), FIELDS.len());
+    let (policy, timing) = judged(all).unwrap();
+    assert_eq!(policy.cloud(), &Cloud::us_government());
+    assert_eq!(policy.tenants().iter().count(), 2);
+    let printed = format!("{policy:?}");
+    for part in
+        ["Uri(\"api://signalr\")", AUDIENCE, OBJECT, CLIENT, "[\"Upstream.Call\", \"Other Role\"]", "clock_skew: 0ns"]
+    {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+    let seconds = Duration::from_secs;
+    let expected = Timing {
+        refresh: seconds(43_200),
+        refetch_cooldown: Duration::ZERO,
+        key_retention: Duration::ZERO,
+        stale_limit: seconds(604_800),
+        fetch_timeout: seconds(1),
+    };
+    assert_eq!(timing, expected);
+}
+
+#[test]
+fn the_clouds_are_named_exactly() {
+    for (name, cloud) in
+        [("public", Cloud::public()), ("us-government", Cloud::us_government()), ("china", Cloud::china())]
+    {
+        assert_eq!(judged(changed(&[("CLOUD", Some(name))])).unwrap().0.cloud(), &cloud);
+    }
+}
+
+#[test]
+fn any_caller_is_asked_for_in_so_many_words() {
+    let any = changed(&[("CALLER_OBJECT_IDS", None), ("ALLOW_ANY_CALLER", Some("true"))]);
+    assert!(format!("{:?}", judged(any).unwrap().0).contains("AnyInTenant"));
+    let empty = changed(&[("CALLER_OBJECT_IDS", Some(" , ")), ("ALLOW_ANY_CALLER", Some("true"))]);
+    assert!(format!("{:?}", judged(empty).unwrap().0).contains("AnyInTenant"));
+    let clients = changed(&[("CALLER_OBJECT_IDS", None), ("CALLER_CLIENT_IDS", Some(CLIENT))]);
+    assert!(!format!("{:?}", judged(clients).unwrap().0).contains("AnyInTenant"));
+}
+
+#[test]
+fn every_fault_names_its_variable_and_what_to_write() {
+    for (tail, value, says) in [
+        ("TENANT_IDS", None, "write the GUID of the tenant"),
+        ("TENANT_IDS", Some(" ,"), "write the GUID of the tenant"),
+        ("TENANT_IDS", Some("common"), "az account show"),
+        ("TENANT_IDS", Some("contoso.onmicrosoft.com"), "domain name; write the tenant's GUID"),
+        ("TENANT_IDS", Some("{11111111-aaaa-4bbb-8ccc-222222222222}"), "no braces"),
+        ("AUDIENCES", None, "write the client id or the App ID URI"),
+        ("AUDIENCES", Some(""), "write the client id or the App ID URI"),
+        ("AUDIENCES", Some("signalr"), "neither a client id"),
+        ("AUDIENCES", Some("https://graph.microsoft.com"), "Microsoft Graph"),
+        ("CALLER_OBJECT_IDS", Some("x"), "not a GUID"),
+        ("CALLER_CLIENT_IDS", Some("x"), "not a GUID"),
+        ("ALLOW_ANY_CALLER", Some("yes"), "`yes` is neither `true` nor `false`"),
+        ("ALLOW_ANY_CALLER", Some("True"), "neither"),
+        ("ALLOW_ANY_CALLER", Some("1"), "neither"),
+        ("ALLOW_ANY_CALLER", Some(" true"), "neither"),
+        ("ALLOW_ANY_CALLER", Some(""), "an empty value is neither `true` nor `false`"),
+        ("CLOUD", Some("Public"), "`Public` is not a cloud; write public, us-government or china"),
+        ("CLOUD", Some(""), "an empty value is not a cloud; write public, us-government or china"),
+        ("CLOUD", Some("custom"), "write public, us-government or china"),
+        ("CLOCK_SKEW_SECS", Some("601"), "write 0 to 600 seconds"),
+        ("CLOCK_SKEW_SECS", Some("-1"), "`-1` is not a number of seconds; write digits only"),
+        ("CLOCK_SKEW_SECS", Some("+1"), "write digits only"),
+        ("CLOCK_SKEW_SECS", Some("5m"), "write digits only"),
+        ("CLOCK_SKEW_SECS", Some("1.5"), "write digits only"),
+        ("CLOCK_SKEW_SECS", Some(" 5"), "write digits only"),
+        ("CLOCK_SKEW_SECS", Some(""), "an empty value is not a number of seconds"),
+        ("REFRESH_SECS", Some("0"), "write 1 to 43200 seconds"),
+        ("REFRESH_SECS", Some("43201"), "write 1 to 43200 seconds"),
+        ("REFRESH_SECS", Some("99999999999999999999"), "write digits only"),
+        ("REFETCH_COOLDOWN_SECS", Some("x"), "write digits only"),
+        ("KEY_RETENTION_SECS", Some("604801"), "write 0 to 604800 seconds"),
+        ("STALE_LIMIT_SECS", Some("0"), "write 1 to 604800 seconds"),
+        ("STALE_LIMIT_SECS", Some("604801"), "write 1 to 604800 seconds"),
+        ("FETCH_TIMEOUT_SECS", Some("0"), "write at least 1 second"),
+    ] {
+        let error = judged(changed(&[(tail, value)])).unwrap_err();
+        let faults = faults(&error);
+        assert_eq!(faults.len(), 1, "{tail} {value:?}: {faults:?}");
+        assert!(faults[0].starts_with(&format!("{PREFIX}{tail}: ")) && faults[0].contains(says), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_program_without_callers_is_told_of_all_three_ways() {
+    for changes in [
+        &[("CALLER_OBJECT_IDS", None)][..],
+        &[("CALLER_OBJECT_IDS", Some(" ,"))],
+        &[("CALLER_OBJECT_IDS", None), ("CALLER_CLIENT_IDS", Some(""))],
+        &[("CALLER_OBJECT_IDS", None), ("ALLOW_ANY_CALLER", Some("false"))],
+    ] {
+        let faults = faults(&judged(changed(changes)).unwrap_err());
+        let [fault] = &faults[..] else { panic!("{faults:?}") };
+        assert!(fault.starts_with("SIGNALR_UPSTREAM_CALLER_OBJECT_IDS: no caller is listed"), "{fault}");
+        assert!(fault.contains("SIGNALR_UPSTREAM_CALLER_CLIENT_IDS"), "{fault}");
+        assert!(fault.contains("SIGNALR_UPSTREAM_ALLOW_ANY_CALLER set to `true`"), "{fault}");
+    }
+    let faults = faults(&toml("").policy().unwrap_err());
+    assert!(faults[2].starts_with("caller_object_ids: no caller is listed"), "{faults:?}");
+    assert!(faults[2].contains("into caller_client_ids") && faults[2].contains("Only with allow_any_caller"));
+    assert!(!faults.concat().contains(PREFIX), "{faults:?}");
+}
+
+#[test]
+fn any_caller_beside_a_list_is_a_fault() {
+    for tail in ["CALLER_OBJECT_IDS", "CALLER_CLIENT_IDS"] {
+        let faults = faults(&judged(changed(&[(tail, Some(OBJECT)), ("ALLOW_ANY_CALLER", Some("true"))])).unwrap_err());
+        let [fault] = &faults[..] else { panic!("{faults:?}") };
+        assert!(fault.starts_with("SIGNALR_UPSTREAM_ALLOW_ANY_CALLER: `true` contradicts"), "{fault}");
+        assert!(fault.contains("CALLER_OBJECT_IDS and SIGNALR_UPSTREAM_CALLER_CLIENT_IDS"), "{fault}");
+    }
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_table() {
+    let all = vars(&[
+        ("FETCH_TIMEOUT_SECS", "0"),
+        ("STALE_LIMIT_SECS", "0"),
+        ("KEY_RETENTION_SECS", "604801"),
+        ("REFETCH_COOLDOWN_SECS", "x"),
+        ("REFRESH_SECS", "0"),
+        ("CLOCK_SKEW_SECS", "601"),
+        ("CLOUD", "x"),
+        ("ALLOW_ANY_CALLER", "true"),
+        ("CALLER_CLIENT_IDS", "x"),
+        ("CALLER_OBJECT_IDS", "x,y"),
+        ("AUDIENCES", "x"),
+    ]);
+    let error = judged(all).unwrap_err();
+    let expected: Vec<_> = FIELDS.iter().filter(|field| **field != "required_roles").map(|f| variable(f)).collect();
+    let mut found = fields(&error);
+    found.dedup();
+    assert_eq!(found, expected);
+    assert_eq!(error.to_string().lines().count(), expected.len() + 1, "{error}");
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_utf8_is_a_fault_and_not_missing() {
+    use std::os::unix::ffi::OsStringExt;
+
+    for field in FIELDS {
+        let mut vars = changed(&[]);
+        vars.insert(0, (variable(field).into(), OsString::from_vec(b"\xff".to_vec())));
+        let error = Settings::from_vars(vars).unwrap_err();
+        let faults = faults(&error);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(&format!("{}: the value is not UTF-8", variable(field))), "{faults:?}");
+    }
+}
+
+#[test]
+fn of_a_name_that_comes_twice_the_first_counts() {
+    let mut vars = changed(&[]);
+    vars.extend(changed(&[("TENANT_IDS", Some("common")), ("CALLER_OBJECT_IDS", Some(CLIENT))]));
+    assert!(format!("{:?}", judged(vars).unwrap().0).contains(OBJECT));
+}
+
+#[test]
+fn set_to_nothing_counts_as_set_and_other_names_do_not_count() {
+    for field in FIELDS {
+        assert!(Settings::is_configured_in([(variable(field).into(), OsString::new())]), "{field}");
+    }
+    for name in ["LISTEN_ADDR", "PATH", "SIGNALR_UPSTREAM_", "SIGNALR_UPSTREAM_PORT", "signalr_upstream_cloud"] {
+        assert!(!Settings::is_configured_in([(name.into(), "x".into())]), "{name}");
+    }
+}
+
+fn toml(text: &str) -> Settings {
+    toml::from_str(text).unwrap()
+}
+
+const GOOD: &str = r#"
+    tenant_ids = ["11111111-aaaa-4bbb-8ccc-222222222222", " "]
+    audiences = ["api://signalr"]
+    caller_object_ids = [" 77777777-4321-4cba-8fed-888888888888 "]
+"#;
+
+#[test]
+fn toml_and_json_are_read_alike() {
+    let text = format!(
+        "{GOOD}
+        caller_client_ids = [\"{CLIENT}\"]
+        allow_any_caller = false
+        required_roles = [\"Upstream.Call\", \" \"]
+        cloud = \"china\"
+        clock_skew_secs = 1
+        refresh_secs = 2
+        refetch_cooldown_secs = 3
+        key_retention_secs = 4
+        stale_limit_secs = 5
+        fetch_timeout_secs = 6"
+    );
+    let json = serde_json::json!({
+        "tenant_ids": [TENANT, " "],
+        "audiences": ["api://signalr"],
+        "caller_object_ids": [format!(" {OBJECT} ")],
+        "caller_client_ids": [CLIENT],
+        "allow_any_caller": false,
+        "required_roles": ["Upstream.Call", " "],
+        "cloud": "china",
+        "clock_skew_secs": 1,
+        "refresh_secs": 2,
+        "refetch_cooldown_secs": 3,
+        "key_retention_secs": 4,
+        "stale_limit_secs": 5,
+        "fetch_timeout_secs": 6,
+    });
+    let from_json: Settings = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(format!("{:?}", toml(&text)), format!("{from_json:?}"));
+    let (policy, timing) = from_json.judge(Vec::new()).unwrap();
+    assert_eq!(policy.cloud(), &Cloud::china());
+    assert!(format!("{policy:?}").contains("RequiredRoles([\"Upstream.Call\"])"));
+    let seconds = [timing.refresh, timing.refetch_cooldown, timing.key_retention, timing.stale_limit];
+    assert_eq!(seconds.map(|wait| wait.as_secs()), [2, 3, 4, 5]);
+    assert_eq!(timing.fetch_timeout.as_secs(), 6);
+    assert_eq!(json.as_object().unwrap().len(), FIELDS.len());
+    assert!(FIELDS.iter().all(|field| json.get(field).is_some()));
+    assert!(toml(GOOD).into_layer().is_ok());
+}
+
+#[test]
+fn a_file_with_an_unknown_field_or_a_wrong_type_is_refused() {
+    for odd in [
+        "tenant_id = []",
+        "origin = \"Environment\"",
+        "tenant_ids = \"x\"",
+        "allow_any_caller = \"true\"",
+        "refresh_secs = \"5\"",
+        "refresh_secs = -5",
+        "refresh_secs = 1.5",
+        "cloud = 1",
+        "cloud = { login = \"https://login.example\", issuer = \"x\" }",
+    ] {
+        let error = toml::from_str::<Settings>(odd).unwrap_err().to_string();
+        let name = odd.split(' ').next().unwrap();
+        assert!(error.contains(name), "{odd}: {error}");
+    }
+}
+
+#[test]
+fn faults_of_a_file_have_the_names_of_its_fields() {
+    let error = toml("tenant_ids = [\"x\"]\ncloud = \"x\"\nclock_skew_secs = 601\nrefresh_secs = 0").policy();
+    let error = error.unwrap_err();
+    let expected = ["tenant_ids", "audiences", "caller_object_ids", "cloud", "clock_skew_secs", "refresh_secs"];
+    assert_eq!(fields(&error), expected);
+    assert_eq!(fields(&toml("").into_layer().unwrap_err()), expected[..3]);
+    assert_eq!(fields(&toml("").remote_keys().err().unwrap()), expected[..3]);
+}
+
+#[test]
+fn a_file_may_describe_a_cloud() {
+    let cloud = r#"
+        [cloud]
+        login = "https://login.example"
+        v1_issuer = "https://sts.example/{tenantid}/"
+        v2_issuer = "https://login.example/{tenantid}/v2.0"
+        document_hosts = ["keys.example", " "]
+        label = "example"
+    "#;
+    let expected = Cloud::custom(
+        "https://login.example",
+        "https://sts.example/{tenantid}/",
+        "https://login.example/{tenantid}/v2.0",
+    );
+    let expected = expected.unwrap().with_document_host("keys.example").unwrap().with_label("example");
+    assert_eq!(toml(&format!("{GOOD}{cloud}")).policy().unwrap().cloud(), &expected);
+    let odd = "[cloud]\ndocument_hosts = [\"a b\", \"c d\"]\nlabel = \" \"";
+    let error = toml(&format!("{GOOD}{odd}")).policy().unwrap_err();
+    let expected = [
+        "cloud.login",
+        "cloud.v1_issuer",
+        "cloud.v2_issuer",
+        "cloud.document_hosts",
+        "cloud.document_hosts",
+        "cloud.label",
+    ];
+    assert_eq!(fields(&error), expected);
+}
+
+/// What is logged while `run` runs.
+fn logged(run: impl FnOnce()) -> String {
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || Sink(Arc::clone(&sink)))
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    String::from_utf8(log.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn an_unlisted_name_is_a_warning_without_its_value() {
+    for (tail, meant) in [
+        ("TENANT_ID", Some("TENANT_IDS")),
+        ("TENANTS", Some("TENANT_IDS")),
+        ("tenant_ids", Some("TENANT_IDS")),
+        ("AUDIENCE", Some("AUDIENCES")),
+        ("CALLER_OBJECTIDS", Some("CALLER_OBJECT_IDS")),
+        ("CALLER_CLIENT_ID", Some("CALLER_CLIENT_IDS")),
+        ("REFRESH_SECONDS", Some("REFRESH_SECS")),
+        ("CLOUDS", Some("CLOUD")),
+        ("PORT", None),
+        ("PORT_80_TCP_ADDR", None),
+        ("SERVICE_HOST", None),
+        ("", None),
+    ] {
+        let log = logged(|| {
+            let mut all = changed(&[]);
+            all.extend(vars(&[(tail, "hunter2")]));
+            all.push(("PATH".into(), "hunter2".into()));
+            assert!(judged(all).is_ok());
+        });
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("WARN") && log.contains(&format!("variable={PREFIX}{tail}")), "{log}");
+        assert_eq!(log.contains("did_you_mean"), meant.is_some(), "{log}");
+        assert!(meant.is_none_or(|meant| log.contains(&format!("did_you_mean=\"{PREFIX}{meant}\""))), "{log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+    assert_eq!(logged(|| drop(judged(changed(&[])))), "");
+}
