@@ -15,6 +15,7 @@ mod rig;
 mod servers;
 mod shutdown;
 mod silence;
+mod smoke;
 #[path = "../../src/keys/scenarios/table.rs"]
 mod table;
 mod tls;
