@@ -27,6 +27,9 @@ pub(crate) mod timing;
 
 #[cfg(test)]
 #[cfg(feature = "remote")]
+mod model;
+#[cfg(test)]
+#[cfg(feature = "remote")]
 mod sample;
 #[cfg(test)]
 #[cfg(feature = "remote")]

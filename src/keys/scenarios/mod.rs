@@ -21,3 +21,6 @@ mod soak;
 mod table;
 mod tenants;
 mod testlog;
+
+pub(super) use rig::Outcome;
+pub(super) use table::Row;
