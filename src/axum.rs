@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Claims {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingUpstreamAuthLayer> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!("{MissingUpstreamAuthLayer}");
+            tracing::error!(target: crate::events::AXUM, "{MissingUpstreamAuthLayer}");
             MissingUpstreamAuthLayer
         })
     }

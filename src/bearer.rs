@@ -23,10 +23,11 @@ impl<'h> BearerToken<'h> {
         if lines.next().is_some() {
             return Err(RejectionKind::MultipleCredentials);
         }
-        Self::from_line(line.as_bytes())
+        Self::from_credentials(line.as_bytes())
     }
 
-    fn from_line(credentials: &'h [u8]) -> Result<Self, RejectionKind> {
+    /// Finds the token in the value of an `Authorization` header.
+    pub(crate) fn from_credentials(credentials: &'h [u8]) -> Result<Self, RejectionKind> {
         if credentials.iter().all(|byte| *byte == b' ') {
             return Err(RejectionKind::MissingCredentials);
         }
@@ -98,7 +99,7 @@ const SCHEME: &[u8] = b"Bearer";
 
 /// A v1 token with the 200 groups Entra sends at most has about 12 KiB; everything longer is
 /// refused before a byte of it is read.
-const MAX_CREDENTIALS: usize = 16_384;
+pub(crate) const MAX_CREDENTIALS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {

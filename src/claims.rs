@@ -115,6 +115,11 @@ pub enum TokenVersion {
 }
 
 impl TokenVersion {
+    /// Reads the claim `ver`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == text)
+    }
+
     /// The version as the claim spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -6,7 +6,12 @@ mod axum;
 mod bearer;
 mod claims;
 mod clock;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 mod error;
+mod events;
+mod excerpt;
+mod explain;
 mod future;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -15,11 +20,17 @@ mod ids;
 mod json;
 mod keys;
 mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
 mod policy;
+mod refusals;
 mod respond;
 mod service;
 #[cfg(feature = "remote")]
 mod settings;
+mod sighting;
 mod stages;
 #[cfg(feature = "test-util")]
 pub mod testing;
@@ -36,6 +47,7 @@ pub use axum::MissingUpstreamAuthLayer;
 pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use explain::{Check, CheckState, Explanation};
 pub use future::ResponseFuture;
 pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
 pub use keys::fixed::FixedKeys;

@@ -46,6 +46,16 @@ impl<'h> Segments<'h> {
             signed: &token[..second],
         })
     }
+
+    /// The header, parsed. Nothing in it is judged.
+    pub(crate) fn header(&self) -> Result<Header<'_>, ObjectFault> {
+        json::object(&self.header)
+    }
+
+    /// The claims, parsed. Nothing in them is judged.
+    pub(crate) fn claims(&self) -> Result<UnverifiedClaims<'_>, ObjectFault> {
+        json::object(&self.claims)
+    }
 }
 
 /// A well-formed token of which nothing is believed yet.
@@ -63,8 +73,7 @@ pub(crate) struct UnverifiedToken<'t> {
 impl<'t> UnverifiedToken<'t> {
     /// Parses header and claims and judges the header.
     pub(crate) fn parse(segments: &'t Segments<'_>) -> Result<Self, RejectionKind> {
-        let header = json::object::<Header<'_>>(&segments.header);
-        let claims = json::object::<UnverifiedClaims<'_>>(&segments.claims);
+        let (header, claims) = (segments.header(), segments.claims());
         if let (Err(ObjectFault::NotAnObject), _) | (_, Err(ObjectFault::NotAnObject)) = (&header, &claims) {
             return Err(RejectionKind::MalformedToken);
         }
@@ -90,12 +99,12 @@ impl<'t> UnverifiedToken<'t> {
 /// The members of the JOSE header that are read. All others, `jku`, `jwk`, `x5u`, `x5c`, `x5t` and
 /// `x5t#S256` among them, are never looked at (RFC 8725 section 3.10).
 #[derive(Debug, Default)]
-struct Header<'t> {
-    algorithm: Option<Cow<'t, str>>,
-    key_id: Option<Cow<'t, str>>,
-    kind: Option<Cow<'t, str>>,
-    has_nonce: bool,
-    has_extension: bool,
+pub(crate) struct Header<'t> {
+    pub(crate) algorithm: Option<Cow<'t, str>>,
+    pub(crate) key_id: Option<Cow<'t, str>>,
+    pub(crate) kind: Option<Cow<'t, str>>,
+    pub(crate) has_nonce: bool,
+    pub(crate) has_extension: bool,
 }
 
 impl<'t> Members<'t> for Header<'t> {

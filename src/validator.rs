@@ -4,15 +4,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use tracing::Instrument as _;
 
 use crate::bearer::BearerToken;
 use crate::claims::Claims;
 use crate::clock::{Clock, SystemClock, UnixTime};
-use crate::error::Rejection;
+use crate::error::{Rejection, RejectionKind};
+use crate::events;
 use crate::ids::{KeyId, TenantId};
 use crate::keys::key::VerificationKey;
 use crate::keys::source::{KeySource, Lookup};
+use crate::metrics::{self, Stopwatch};
 use crate::policy::Policy;
+use crate::refusals::RefusalLog;
+use crate::sighting::Sighting;
 use crate::stages::PlausibleToken;
 use crate::token::{Segments, UnverifiedToken};
 use crate::verified::VerifiedTokens;
@@ -32,6 +37,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     verified: VerifiedTokens,
     verified_bytes: u64,
+    refusals: RefusalLog,
 }
 
 impl Validator {
@@ -55,7 +61,14 @@ impl Validator {
     }
 
     fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, verified_bytes: u64) -> Self {
-        Self(Arc::new(Parts { policy, keys, clock, verified: VerifiedTokens::new(verified_bytes), verified_bytes }))
+        Self(Arc::new(Parts {
+            policy,
+            keys,
+            clock,
+            verified: VerifiedTokens::new(verified_bytes),
+            verified_bytes,
+            refusals: RefusalLog::default(),
+        }))
     }
 
     /// Checks the headers of a request.
@@ -79,16 +92,79 @@ impl Validator {
         &self.0.keys
     }
 
-    /// Judges a request as far as that goes without waiting.
+    /// Judges a request as far as that goes without waiting, counts it and logs a refusal.
     pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
-        let now = self.0.clock.now();
-        let judged = BearerToken::from_headers(headers).map_err(Rejection::from).and_then(|token| {
-            match self.recognise(token, now) {
-                Some(claims) => Ok(Verdict::Accepted(claims)),
-                None => self.examine(token, now, |token, plausible| self.decide(token, plausible)),
+        let now = self.now();
+        let verdict = match BearerToken::from_headers(headers) {
+            Ok(token) => match self.recognise(token, now) {
+                Some(claims) => {
+                    metrics::recognised();
+                    Verdict::Accepted(claims)
+                }
+                None => self.measure(token, now),
+            },
+            Err(kind) => self.check(Err(kind), now),
+        };
+        match verdict {
+            Verdict::Accepted(claims) => {
+                metrics::accepted();
+                Verdict::Accepted(claims)
             }
-        });
-        judged.unwrap_or_else(|rejection| Verdict::Refused(report(rejection)))
+            Verdict::Refused(rejection) => {
+                self.report(&rejection, now, || Sighting::of(headers));
+                Verdict::Refused(rejection)
+            }
+            Verdict::Waiting(pending) => Verdict::Waiting(self.watch(pending, headers, now)),
+        }
+    }
+
+    /// The whole check of a token as if it came for the first time, not counted and not logged.
+    pub(crate) fn check(&self, token: Result<BearerToken<'_>, RejectionKind>, now: Option<UnixTime>) -> Verdict {
+        let checked = token
+            .map_err(Rejection::from)
+            .and_then(|token| self.examine(token, now, |token, plausible| self.decide(token, plausible)));
+        checked.unwrap_or_else(Verdict::Refused)
+    }
+
+    /// The same with the time it took, which a check that waits takes down when it goes on.
+    fn measure(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
+        let stopwatch = Stopwatch::start();
+        let verdict = self.check(Ok(token), now);
+        if !matches!(verdict, Verdict::Waiting(_)) {
+            stopwatch.checked();
+        }
+        verdict
+    }
+
+    /// The time by this validator's clock.
+    pub(crate) fn now(&self) -> Option<UnixTime> {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// Counts and logs a check that waits for its key when it has ended, in the span of the request.
+    fn watch(&self, pending: Pending, headers: &HeaderMap, now: Option<UnixTime>) -> Pending {
+        let sighting = if RefusalLog::is_read() { Sighting::of(headers) } else { Sighting::default() };
+        let validator = self.clone();
+        let span = tracing::debug_span!(target: events::REQUESTS, "key_wait");
+        let watched = async move {
+            let outcome = pending.await;
+            match &outcome {
+                Ok(_) => metrics::accepted(),
+                Err(rejection) => validator.report(rejection, now, || sighting),
+            }
+            outcome
+        };
+        Box::pin(watched.instrument(span).in_current_span())
+    }
+
+    /// The one place where a refusal is counted and logged.
+    fn report(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> Sighting) {
+        metrics::refused(rejection.kind());
+        self.0.refusals.record(rejection, now, sighting);
     }
 
     /// Whether the token was accepted before and would be again at this moment. Everything that may have
@@ -134,13 +210,17 @@ impl Validator {
     /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
     /// key source may take as long as it likes.
     async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
-        let decided = match self.0.keys.resolve(&tenant, &key).await {
-            Ok(key) => BearerToken::from_token68(&token).map_err(Rejection::from).and_then(|token| {
-                self.examine(token, self.0.clock.now(), |token, plausible| self.conclude(token, plausible, key))
-            }),
+        match self.0.keys.resolve(&tenant, &key).await {
+            Ok(key) => {
+                let stopwatch = Stopwatch::start();
+                let decided = BearerToken::from_token68(&token).map_err(Rejection::from).and_then(|token| {
+                    self.examine(token, self.now(), |token, plausible| self.conclude(token, plausible, key))
+                });
+                stopwatch.checked();
+                decided
+            }
             Err(error) => Err(error.into()),
-        };
-        decided.map_err(report)
+        }
     }
 
     /// Everything from the key on: whether it fits, the signature, the caller.
@@ -170,11 +250,5 @@ pub(crate) enum Verdict {
 
 /// A check that waits for its key.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Claims, Rejection>> + Send>>;
-
-/// The one place that logs a refusal. Nothing of the token is in it.
-fn report(rejection: Rejection) -> Rejection {
-    tracing::debug!(kind = rejection.kind().as_str(), status = rejection.status().as_u16(), "request refused");
-    rejection
-}
 
 const VERIFIED_BYTES: u64 = 8 * 1024 * 1024;

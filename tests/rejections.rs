@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response};
 use signalr_upstream_auth::testing::{Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{
-    Clock, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
+    CheckState, Clock, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
     UpstreamAuthLayer, VerificationKey,
 };
 
@@ -348,6 +348,23 @@ async fn the_first_check_that_fails_decides() {
         (K::MalformedCredentials, vec!["Bearer a,b".to_owned()]),
     ] {
         assert_eq!(kind(&send(&layer, request(&lines)).await.unwrap_err()), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_gives_the_same_reason_and_shows_one_failed_check() {
+    let bench = Bench::new().await;
+    for (expected, _, _, cases) in ROWS {
+        for (number, case) in cases(&bench).into_iter().enumerate() {
+            let request = request::<String>(&case.lines);
+            let explanation = case.layer.validator().explain_headers(request.headers()).await;
+            assert_eq!(explanation.outcome().unwrap_err().kind(), *expected, "case {number}");
+            let states: Vec<_> = explanation.checks().iter().map(|check| check.state()).collect();
+            let failed = states.iter().position(|state| *state == CheckState::Failed).expect("a failed check");
+            assert!(states[..failed].iter().all(|state| *state == CheckState::Passed), "{expected}, case {number}");
+            assert!(states[failed + 1..].iter().all(|state| *state == CheckState::NotReached), "{expected}");
+            assert!(explanation.advice().count() > 0, "{expected}, case {number}");
+        }
     }
 }
 

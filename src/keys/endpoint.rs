@@ -1,16 +1,16 @@
 //! Reads a tenant's documents from its cloud over HTTPS. The only file that touches the network.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, ClientBuilder, Response, redirect, retry, tls};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
 use super::jwks::KeySet;
-use super::schedule::Failure;
+use super::schedule::{Failure, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
 use crate::error::{ConfigError, KeyError};
 use crate::ids::TenantId;
@@ -29,8 +29,8 @@ pub(crate) fn client(
 ) -> Result<Client, ConfigError> {
     let mut builder = Client::builder().user_agent(USER_AGENT);
     if cloud.is_plain_http() {
-        // It is on this machine, where no proxy leads.
-        builder = builder.no_proxy();
+        // It is on this machine, where no proxy leads and no certificate is asked for, nor needed to build.
+        builder = builder.no_proxy().tls_certs_only([]);
     }
     configure(builder)
         .tls_backend_rustls()
@@ -50,6 +50,7 @@ pub(crate) fn client(
         .connect_timeout(CONNECT_TIMEOUT.min(fetch_timeout))
         .timeout(fetch_timeout)
         .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(1)
         .build()
         .map_err(|error| {
             ConfigError::new(
@@ -70,8 +71,15 @@ pub(crate) struct Endpoint {
     tenant: TenantId,
     clock: Arc<dyn Clock>,
     fetch_timeout: Duration,
-    /// The latest good discovery, for the times when only the key document can be reached.
-    known: Mutex<Option<Discovery>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// The latest good discovery, for the times when only the key document can be reached.
+#[derive(Clone)]
+struct Known {
+    discovery: Discovery,
+    /// Until when the provider asked not to be asked again.
+    not_before: Option<Instant>,
 }
 
 impl Endpoint {
@@ -95,7 +103,11 @@ impl Endpoint {
     /// Asks anew each time, so that a key document that has moved is found. A discovery document that
     /// says something wrong ends the attempt; one that cannot be had leaves the latest good one in force.
     async fn discover(&self) -> Result<Discovery, Failure> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.known().clone();
+        let is_unwanted = |known: &Known| known.not_before.is_some_and(|not_before| Instant::now() < not_before);
+        if let Some(known) = known.as_ref().filter(|known| is_unwanted(known)) {
+            return Ok(known.discovery.clone());
+        }
         let url = self.cloud.discovery_url(&self.tenant);
         let read = self.read(&url, MAX_DISCOVERY_DOCUMENT);
         let read = match &known {
@@ -107,13 +119,21 @@ impl Endpoint {
         };
         match (read, known) {
             (Ok(document), _) => {
-                let found = Discovery::from_json(&document, &self.cloud, &self.tenant)?;
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
-                Ok(found)
+                let discovery = Discovery::from_json(&document, &self.cloud, &self.tenant)?;
+                *self.known() = Some(Known { discovery: discovery.clone(), not_before: None });
+                Ok(discovery)
             }
-            (Err(_), Some(known)) => Ok(known),
+            (Err(failure), Some(known)) => {
+                let not_before = failure.retry_after.map(|wait| Instant::now() + wait.min(RETRY_AFTER_MAX));
+                *self.known() = Some(Known { not_before, ..known.clone() });
+                Ok(known.discovery)
+            }
             (Err(failure), None) => Err(failure),
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a document of at most so many bytes.
@@ -156,17 +176,11 @@ impl Endpoint {
     /// `Retry-After` in either form, seconds or a date (RFC 9110 section 10.2.3).
     fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
         }
         let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(UnixTime::from_secs(date.as_secs()).saturating_since(self.clock.now()?))
-    }
-}
-
-impl From<KeyError> for Failure {
-    fn from(error: KeyError) -> Self {
-        Self { error, retry_after: None }
     }
 }
 

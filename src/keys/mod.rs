@@ -21,4 +21,13 @@ pub(crate) mod status;
 #[cfg(feature = "remote")]
 mod store;
 #[cfg(feature = "remote")]
+mod sync;
+#[cfg(feature = "remote")]
 pub(crate) mod timing;
+
+#[cfg(test)]
+#[cfg(feature = "remote")]
+mod sample;
+#[cfg(test)]
+#[cfg(feature = "remote")]
+mod scenarios;

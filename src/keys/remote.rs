@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::endpoint::{self, ConfigureClient, Endpoint};
@@ -13,7 +15,7 @@ use super::status::KeyStatus;
 use super::store::KeyStore;
 use super::timing::Timing;
 use crate::clock::{Clock, SystemClock, UnixTime};
-use crate::error::{ConfigError, KeyError};
+use crate::error::{ConfigError, ConfigFault, KeyError};
 use crate::ids::{KeyId, TenantId};
 use crate::policy::Policy;
 use crate::policy::cloud::Cloud;
@@ -37,7 +39,15 @@ use crate::policy::cloud::Cloud;
 #[derive(Clone, Debug)]
 pub struct RemoteKeys(Arc<Tenants>);
 
-struct Tenants(HashMap<TenantId, KeyStore>);
+/// One store for each tenant, in the order of their ids: found by a few comparisons.
+struct Tenants(Vec<KeyStore>);
+
+impl Tenants {
+    fn find(&self, tenant: &TenantId) -> Option<&KeyStore> {
+        let place = self.0.binary_search_by_key(tenant, KeyStore::tenant).ok()?;
+        self.0.get(place)
+    }
+}
 
 impl RemoteKeys {
     /// Keys for the tenants of a policy, with every default.
@@ -61,10 +71,10 @@ impl RemoteKeys {
         }
     }
 
-    /// How the keys of each tenant stand, in no order.
+    /// How the keys of each tenant stand, in the order of their ids.
     #[must_use]
     pub fn status(&self) -> Vec<KeyStatus> {
-        self.0.0.values().map(|store| KeyStatus::new(store.tenant(), store.report())).collect()
+        self.0.0.iter().map(|store| KeyStatus::new(store.tenant(), store.report())).collect()
     }
 
     /// Fetches the keys of every tenant now, whatever is scheduled, and waits for the outcomes.
@@ -73,27 +83,22 @@ impl RemoteKeys {
     ///
     /// Why one of the fetches failed. The keys that were held stay.
     pub async fn refresh_now(&self) -> Result<(), KeyError> {
-        let mut outcome = Ok(());
-        // Every fetch is asked for before the first one is waited for.
-        let fetches: Vec<_> = self.0.0.values().map(KeyStore::refresh_now).collect();
-        for fetch in fetches {
-            outcome = outcome.and(fetch.await);
-        }
-        outcome
+        let outcomes = all(self.0.0.iter().map(KeyStore::refresh_now).collect(), |_| false).await;
+        outcomes.into_iter().collect()
     }
 
     /// Refuses a key of any tenant from the next request on, with 401 and without a fetch, whatever later
     /// documents say: for a key that is known to be compromised. Lasts until [`unforget`](Self::unforget)
     /// or the end of the process.
     pub fn forget(&self, key: &KeyId) {
-        for store in self.0.0.values() {
+        for store in self.0.0.iter() {
             store.forget(key);
         }
     }
 
     /// Takes back [`forget`](Self::forget).
     pub fn unforget(&self, key: &KeyId) {
-        for store in self.0.0.values() {
+        for store in self.0.0.iter() {
             store.unforget(key);
         }
     }
@@ -101,43 +106,60 @@ impl RemoteKeys {
 
 impl KeySource for RemoteKeys {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
-        match self.0.0.get(tenant) {
+        match self.0.find(tenant) {
             Some(store) => store.lookup(key),
             None => Lookup::Refused(KeyError::unknown()),
         }
     }
 
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        match self.0.0.get(tenant) {
+        match self.0.find(tenant) {
             Some(store) => store.resolve(key.clone()),
             None => Box::pin(std::future::ready(Err(KeyError::unknown()))),
         }
     }
 
-    /// Ready when the keys of one tenant can be used; an error once every tenant's first attempt from now
-    /// on has failed. One that never loads is no outage for the others.
+    /// Ready as soon as the keys of one tenant can be used; an error once every tenant's next attempt has
+    /// failed. A tenant that never loads is no outage for the others.
     fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
-        let outcomes: Vec<_> = self.0.0.values().map(KeyStore::first_outcome).collect();
         let keys = self.clone();
         Box::pin(async move {
-            let mut outcome = Ok(());
-            for tenant in outcomes {
-                outcome = tenant.await;
-            }
-            if keys.is_ready() { Ok(()) } else { outcome }
+            let outcomes = all(keys.0.0.iter().map(KeyStore::ready).collect(), Result::is_ok).await;
+            outcomes.into_iter().reduce(Result::or).unwrap_or(Ok(()))
         })
     }
 
-    /// Whether the keys of at least one tenant are fresh or stale, not cold or expired.
+    /// Whether the keys of at least one tenant are fresh or stale, not cold or expired. Inside a runtime
+    /// this, too, starts the tasks, so that a service that gets no traffic before it is ready becomes so.
     fn is_ready(&self) -> bool {
-        self.0.0.values().any(KeyStore::is_serving)
+        // Every tenant is asked, so that each is started.
+        self.0.0.iter().filter(|store| store.is_serving()).count() > 0
     }
 }
 
 impl fmt::Debug for Tenants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.0.iter().map(KeyStore::tenant)).finish()
     }
+}
+
+/// Waits for all futures at once, or until `is_enough` says that one of the outcomes will do. Outcomes come
+/// in the order of their futures; those that were not waited for are missing.
+async fn all<T>(mut futures: Vec<KeyFuture<T>>, is_enough: impl Fn(&T) -> bool) -> Vec<T> {
+    let mut outcomes: Vec<_> = futures.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (future, outcome) in futures.iter_mut().zip(&mut outcomes) {
+            if outcome.is_none()
+                && let Poll::Ready(ready) = future.as_mut().poll(cx)
+            {
+                *outcome = Some(ready);
+            }
+        }
+        let is_over = outcomes.iter().all(Option::is_some) || outcomes.iter().flatten().any(&is_enough);
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    outcomes.into_iter().flatten().collect()
 }
 
 /// Builds [`RemoteKeys`].
@@ -224,25 +246,33 @@ impl RemoteKeysBuilder {
     /// out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
     /// client cannot be built, as on a machine without certificates.
     pub fn build(self) -> Result<RemoteKeys, ConfigError> {
-        self.timing.check()?;
-        let Self { cloud, tenants, timing, clock, mut seeds, configure_client } = self;
-        let client = endpoint::client(&cloud, timing.fetch_timeout, configure_client)?;
-        let stores = tenants.into_iter().map(|tenant| {
+        let Self { cloud, mut tenants, timing, clock, mut seeds, configure_client } = self;
+        tenants.sort_unstable();
+        tenants.dedup();
+        let faults = [timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
+        let client = match faults.reduce(ConfigError::join) {
+            Some(faults) => return Err(faults),
+            None => endpoint::client(&cloud, timing.fetch_timeout, configure_client)?,
+        };
+        let store = |tenant| {
             let endpoint =
                 Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout);
             let endpoint = Arc::new(endpoint);
-            let fetch = Box::new(move || -> KeyFuture<_> {
+            let fetch = Arc::new(move || -> KeyFuture<_> {
                 let endpoint = Arc::clone(&endpoint);
                 Box::pin(async move { endpoint.fetch().await })
             });
-            (tenant, KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch))
-        });
-        let stores = stores.collect();
-        match seeds.keys().next() {
-            Some(tenant) => Err(ConfigError::new("seed", format!("tenant {tenant} is not among the policy's tenants"))),
-            None => Ok(RemoteKeys(Arc::new(Tenants(stores)))),
-        }
+            KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch)
+        };
+        Ok(RemoteKeys(Arc::new(Tenants(tenants.into_iter().map(store).collect()))))
     }
+}
+
+fn check_seeds(seeds: &HashMap<TenantId, (KeySet, UnixTime)>, tenants: &[TenantId]) -> Result<(), ConfigError> {
+    let mut strangers: Vec<_> = seeds.keys().filter(|tenant| !tenants.contains(tenant)).collect();
+    strangers.sort_unstable();
+    let fault = |tenant| ConfigFault::new("seed", format!("tenant {tenant} is not among the policy's tenants"));
+    ConfigError::from_faults(strangers.into_iter().map(fault).collect()).map_or(Ok(()), Err)
 }
 
 impl fmt::Debug for RemoteKeysBuilder {

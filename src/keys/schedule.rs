@@ -20,29 +20,41 @@ pub(crate) struct Schedule {
     due: Instant,
     /// Until when the provider asked to be left alone.
     not_before: Option<Instant>,
-    /// Failures in a row since the last good answer, or since the keys expired.
+    /// Failures in a row at the present pace.
     failures: u32,
-    /// Whether `due` was set for a store without good keys, which retries sooner.
+    /// Whether there are no keys to serve, so that retries come sooner.
     is_urgent: bool,
     /// Whether an operator asked for an attempt that has not begun.
     is_asked_for: bool,
-    running: Option<Attempt>,
+    attempts: Attempts,
     demand: Demand,
     last_error: Option<KeyError>,
-    pub(crate) counts: Counts,
+    /// Whether the task must look again before the time it was told.
+    is_news: bool,
+    counts: Counts,
 }
 
-/// An attempt under way.
+/// Attempts at a good answer, counted from 1.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// How many have begun.
+    begun: u64,
+    /// What the latest was begun for, if it has not ended.
+    running: Option<Purpose>,
+    last_ended: Option<Instant>,
+}
+
+/// What an attempt is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Attempt {
-    Scheduled,
-    OnDemand,
+enum Purpose {
+    Refresh,
+    Demand,
 }
 
-/// Fetches that unknown keys cause.
+/// Fetches that unknown keys cause, counted from 1.
 #[derive(Debug, Default)]
 struct Demand {
-    /// How many there were; the latest one's number.
+    /// The number of the latest.
     number: u64,
     begun: Option<Instant>,
     /// The latest has not been picked up yet.
@@ -54,10 +66,9 @@ struct Demand {
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counts {
-    pub(crate) attempts_begun: u64,
-    pub(crate) attempts_ended: u64,
     pub(crate) good: u64,
     pub(crate) failed: u64,
+    /// Entries of the latest good answer that are not usable, and those there was no room for.
     pub(crate) rejected_entries: usize,
 }
 
@@ -77,11 +88,18 @@ pub(crate) enum Answer {
     Wait(Ticket),
 }
 
-/// What a request waits for.
+/// What a request waits for, and until when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ticket {
+pub(crate) struct Ticket {
+    event: Event,
+    pub(crate) until: Instant,
+}
+
+/// The end of something.
+#[derive(Clone, Copy, Debug)]
+enum Event {
     /// The attempt of this number, since there are no keys.
-    Load(u64),
+    Attempt(u64),
     /// The on-demand fetch of this number.
     Demand(u64),
 }
@@ -94,6 +112,13 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// The part of the task: fetch when it is time.
 impl Schedule {
     /// No keys; the first attempt is due at once.
     pub(crate) fn new(timing: Timing, now: Moment) -> Self {
@@ -105,9 +130,10 @@ impl Schedule {
             failures: 0,
             is_urgent: true,
             is_asked_for: false,
-            running: None,
+            attempts: Attempts::default(),
             demand: Demand::default(),
             last_error: None,
+            is_news: false,
             counts: Counts::default(),
         }
     }
@@ -117,17 +143,10 @@ impl Schedule {
         self.held.merge(keys, Stamp::in_the_past(taken, now), now, &self.timing);
     }
 
-    pub(crate) fn held(&self) -> &HeldKeys {
-        &self.held
-    }
-
-    pub(crate) fn held_mut(&mut self) -> &mut HeldKeys {
-        &mut self.held
-    }
-
     /// What the task does at `now`. To be asked again after every wake-up.
     pub(crate) fn next(&mut self, now: Moment) -> Step {
-        self.notice_expiry(now);
+        self.notice(now);
+        self.is_news = false;
         if self.demand.is_pending || self.is_asked_for || now.mono >= self.due {
             return Step::Fetch;
         }
@@ -139,128 +158,160 @@ impl Schedule {
 
     /// The task begins what [`next`](Self::next) told it to.
     pub(crate) fn begin(&mut self) {
-        self.counts.attempts_begun += 1;
         self.is_asked_for = false;
-        self.running =
-            Some(if std::mem::take(&mut self.demand.is_pending) { Attempt::OnDemand } else { Attempt::Scheduled });
+        let is_on_demand = std::mem::take(&mut self.demand.is_pending);
+        self.attempts.begun += 1;
+        self.attempts.running = Some(if is_on_demand { Purpose::Demand } else { Purpose::Refresh });
     }
 
     /// The attempt under way has brought a good answer. `jitter` is a random number from 0 to 1.
     pub(crate) fn succeeded(&mut self, keys: KeySet, now: Moment, jitter: f64) -> Changes {
-        self.counts.good += 1;
-        self.counts.rejected_entries = keys.rejected();
+        let rejected = keys.rejected();
         let changes = self.held.merge(keys, Stamp::new(now), now, &self.timing);
+        self.counts.good += 1;
+        self.counts.rejected_entries = rejected + changes.surplus;
+        self.last_error = None;
+        self.not_before = None;
         self.failures = 0;
         self.is_urgent = false;
-        self.not_before = None;
-        self.last_error = None;
-        let interval = self.timing.refresh.min(self.timing.stale_limit / 2);
-        self.due = now.mono + interval.mul_f64(0.9 + 0.2 * jitter);
-        self.ended(true);
+        let longest = self.timing.refresh.mul_f64(1.1).min(self.timing.stale_limit / 2);
+        self.due = now.mono + longest.mul_f64((0.9 + 0.2 * jitter) / 1.1);
+        self.ended(now.mono, true);
         changes
     }
 
     /// The attempt under way has failed. `jitter` is a random number from 0 to 1.
     pub(crate) fn failed(&mut self, failure: Failure, now: Moment, jitter: f64) {
+        self.notice(now);
+        self.count_failure(failure.error, now.mono, jitter);
+        if let Some(wait) = failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)) {
+            let not_before = now.mono + wait;
+            self.not_before = Some(not_before);
+            self.due = self.due.max(not_before + RETRY_AFTER_SPREAD.min(wait).mul_f64(jitter));
+            // It counts for the fetch that unknown keys have asked for meanwhile, too.
+            if std::mem::take(&mut self.demand.is_pending) {
+                self.demand.ended = Some((self.demand.number, false));
+            }
+        }
+        self.ended(now.mono, false);
+    }
+
+    /// The task has gone. What was under way counts as failed if the task panicked; if it went with its
+    /// runtime or its store, nobody failed, and the next task begins the same attempt again.
+    pub(crate) fn interrupted(&mut self, now: Instant, has_panicked: bool) {
+        let Some(purpose) = self.attempts.running else { return };
+        if has_panicked {
+            self.count_failure(KeyError::unavailable("the task that fetches keys panicked"), now, 1.0);
+            self.ended(now, false);
+            return;
+        }
+        self.attempts.running = None;
+        self.attempts.begun -= 1;
+        match purpose {
+            Purpose::Demand => self.demand.is_pending = true,
+            Purpose::Refresh => self.due = now,
+        }
+    }
+
+    fn count_failure(&mut self, error: KeyError, now: Instant, jitter: f64) {
         self.counts.failed += 1;
-        self.last_error = Some(failure.error);
-        self.notice_expiry(now);
-        self.not_before = failure.retry_after.map(|wait| now.mono + wait.min(RETRY_AFTER_MAX));
+        self.last_error = Some(error);
         // A failed search for an unknown key says nothing about the refreshes, which keep their pace.
-        if self.running == Some(Attempt::Scheduled) || self.is_urgent {
+        if self.attempts.running == Some(Purpose::Refresh) || self.is_urgent {
             self.failures = self.failures.saturating_add(1);
-            self.due = now.mono + self.backoff().mul_f64(0.5 + 0.5 * jitter);
+            self.due = now + self.backoff().mul_f64(0.5 + 0.5 * jitter);
         }
-        if let Some(not_before) = self.not_before {
-            self.due = self.due.max(not_before + RETRY_AFTER_SPREAD.mul_f64(jitter));
-        }
-        self.ended(false);
     }
 
-    /// The task has gone, with its runtime or for good. What was under way will not end; whoever waits
-    /// for it is let go.
-    pub(crate) fn interrupted(&mut self, now: Moment) {
-        if self.running == Some(Attempt::OnDemand) || std::mem::take(&mut self.demand.is_pending) {
-            self.demand.ended = Some((self.demand.number, false));
+    fn ended(&mut self, now: Instant, was_good: bool) {
+        if self.attempts.running.take() == Some(Purpose::Demand) {
+            self.demand.ended = Some((self.demand.number, was_good));
         }
-        self.running = None;
-        self.is_asked_for = false;
-        self.counts.attempts_ended += 1;
-        self.counts.attempts_begun = self.counts.attempts_ended;
-        self.due = now.mono;
+        self.attempts.last_ended = Some(now);
     }
 
+    /// How long to wait after so many failures, before jitter.
+    fn backoff(&self) -> Duration {
+        let (first, last) = if self.is_urgent { URGENT_BACKOFF } else { WARM_BACKOFF };
+        let doublings = self.failures.saturating_sub(1).min(30);
+        first.min(self.timing.refresh).saturating_mul(1 << doublings).min(last.min(self.timing.refresh))
+    }
+}
+
+/// The part of requests: ask, and wait if it is worth it.
+impl Schedule {
     /// A request asks for a key that it did not find.
     pub(crate) fn ask(&mut self, id: &KeyId, now: Moment) -> Answer {
-        self.notice_expiry(now);
-        match self.held.find(id, now, &self.timing) {
-            Found::Key(key) => Answer::Key(key.clone()),
-            Found::Forgotten => Answer::Refused(KeyError::forgotten()),
-            Found::Unusable => Answer::Refused(KeyError::unusable()),
-            Found::Nothing => self.await_load(now),
-            Found::Unknown => self.demand(now),
-        }
+        self.notice(now);
+        self.answer(id, None, now.mono + WAIT, now)
     }
 
     /// The same after a change, for a request that waits.
     pub(crate) fn ask_again(&mut self, id: &KeyId, ticket: Ticket, now: Moment) -> Answer {
-        match (self.held.find(id, now, &self.timing), ticket) {
-            (Found::Unknown, Ticket::Demand(number)) => match self.demand.ended {
-                Some((ended, was_good)) if ended >= number => self.after_demand(was_good, now),
-                _ => Answer::Wait(ticket),
+        self.notice(now);
+        self.answer(id, Some(ticket.event), ticket.until, now)
+    }
+
+    fn answer(&mut self, id: &KeyId, awaited: Option<Event>, until: Instant, now: Moment) -> Answer {
+        match self.held.find(id, now, &self.timing) {
+            Found::Key(key) => Answer::Key(key.clone()),
+            Found::Forgotten => Answer::Refused(KeyError::forgotten()),
+            Found::Unusable => Answer::Refused(KeyError::unusable()),
+            Found::Nothing => match awaited {
+                Some(event @ Event::Attempt(number)) if self.attempts.ended() < number => {
+                    Answer::Wait(Ticket { event, until })
+                }
+                _ => self.await_load(until, now),
             },
-            (Found::Nothing, Ticket::Load(number)) if self.counts.attempts_ended < number => Answer::Wait(ticket),
-            (Found::Nothing, _) => Answer::Refused(self.unavailable(self.due, now)),
-            // Found, or refused, or keys were loaded that lack it: as for a new request.
-            _ => self.ask(id, now),
+            Found::Unknown => match (awaited, self.demand.ended) {
+                (Some(Event::Demand(number)), Some((ended, was_good))) if ended >= number => {
+                    self.after_demand(was_good, now)
+                }
+                (Some(event @ Event::Demand(_)), _) => Answer::Wait(Ticket { event, until }),
+                // Asks for the first time, or keys were loaded meanwhile that lack this one.
+                _ => self.demand(until, now),
+            },
         }
     }
 
-    /// An operator wants an attempt now. It is under way when so many attempts have ended as is returned.
-    pub(crate) fn ask_for_refresh(&mut self) -> u64 {
-        self.is_asked_for = true;
-        self.counts.attempts_begun + 1
-    }
-
-    pub(crate) fn last_error(&self) -> Option<&KeyError> {
-        self.last_error.as_ref()
-    }
-
     /// No keys: wait for the attempt that is due, if that is soon. Starts none.
-    fn await_load(&self, now: Moment) -> Answer {
-        let is_near = self.running.is_some() || self.is_asked_for || self.due <= now.mono + WAIT;
+    fn await_load(&self, until: Instant, now: Moment) -> Answer {
+        let is_near =
+            self.attempts.running.is_some() || self.is_asked_for || self.demand.is_pending || self.due <= until;
         if is_near {
-            Answer::Wait(Ticket::Load(self.counts.attempts_ended + 1))
+            Answer::Wait(Ticket { event: Event::Attempt(self.attempts.next_to_end()), until })
         } else {
             Answer::Refused(self.unavailable(self.due, now))
         }
     }
 
     /// Keys, but not this one: join or start a fetch, or decide by the latest one.
-    fn demand(&mut self, now: Moment) -> Answer {
-        if self.demand.is_pending || self.running == Some(Attempt::OnDemand) {
-            return Answer::Wait(Ticket::Demand(self.demand.number));
+    fn demand(&mut self, until: Instant, now: Moment) -> Answer {
+        let is_under_way = self.demand.is_pending || self.attempts.running == Some(Purpose::Demand);
+        if !is_under_way {
+            if let Some(not_before) = self.not_before.filter(|not_before| now.mono < *not_before) {
+                return Answer::Refused(self.unavailable(not_before, now));
+            }
+            let since = self.demand.begun.map(|begun| now.mono.saturating_duration_since(begun));
+            if since.is_some_and(|since| since < self.timing.refetch_cooldown) {
+                return self.after_demand(self.demand.ended.is_some_and(|(_, was_good)| was_good), now);
+            }
+            self.demand.number += 1;
+            self.demand.begun = Some(now.mono);
+            self.demand.is_pending = true;
+            self.is_news = true;
         }
-        if let Some(not_before) = self.not_before.filter(|not_before| now.mono < *not_before) {
-            return Answer::Refused(self.unavailable(not_before, now));
-        }
-        let since = self.demand.begun.map(|begun| now.mono.saturating_duration_since(begun));
-        if since.is_some_and(|since| since < self.timing.refetch_cooldown) {
-            return self.after_demand(self.demand.ended.is_some_and(|(_, was_good)| was_good), now);
-        }
-        self.demand.number += 1;
-        self.demand.begun = Some(now.mono);
-        self.demand.is_pending = true;
-        Answer::Wait(Ticket::Demand(self.demand.number))
+        Answer::Wait(Ticket { event: Event::Demand(self.demand.number), until })
     }
 
     /// The latest fetch for unknown keys has ended without this one: only a good answer is a proof.
     fn after_demand(&self, was_good: bool, now: Moment) -> Answer {
+        let next = self.demand.begun.and_then(|begun| begun.checked_add(self.timing.refetch_cooldown));
+        let next = next.unwrap_or(now.mono);
         Answer::Refused(if was_good {
-            KeyError::unknown()
+            KeyError::unknown().with_retry_after(next.saturating_duration_since(now.mono))
         } else {
-            let next = self.demand.begun.and_then(|begun| begun.checked_add(self.timing.refetch_cooldown));
-            self.unavailable(next.unwrap_or(now.mono), now)
+            self.unavailable(next, now)
         })
     }
 
@@ -271,38 +322,775 @@ impl Schedule {
         };
         error.with_retry_after(next.saturating_duration_since(now.mono))
     }
+}
 
-    /// When good keys have expired, the next attempt is due at once and the retries are close.
-    fn notice_expiry(&mut self, now: Moment) {
-        if !self.is_urgent && !self.held.is_serving(now, &self.timing) {
-            self.is_urgent = true;
-            self.failures = 0;
-            self.due = self.not_before.map_or(now.mono, |not_before| not_before.max(now.mono));
+/// The part of operators, and what is known to all.
+impl Schedule {
+    pub(crate) fn held(&self) -> &HeldKeys {
+        &self.held
+    }
+
+    pub(crate) fn held_mut(&mut self) -> &mut HeldKeys {
+        &mut self.held
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Why the latest attempt failed. `None` if it did not, and before the first.
+    pub(crate) fn last_error(&self) -> Option<&KeyError> {
+        self.last_error.as_ref()
+    }
+
+    /// An operator wants an attempt now, whatever the schedule and the provider say. Returns its number.
+    pub(crate) fn ask_for_refresh(&mut self) -> u64 {
+        self.is_asked_for = true;
+        self.is_news = true;
+        self.attempts.begun + 1
+    }
+
+    /// The number of the attempt that ends next, under way or not.
+    pub(crate) fn next_to_end(&self) -> u64 {
+        self.attempts.next_to_end()
+    }
+
+    /// The outcome of the latest attempt, if the one of this number has ended.
+    pub(crate) fn outcome(&self, number: u64) -> Option<Result<(), KeyError>> {
+        (self.attempts.ended() >= number).then(|| self.last_error.clone().map_or(Ok(()), Err))
+    }
+
+    /// Looks at the clocks. When good keys have expired, the next attempt is due at once and the retries
+    /// are close; when the wall clock is set back and they count again, the retries are not close any more.
+    pub(crate) fn notice(&mut self, now: Moment) {
+        let is_urgent = !self.held.is_serving(now, &self.timing);
+        if is_urgent == self.is_urgent {
+            return;
+        }
+        self.is_urgent = is_urgent;
+        self.failures = 0;
+        if is_urgent {
+            // However often the clocks change their minds.
+            let earliest = self.attempts.last_ended.map(|ended| ended + URGENT_BACKOFF.0);
+            let due = [self.not_before, earliest].into_iter().flatten().fold(now.mono, Instant::max);
+            self.is_news |= due < self.due;
+            self.due = self.due.min(due);
         }
     }
 
-    /// How long to wait after so many failures, before jitter.
-    fn backoff(&self) -> Duration {
-        let (first, last) = if self.is_urgent { URGENT_BACKOFF } else { WARM_BACKOFF };
-        let doublings = self.failures.saturating_sub(1).min(30);
-        first.min(self.timing.refresh).saturating_mul(1 << doublings).min(last.min(self.timing.refresh))
+    /// Whether the task must look again before the time it was told. Asked once after each event.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.is_news)
+    }
+}
+
+impl Attempts {
+    /// How many have ended.
+    fn ended(&self) -> u64 {
+        self.begun - u64::from(self.running.is_some())
     }
 
-    fn ended(&mut self, was_good: bool) {
-        if self.running.take() == Some(Attempt::OnDemand) {
-            self.demand.ended = Some((self.demand.number, was_good));
-        }
-        self.counts.attempts_ended = self.counts.attempts_begun;
+    fn next_to_end(&self) -> u64 {
+        self.ended() + 1
     }
 }
 
 /// How long a request waits for a fetch.
-pub(crate) const WAIT: Duration = Duration::from_secs(2);
+const WAIT: Duration = Duration::from_secs(2);
 
 /// First and last wait between failed attempts, doubling between them: with keys to serve, and without.
 const WARM_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));
 const URGENT_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// A provider's `Retry-After` counts up to this, and is spread so that its clients do not come back at once.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::KeyErrorKind;
+    use crate::keys::sample::{document, id, key, read, set, unfit};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+    const DAY: Duration = Duration::from_secs(86_400);
+    const COOLDOWN: Duration = Duration::from_secs(30);
+    const TICK: Duration = Duration::from_nanos(1);
+
+    /// A schedule and the two clocks.
+    struct Case {
+        schedule: Schedule,
+        now: Moment,
+    }
+
+    impl Case {
+        fn new(timing: Timing) -> Self {
+            let now = Moment { mono: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
+            Self { schedule: Schedule::new(timing, now), now }
+        }
+
+        fn cold() -> Self {
+            Self::new(Timing::default())
+        }
+
+        /// With keys `a` and `b`, fetched just now.
+        fn warm() -> Self {
+            let mut case = Self::cold();
+            case.fetch_good(&["a", "b"]);
+            case
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now.mono += time;
+            self.jump(i64::try_from(time.as_secs()).unwrap());
+        }
+
+        fn jump(&mut self, seconds: i64) {
+            self.now.wall =
+                self.now.wall.map(|wall| UnixTime::from_secs(wall.as_secs().checked_add_signed(seconds).unwrap()));
+        }
+
+        fn step(&mut self) -> Step {
+            self.schedule.next(self.now)
+        }
+
+        /// How long the task would sleep.
+        fn sleep(&mut self) -> Duration {
+            match self.step() {
+                Step::Fetch => panic!("a fetch is due"),
+                Step::SleepUntil(until) => until - self.now.mono,
+            }
+        }
+
+        fn sleep_it_out(&mut self) -> Duration {
+            let sleep = self.sleep();
+            self.pass(sleep);
+            sleep
+        }
+
+        fn begin(&mut self) {
+            assert_eq!(self.step(), Step::Fetch);
+            self.schedule.begin();
+        }
+
+        fn succeed(&mut self, names: &[&str]) {
+            self.schedule.succeeded(set(names), self.now, 0.5);
+        }
+
+        fn fail(&mut self) {
+            self.fail_with(None, 1.0);
+        }
+
+        fn fail_with(&mut self, retry_after: Option<Duration>, jitter: f64) {
+            let error = KeyError::unavailable("down");
+            self.schedule.failed(Failure { error, retry_after }, self.now, jitter);
+        }
+
+        fn fetch_good(&mut self, names: &[&str]) {
+            self.begin();
+            self.succeed(names);
+        }
+
+        fn fetch_bad(&mut self) {
+            self.begin();
+            self.fail();
+        }
+
+        fn ask(&mut self, name: &str) -> Answer {
+            self.schedule.ask(&id(name), self.now)
+        }
+
+        fn ask_again(&mut self, name: &str, ticket: Ticket) -> Answer {
+            self.schedule.ask_again(&id(name), ticket, self.now)
+        }
+    }
+
+    fn ticket(answer: Answer) -> Ticket {
+        match answer {
+            Answer::Wait(ticket) => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(answer: Answer) -> KeyErrorKind {
+        match answer {
+            Answer::Refused(error) => error.kind(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn retry_after(answer: Answer) -> Duration {
+        match answer {
+            Answer::Refused(error) => error.retry_after().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn is_key(answer: &Answer) -> bool {
+        matches!(answer, Answer::Key(_))
+    }
+
+    // When to fetch.
+
+    #[test]
+    fn the_first_attempt_is_due_at_once() {
+        assert_eq!(Case::cold().step(), Step::Fetch);
+    }
+
+    #[test]
+    fn a_refresh_is_due_every_hour_give_or_take_a_tenth() {
+        for (jitter, expected) in [(0.0, MINUTE * 54), (0.5, HOUR), (1.0, MINUTE * 66)] {
+            let mut case = Case::cold();
+            case.begin();
+            case.schedule.succeeded(set(&["a"]), case.now, jitter);
+            let sleep = case.sleep();
+            assert!(sleep.abs_diff(expected) < SECOND, "{jitter}: {sleep:?}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_never_waits_for_more_than_half_the_stale_limit() {
+        let timing = Timing { stale_limit: HOUR, ..Timing::default() };
+        for jitter in [0.0, 0.5, 1.0] {
+            let mut case = Case::new(timing);
+            case.begin();
+            case.schedule.succeeded(set(&["a"]), case.now, jitter);
+            let sleep = case.sleep();
+            assert!((MINUTE * 24..=MINUTE * 30).contains(&sleep), "{jitter}: {sleep:?}");
+        }
+    }
+
+    #[test]
+    fn with_keys_failed_attempts_are_repeated_after_15_seconds_doubling_to_15_minutes() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        for seconds in [15, 30, 60, 120, 240, 480, 900, 900, 900] {
+            case.fetch_bad();
+            assert_eq!(case.sleep_it_out(), Duration::from_secs(seconds));
+        }
+        case.fetch_good(&["a"]);
+        assert_eq!(case.sleep_it_out().as_secs(), 3600);
+        case.fetch_bad();
+        assert_eq!(case.sleep(), SECOND * 15, "a good answer ends the row");
+    }
+
+    #[test]
+    fn without_keys_failed_attempts_are_repeated_after_half_a_second_doubling_to_15_seconds() {
+        let mut case = Case::cold();
+        for millis in [500, 1000, 2000, 4000, 8000, 15_000, 15_000] {
+            case.fetch_bad();
+            assert_eq!(case.sleep_it_out(), Duration::from_millis(millis));
+        }
+    }
+
+    #[test]
+    fn waits_are_random_by_half() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        case.fail_with(None, 0.0);
+        assert_eq!(case.sleep(), Duration::from_millis(7500));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_refresh() {
+        let mut case = Case::new(Timing { refresh: SECOND * 10, ..Timing::default() });
+        for _ in 0..10 {
+            case.fetch_bad();
+            assert!(case.sleep_it_out() <= SECOND * 10);
+        }
+        case.fetch_good(&["a"]);
+        case.sleep_it_out();
+        for _ in 0..10 {
+            case.fetch_bad();
+            assert_eq!(case.sleep_it_out(), SECOND * 10);
+        }
+    }
+
+    #[test]
+    fn failures_without_number_do_not_overflow() {
+        let mut case = Case::warm();
+        case.schedule.failures = u32::MAX - 1;
+        case.sleep_it_out();
+        case.fetch_bad();
+        assert_eq!(case.sleep_it_out(), MINUTE * 15);
+        case.fetch_bad();
+        assert_eq!(case.sleep(), MINUTE * 15);
+    }
+
+    #[test]
+    fn the_task_wakes_when_the_keys_expire_and_hurries() {
+        let mut case = Case::warm();
+        while case.schedule.held().is_serving(case.now, &Timing::default()) {
+            if case.step() == Step::Fetch {
+                case.fetch_bad();
+            }
+            case.sleep_it_out();
+        }
+        assert_eq!(case.schedule.held().age(case.now), Some(DAY), "not a moment later");
+        case.fetch_bad();
+        assert_eq!(case.sleep_it_out(), Duration::from_millis(500), "from the start of the close pace");
+        case.fetch_good(&["a"]);
+        case.sleep_it_out();
+        case.fetch_bad();
+        assert_eq!(case.sleep(), SECOND * 15);
+    }
+
+    #[test]
+    fn a_suspend_makes_an_attempt_due_at_once() {
+        let mut case = Case::warm();
+        case.pass(SECOND);
+        case.jump(26 * 3600);
+        assert_eq!(case.step(), Step::Fetch);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_to_and_fro_causes_no_storm() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.fetch_bad();
+        let mut attempts = 0;
+        for _ in 0..1000 {
+            for jump in [10 * 365 * 86_400, -10 * 365 * 86_400] {
+                case.jump(jump);
+                if case.step() == Step::Fetch {
+                    case.fetch_bad();
+                    attempts += 1;
+                }
+                case.pass(Duration::from_millis(5));
+            }
+        }
+        assert!(attempts <= 20, "{attempts} in ten seconds");
+        case.pass(MINUTE * 20);
+        case.fetch_good(&["a"]);
+        assert!(case.sleep() > MINUTE * 50);
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_ends_the_hurry() {
+        let mut case = Case::warm();
+        case.pass(SECOND);
+        case.jump(10 * 365 * 86_400);
+        for _ in 0..10 {
+            case.fetch_bad();
+            case.sleep_it_out();
+        }
+        case.jump(-10 * 365 * 86_400);
+        case.fetch_bad();
+        assert_eq!(case.sleep_it_out(), SECOND * 15);
+        case.fetch_bad();
+        assert_eq!(case.sleep_it_out(), SECOND * 30);
+    }
+
+    #[test]
+    fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
+        let mut case = Case::cold();
+        case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 3600), case.now);
+        assert!(is_key(&case.ask("a")));
+        case.fetch_bad();
+        assert_eq!(case.sleep(), SECOND * 15);
+        assert_eq!(case.schedule.held().age(case.now), Some(HOUR));
+    }
+
+    #[test]
+    fn a_seed_beyond_the_stale_limit_is_not_served() {
+        let mut case = Case::cold();
+        case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 86_400), case.now);
+        let waits = ticket(case.ask("a"));
+        case.fetch_bad();
+        assert!(case.sleep() <= Duration::from_millis(500));
+        assert!(matches!(case.ask_again("a", waits), Answer::Wait(_)));
+    }
+
+    // Retry-After.
+
+    #[test]
+    fn a_provider_that_asks_to_be_left_alone_is_left_alone_for_up_to_15_minutes() {
+        for (asked, expected) in [(MINUTE * 10, MINUTE * 10), (DAY, MINUTE * 15), (Duration::MAX, MINUTE * 15)] {
+            for jitter in [0.0, 1.0] {
+                let mut case = Case::warm();
+                case.sleep_it_out();
+                case.begin();
+                case.fail_with(Some(asked), jitter);
+                assert_eq!(case.sleep(), expected + RETRY_AFTER_SPREAD.mul_f64(jitter));
+                assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable, "unknown keys wait, too");
+                assert_eq!(retry_after(case.ask("new")), expected);
+                case.pass(expected);
+                ticket(case.ask("new"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_retry_after_does_not_shorten_the_backoff_nor_add_to_it() {
+        for asked in [Duration::ZERO, SECOND] {
+            let mut case = Case::warm();
+            case.sleep_it_out();
+            case.begin();
+            case.fail_with(Some(asked), 1.0);
+            assert_eq!(case.sleep(), SECOND * 15);
+        }
+        let mut case = Case::cold();
+        case.begin();
+        case.fail_with(Some(Duration::ZERO), 1.0);
+        assert_eq!(case.sleep(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
+        let mut case = Case::warm();
+        case.pass(DAY - MINUTE);
+        case.begin();
+        case.fail_with(Some(MINUTE * 10), 0.0);
+        case.pass(MINUTE);
+        assert_eq!(case.sleep(), MINUTE * 9);
+        assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable, "nobody waits that long");
+        assert_eq!(retry_after(case.ask("a")), MINUTE * 9);
+    }
+
+    #[test]
+    fn a_retry_after_calls_off_the_search_that_was_asked_for_meanwhile() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        let waits = ticket(case.ask("new"));
+        case.fail_with(Some(MINUTE * 10), 0.0);
+        assert_eq!(case.sleep(), MINUTE * 10);
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        case.fail_with(Some(MINUTE * 10), 0.0);
+        case.schedule.ask_for_refresh();
+        case.fetch_bad();
+        assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable);
+        case.schedule.ask_for_refresh();
+        case.fetch_good(&["a"]);
+        ticket(case.ask("new"));
+    }
+
+    // Unknown keys.
+
+    #[test]
+    fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
+        let mut case = Case::warm();
+        assert!(!case.schedule.take_news());
+        let waits = ticket(case.ask("new"));
+        assert!(case.schedule.take_news() && !case.schedule.take_news(), "the task is told once");
+        assert_eq!(waits.until, case.now.mono + SECOND * 2);
+        case.begin();
+        assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)));
+        case.succeed(&["a", "b", "new"]);
+        assert!(is_key(&case.ask_again("new", waits)));
+    }
+
+    #[test]
+    fn an_unknown_key_joins_the_fetch_under_way() {
+        let mut case = Case::warm();
+        let first = ticket(case.ask("one"));
+        let second = ticket(case.ask("two"));
+        case.begin();
+        let third = ticket(case.ask("three"));
+        assert!(!case.schedule.take_news());
+        case.succeed(&["a", "two"]);
+        assert_eq!(refusal(case.ask_again("one", first)), KeyErrorKind::Unknown);
+        assert!(is_key(&case.ask_again("two", second)));
+        assert_eq!(refusal(case.ask_again("three", third)), KeyErrorKind::Unknown);
+        assert!(case.sleep() > MINUTE, "one fetch for all");
+    }
+
+    #[test]
+    fn within_the_cooldown_the_latest_search_decides_at_once() {
+        let mut case = Case::warm();
+        ticket(case.ask("one"));
+        case.fetch_good(&["a"]);
+        case.pass(COOLDOWN - TICK);
+        assert_eq!(refusal(case.ask("two")), KeyErrorKind::Unknown);
+        case.pass(TICK);
+        ticket(case.ask("two"));
+    }
+
+    #[test]
+    fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
+        let mut case = Case::warm();
+        let waits = ticket(case.ask("one"));
+        case.fetch_bad();
+        assert_eq!(refusal(case.ask_again("one", waits)), KeyErrorKind::Unavailable);
+        case.pass(SECOND * 10);
+        assert_eq!(refusal(case.ask("two")), KeyErrorKind::Unavailable);
+        assert_eq!(retry_after(case.ask("two")), SECOND * 20);
+        case.pass(SECOND * 20);
+        ticket(case.ask("two"));
+    }
+
+    #[test]
+    fn the_cooldown_runs_from_the_beginning_of_the_search() {
+        let mut case = Case::warm();
+        ticket(case.ask("one"));
+        case.begin();
+        case.pass(SECOND * 4);
+        case.succeed(&["a"]);
+        case.pass(SECOND * 26);
+        ticket(case.ask("two"));
+    }
+
+    #[test]
+    fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
+        let mut case = Case::warm();
+        let waits = ticket(case.ask("new"));
+        case.fetch_good(&["a"]);
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+        case.sleep_it_out();
+        case.begin();
+        let waits = ticket(case.ask("new"));
+        case.succeed(&["a"]);
+        assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)), "a refresh is no search");
+        case.begin();
+        case.succeed(&["a"]);
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+    }
+
+    #[test]
+    fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        let waits = ticket(case.ask("new"));
+        case.succeed(&["a", "new"]);
+        assert!(is_key(&case.ask_again("new", waits)));
+    }
+
+    #[test]
+    fn a_failed_search_leaves_the_refreshes_at_their_pace() {
+        let mut case = Case::warm();
+        let sleep = case.sleep();
+        ticket(case.ask("new"));
+        case.fetch_bad();
+        assert_eq!(case.sleep(), sleep);
+        case.sleep_it_out();
+        case.fetch_bad();
+        assert_eq!(case.sleep(), SECOND * 15);
+    }
+
+    #[test]
+    fn a_good_search_is_a_refresh() {
+        let mut case = Case::warm();
+        case.pass(MINUTE * 40);
+        ticket(case.ask("new"));
+        case.fetch_good(&["a"]);
+        assert_eq!(case.sleep().as_secs(), 3600);
+    }
+
+    #[test]
+    fn without_cooldown_each_search_decides_for_those_who_waited() {
+        let mut case = Case::new(Timing { refetch_cooldown: Duration::ZERO, ..Timing::default() });
+        case.fetch_good(&["a"]);
+        for _ in 0..3 {
+            let waits = ticket(case.ask("new"));
+            case.fetch_good(&["a"]);
+            assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+        }
+        let waits = ticket(case.ask("new"));
+        case.fetch_bad();
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn an_endless_cooldown_allows_one_search() {
+        let mut case = Case::new(Timing { refetch_cooldown: Duration::MAX, ..Timing::default() });
+        case.fetch_good(&["a"]);
+        ticket(case.ask("new"));
+        case.fetch_bad();
+        case.pass(DAY / 2);
+        assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
+        let mut case = Case::cold();
+        case.begin();
+        case.schedule.succeeded(read(&document(&[key("a"), unfit("odd")])), case.now, 0.5);
+        case.schedule.held_mut().forget(&id("gone"));
+        assert!(is_key(&case.ask("a")));
+        assert_eq!(refusal(case.ask("odd")), KeyErrorKind::Unusable);
+        assert_eq!(refusal(case.ask("gone")), KeyErrorKind::Forgotten);
+        assert!(case.sleep() > MINUTE && !case.schedule.take_news());
+    }
+
+    #[test]
+    fn a_key_forgotten_while_it_is_searched_for_is_refused() {
+        let mut case = Case::warm();
+        let waits = ticket(case.ask("new"));
+        case.schedule.held_mut().forget(&id("new"));
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Forgotten);
+    }
+
+    // Without keys.
+
+    #[test]
+    fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
+        let mut case = Case::cold();
+        let waits = ticket(case.ask("a"));
+        assert!(!case.schedule.take_news());
+        case.begin();
+        ticket(case.ask("b"));
+        case.succeed(&["a"]);
+        assert!(is_key(&case.ask_again("a", waits)));
+        assert!(case.sleep() > MINUTE);
+    }
+
+    #[test]
+    fn a_request_that_waits_sees_as_many_attempts_as_its_time_allows() {
+        let mut case = Case::cold();
+        let waits = ticket(case.ask("a"));
+        case.fetch_bad();
+        let waits = ticket(case.ask_again("a", waits));
+        case.sleep_it_out();
+        case.fetch_bad();
+        let waits = ticket(case.ask_again("a", waits));
+        case.sleep_it_out();
+        case.fetch_bad();
+        assert_eq!(refusal(case.ask_again("a", waits)), KeyErrorKind::Unavailable, "the next comes too late");
+        assert_eq!(retry_after(case.ask_again("a", waits)), SECOND * 2);
+    }
+
+    #[test]
+    fn without_keys_and_with_no_attempt_near_a_request_is_not_kept_waiting() {
+        let mut case = Case::cold();
+        for _ in 0..4 {
+            case.fetch_bad();
+            case.sleep_it_out();
+        }
+        case.fetch_bad();
+        assert_eq!(retry_after(case.ask("a")), SECOND * 8);
+        case.pass(SECOND * 6 - TICK);
+        assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
+        case.pass(TICK);
+        ticket(case.ask("a"));
+    }
+
+    #[test]
+    fn a_key_that_the_first_load_lacks_is_searched_for() {
+        let mut case = Case::cold();
+        let waits = ticket(case.ask("new"));
+        case.fetch_good(&["a"]);
+        let searches = ticket(case.ask_again("new", waits));
+        assert_eq!(searches.until, waits.until, "in the time that is left");
+        case.fetch_good(&["a"]);
+        assert_eq!(refusal(case.ask_again("new", searches)), KeyErrorKind::Unknown);
+    }
+
+    #[test]
+    fn keys_that_expire_during_a_search_are_waited_for() {
+        let mut case = Case::warm();
+        case.pass(DAY - SECOND);
+        let waits = ticket(case.ask("new"));
+        case.begin();
+        case.pass(SECOND);
+        let waits = ticket(case.ask_again("new", waits));
+        case.succeed(&["new"]);
+        assert!(is_key(&case.ask_again("new", waits)));
+    }
+
+    // Operators.
+
+    #[test]
+    fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        case.fail_with(Some(DAY), 0.0);
+        let number = case.schedule.ask_for_refresh();
+        assert!(case.schedule.take_news());
+        assert!(case.schedule.outcome(number).is_none());
+        case.begin();
+        assert!(case.schedule.outcome(number).is_none());
+        case.succeed(&["a"]);
+        assert!(matches!(case.schedule.outcome(number), Some(Ok(()))));
+        assert!(case.sleep() > MINUTE, "one attempt");
+    }
+
+    #[test]
+    fn an_operator_does_not_get_an_attempt_that_was_under_way() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        let number = case.schedule.ask_for_refresh();
+        assert_eq!(case.schedule.ask_for_refresh(), number, "one for all that ask");
+        case.succeed(&["a"]);
+        assert!(case.schedule.outcome(number).is_none());
+        case.fetch_bad();
+        assert!(matches!(case.schedule.outcome(number), Some(Err(_))));
+    }
+
+    #[test]
+    fn counts_and_the_last_error_follow_the_attempts() {
+        let mut case = Case::cold();
+        case.fetch_bad();
+        assert!(case.schedule.last_error().is_some());
+        case.sleep_it_out();
+        case.begin();
+        case.schedule.succeeded(read(&document(&[key("a"), unfit("b"), unfit("c")])), case.now, 0.5);
+        assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 1, rejected_entries: 2 });
+        assert!(case.schedule.last_error().is_none());
+        case.sleep_it_out();
+        case.fetch_bad();
+        assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 2, rejected_entries: 2 });
+    }
+
+    // The end of the task.
+
+    #[test]
+    fn a_refresh_that_ends_with_its_runtime_is_begun_again() {
+        let mut case = Case::cold();
+        let waits = ticket(case.ask("a"));
+        case.begin();
+        let number = case.schedule.next_to_end();
+        case.schedule.interrupted(case.now.mono, false);
+        assert!(matches!(case.ask_again("a", waits), Answer::Wait(_)), "nobody failed");
+        assert!(case.schedule.outcome(number).is_none() && case.schedule.last_error().is_none());
+        case.fetch_good(&["a"]);
+        assert!(is_key(&case.ask_again("a", waits)));
+        assert!(matches!(case.schedule.outcome(number), Some(Ok(()))));
+    }
+
+    #[test]
+    fn a_search_that_ends_with_its_runtime_is_begun_again() {
+        let mut case = Case::warm();
+        let waits = ticket(case.ask("new"));
+        case.begin();
+        case.schedule.interrupted(case.now.mono, false);
+        assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)));
+        case.fetch_good(&["a"]);
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+    }
+
+    #[test]
+    fn a_task_that_panics_has_failed() {
+        let mut case = Case::warm();
+        case.sleep_it_out();
+        case.begin();
+        case.schedule.interrupted(case.now.mono, true);
+        assert_eq!(case.schedule.counts().failed, 1);
+        assert_eq!(case.sleep(), SECOND * 15);
+        let mut case = Case::warm();
+        let waits = ticket(case.ask("new"));
+        case.begin();
+        case.schedule.interrupted(case.now.mono, true);
+        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_task_that_ends_in_its_sleep_changes_nothing() {
+        let mut case = Case::warm();
+        let sleep = case.sleep();
+        case.schedule.interrupted(case.now.mono, true);
+        assert_eq!((case.sleep(), case.schedule.counts().failed), (sleep, 0));
+    }
+}

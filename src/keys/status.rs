@@ -48,13 +48,15 @@ impl KeyStatus {
         self.report.last_error.as_ref()
     }
 
-    /// How many usable keys are held.
+    /// How many keys there are to verify with, those left out that were [forgotten](crate::RemoteKeys::forget).
+    /// Without a good answer within the stale limit they are kept, but not used.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.report.usable
     }
 
-    /// How many entries of the last good answer were not usable.
+    /// How many entries of the latest good answer were not taken as keys: not usable, or more than there is
+    /// room for.
     #[must_use]
     pub fn rejected_entries(&self) -> usize {
         self.report.counts.rejected_entries

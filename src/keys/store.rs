@@ -2,32 +2,28 @@
 //! without a lock or wait for the outcome, and nothing that a request could take down with it.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::held::{Changes, Found, HeldKeys, Moment};
 use super::jwks::KeySet;
 use super::key::VerificationKey;
-use super::schedule::{Answer, Counts, Failure, Schedule, Step, WAIT};
+use super::schedule::{Answer, Counts, Failure, Schedule, Step};
 use super::source::{KeyFuture, Lookup};
+use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
 use super::timing::Timing;
 use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
+use crate::events;
 use crate::ids::{KeyId, TenantId};
+use crate::metrics;
 
 /// Fetches a tenant's key document once.
-pub(crate) type Fetch = Box<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
+pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
 
 /// The handle on one tenant's keys. Dropping it ends the task.
 #[derive(Debug)]
@@ -39,8 +35,8 @@ struct Shared {
     timing: Timing,
     clock: Arc<dyn Clock>,
     fetch: Fetch,
-    /// The keys as last published, for requests to read.
-    held: ArcSwap<HeldKeys>,
+    /// What requests read. Written under the lock of `schedule` only.
+    published: ArcSwap<Published>,
     /// Never held across an await.
     schedule: Mutex<Schedule>,
     /// Told after every change that a waiting request may be waiting for.
@@ -48,8 +44,13 @@ struct Shared {
     /// Tells the task to look at the schedule again.
     wake: Notify,
     waiting: AtomicUsize,
-    is_running: AtomicBool,
     task: Mutex<Task>,
+}
+
+struct Published {
+    held: HeldKeys,
+    /// Whether there is a task that keeps them current.
+    has_task: bool,
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl KeyStore {
         seed: Option<(KeySet, UnixTime)>,
         fetch: Fetch,
     ) -> Self {
-        let now = moment(&*clock);
+        let now = Moment { mono: sync::now(), wall: clock.now() };
         let mut schedule = Schedule::new(timing, now);
         if let Some((keys, taken)) = seed {
             schedule.seed(keys, taken, now);
@@ -79,20 +80,22 @@ impl KeyStore {
             timing,
             clock,
             fetch,
-            held: ArcSwap::from_pointee(schedule.held().clone()),
+            published: ArcSwap::from_pointee(Published { held: schedule.held().clone(), has_task: false }),
             schedule: Mutex::new(schedule),
             changed: watch::Sender::new(()),
             wake: Notify::new(),
             waiting: AtomicUsize::new(0),
-            is_running: AtomicBool::new(false),
             task: Mutex::new(Task::NotStarted),
         }))
     }
 
     /// What is known of a key now: one atomic load, no lock.
     pub(crate) fn lookup(&self, key: &KeyId) -> Lookup {
-        self.0.ensure_running();
-        match self.0.held.load().find(key, self.0.now(), &self.0.timing) {
+        let published = self.0.published.load();
+        if !published.has_task {
+            self.0.start();
+        }
+        match published.held.find(key, self.0.now(), &self.0.timing) {
             Found::Key(key) => Lookup::Held(key.clone()),
             Found::Forgotten => Lookup::Refused(KeyError::forgotten()),
             Found::Unusable => Lookup::Refused(KeyError::unusable()),
@@ -106,21 +109,19 @@ impl KeyStore {
     }
 
     /// Waits until there are keys, or until an attempt has ended without any.
-    pub(crate) fn first_outcome(&self) -> KeyFuture<Result<(), KeyError>> {
+    pub(crate) fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
-            let target = shared.schedule().counts.attempts_ended + 1;
-            shared.attempt_ended(target, true).await
+            let attempt = shared.schedule().next_to_end();
+            shared.outcome(attempt, true).await
         })
     }
 
-    /// Fetches now, whatever the schedule says, and waits for the outcome.
+    /// Has keys fetched now, whatever the schedule says. The future waits for the outcome.
     pub(crate) fn refresh_now(&self) -> KeyFuture<Result<(), KeyError>> {
         let shared = Arc::clone(&self.0);
-        Box::pin(async move {
-            let target = shared.schedule().ask_for_refresh();
-            shared.attempt_ended(target, false).await
-        })
+        let attempt = shared.change(|schedule| schedule.ask_for_refresh());
+        Box::pin(shared.outcome(attempt, false))
     }
 
     /// Refuses a key from now on.
@@ -133,9 +134,16 @@ impl KeyStore {
         self.0.change_held(|held| held.unforget(key));
     }
 
-    /// Whether there are keys fresh enough to decide with.
+    /// Whether there are keys fresh enough to decide with. If not, sees to it that some are fetched: where
+    /// traffic waits for readiness, no request would.
     pub(crate) fn is_serving(&self) -> bool {
-        self.0.held.load().is_serving(self.0.now(), &self.0.timing)
+        let now = self.0.now();
+        let is_serving = self.0.published.load().held.is_serving(now, &self.0.timing);
+        if !is_serving {
+            self.0.ensure_running();
+            self.0.change(|schedule| schedule.notice(now));
+        }
+        is_serving
     }
 
     pub(crate) fn tenant(&self) -> TenantId {
@@ -151,7 +159,7 @@ impl KeyStore {
             is_serving: schedule.held().is_serving(now, &self.0.timing),
             usable: schedule.held().usable(now, &self.0.timing),
             last_error: schedule.last_error().cloned(),
-            counts: schedule.counts,
+            counts: schedule.counts(),
             refresh: self.0.timing.refresh,
         }
     }
@@ -159,7 +167,8 @@ impl KeyStore {
 
 impl Drop for KeyStore {
     fn drop(&mut self) {
-        if let Task::Started(task) = std::mem::replace(&mut *lock(&self.0.task), Task::Closed) {
+        let task = std::mem::replace(&mut *lock(&self.0.task), Task::Closed);
+        if let Task::Started(task) = task {
             task.abort();
         }
     }
@@ -176,71 +185,67 @@ pub(crate) struct Report {
     pub(crate) refresh: Duration,
 }
 
+/// What requests do.
 impl Shared {
     async fn resolve(self: Arc<Self>, key: KeyId) -> Result<VerificationKey, KeyError> {
-        if !self.ensure_running() {
-            return Err(no_runtime());
-        }
-        // Before the first question, so that no change after it is missed.
-        let mut changes = self.changed.subscribe();
-        let mut answer = self.schedule().ask(&key, self.now());
-        let ticket = match answer {
+        let now = self.now();
+        let mut ticket = match self.change(|schedule| schedule.ask(&key, now)) {
             Answer::Key(key) => return Ok(key),
             Answer::Refused(error) => return Err(error),
             Answer::Wait(ticket) => ticket,
         };
-        let _place = self.take_place().ok_or_else(|| KeyError::unavailable("too many requests wait for keys"))?;
-        self.wake.notify_one();
-        let deadline = sleep(WAIT);
-        tokio::pin!(deadline);
-        let mut ticket = ticket;
+        let _place = Place::take(&self).ok_or_else(too_many)?;
+        // Before the next question, so that no change after it is missed.
+        let mut changes = self.changed.subscribe();
         loop {
-            tokio::select! {
-                biased;
-                // The sender lives as long as `self`.
-                _ = changes.changed() => {}
-                () = &mut deadline => return Err(KeyError::unavailable("the keys did not come in time")),
+            if !self.ensure_running() {
+                return Err(no_task());
             }
-            answer = self.schedule().ask_again(&key, ticket, self.now());
-            ticket = match answer {
+            let now = self.now();
+            ticket = match self.change(|schedule| schedule.ask_again(&key, ticket, now)) {
                 Answer::Key(key) => return Ok(key),
                 Answer::Refused(error) => return Err(error),
                 Answer::Wait(ticket) => ticket,
             };
-            self.wake.notify_one();
+            tokio::select! {
+                biased;
+                // The sender lives as long as `self`.
+                _ = changes.changed() => {}
+                () = sync::sleep_until(ticket.until) => return Err(too_late()),
+            }
         }
     }
 
-    /// Waits until so many attempts have ended. With `or_serving`, keys that can be used will do.
-    async fn attempt_ended(self: Arc<Self>, target: u64, or_serving: bool) -> Result<(), KeyError> {
+    /// Waits until the attempt of this number has ended. With `or_serving`, keys that can be used will do.
+    async fn outcome(self: Arc<Self>, attempt: u64, or_serving: bool) -> Result<(), KeyError> {
         let mut changes = self.changed.subscribe();
-        if !self.ensure_running() {
-            return Err(no_runtime());
-        }
-        self.wake.notify_one();
         loop {
-            {
-                let schedule = self.schedule();
-                let is_serving = schedule.held().is_serving(self.now(), &self.timing);
-                let has_ended = schedule.counts.attempts_ended >= target;
-                match schedule.last_error() {
-                    _ if or_serving && is_serving => return Ok(()),
-                    Some(error) if has_ended => return Err(error.clone()),
-                    None if has_ended && is_serving => return Ok(()),
-                    None if has_ended => return Err(KeyError::unavailable("the fetch was broken off")),
-                    _ => {}
-                }
+            let now = self.now();
+            if !self.ensure_running() {
+                return Err(no_task());
+            }
+            let outcome = self.change(|schedule| {
+                schedule.notice(now);
+                let is_served = or_serving && schedule.held().is_serving(now, &self.timing);
+                if is_served { Some(Ok(())) } else { schedule.outcome(attempt) }
+            });
+            if let Some(outcome) = outcome {
+                return outcome;
             }
             // The sender lives as long as `self`.
             let _ = changes.changed().await;
         }
     }
+}
 
+/// What the task does, and how it comes and goes.
+impl Shared {
     /// Starts the task unless it runs. Says whether it does.
     fn ensure_running(self: &Arc<Self>) -> bool {
-        self.is_running.load(Ordering::Acquire) || self.start()
+        self.published.load().has_task || self.start()
     }
 
+    #[cold]
     fn start(self: &Arc<Self>) -> bool {
         let Ok(runtime) = Handle::try_current() else { return false };
         let mut task = lock(&self.task);
@@ -248,7 +253,9 @@ impl Shared {
             return false;
         }
         // Another request may have been faster.
-        if !self.is_running.swap(true, Ordering::AcqRel) {
+        if !self.published.load().has_task {
+            // Before there is a task: its end may come at once, and must have the last word.
+            self.publish(&self.schedule(), true);
             let running = Running(Arc::clone(self));
             *task = Task::Started(runtime.spawn(async move { running.0.run().await }).abort_handle());
         }
@@ -258,11 +265,13 @@ impl Shared {
     /// The task: fetches when it is time, for ever.
     async fn run(&self) {
         loop {
-            let step = self.schedule().next(self.now());
+            let now = self.now();
+            let step = self.schedule().next(now);
             match step {
                 Step::SleepUntil(until) => tokio::select! {
-                    () = sleep_until(Instant::from_std(until)) => {}
+                    biased;
                     () = self.wake.notified() => {}
+                    () = sync::sleep_until(until) => {}
                 },
                 Step::Fetch => {
                     self.schedule().begin();
@@ -275,81 +284,111 @@ impl Shared {
 
     /// One attempt, within its deadline and whatever happens in it.
     async fn fetch(&self) -> Result<KeySet, Failure> {
-        let failure = |why: &str| Failure { error: KeyError::unavailable(why), retry_after: None };
-        match timeout(self.timing.fetch_timeout, CatchPanic((self.fetch)())).await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => Err(failure("the fetch panicked")),
-            Err(_) => Err(failure("the fetch took too long")),
+        let fetch = Arc::clone(&self.fetch);
+        let attempt = CatchPanic(Box::pin(async move { fetch().await }));
+        match sync::timeout(self.timing.fetch_timeout, attempt).await {
+            Some(Some(outcome)) => outcome,
+            Some(None) => Err(KeyError::unavailable("the fetch panicked").into()),
+            None => Err(KeyError::unavailable("the fetch took too long").into()),
         }
     }
 
     fn take_in(&self, outcome: Result<KeySet, Failure>) {
         let now = self.now();
-        let (was_failing, result) = {
-            let mut schedule = self.schedule();
-            let was_failing = schedule.last_error().is_some();
-            let result = match outcome {
-                Ok(keys) => {
-                    let rejected = keys.rejected();
-                    Ok((schedule.succeeded(keys, now, jitter()), rejected))
-                }
-                Err(failure) => {
-                    let error = failure.error.clone();
-                    schedule.failed(failure, now, jitter());
-                    Err(error)
-                }
-            };
-            self.held.store(Arc::new(schedule.held().clone()));
-            (was_failing, result)
+        let mut schedule = self.schedule();
+        let before = schedule.counts();
+        let was_failing = schedule.last_error().is_some();
+        let result = match outcome {
+            Ok(keys) => Ok(schedule.succeeded(keys, now, sync::jitter())),
+            Err(failure) => {
+                let error = failure.error.clone();
+                schedule.failed(failure, now, sync::jitter());
+                Err(error)
+            }
         };
+        let counts = schedule.counts();
+        let held = schedule.held();
+        let (is_serving, age, usable) =
+            (held.is_serving(now, &self.timing), held.age(now), held.usable(now, &self.timing));
+        self.publish(&schedule, true);
+        drop(schedule);
+        metrics::fetched(self.tenant, result.is_ok(), age, usable);
         self.changed.send_replace(());
         match result {
-            Ok((changes, rejected)) => self.log_good(&changes, rejected, was_failing),
-            Err(error) => self.log_failed(&error),
+            Ok(changes) => self.log_good(
+                &changes,
+                was_failing,
+                (counts.rejected_entries != before.rejected_entries).then_some(counts.rejected_entries),
+            ),
+            Err(error) => self.log_failed(&error, is_serving),
         }
     }
 
-    fn log_good(&self, changes: &Changes, rejected: usize, was_failing: bool) {
+    fn log_good(&self, changes: &Changes, was_failing: bool, rejected_entries: Option<usize>) {
         let tenant = tracing::field::display(self.tenant);
         tracing::debug!(
+            target: events::KEYS,
             %tenant,
             added = changes.added.len(),
             missing = changes.missing.len(),
             dropped = changes.dropped.len(),
-            rejected,
-            surplus = changes.surplus,
             "keys refreshed"
         );
         if was_failing {
-            tracing::info!(%tenant, "keys can be fetched again");
+            tracing::info!(target: events::KEYS, %tenant, "keys can be fetched again");
+        }
+        for key in &changes.dropped {
+            tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that answers no longer list");
+        }
+        // Once, not with every refresh.
+        if let Some(entries @ 1..) = rejected_entries {
+            tracing::warn!(target: events::KEYS, %tenant, entries, "the key document has entries that cannot be used");
         }
         for key in &changes.replaced {
-            tracing::warn!(%tenant, %key, "another key has taken the name of one that was held");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "another key has taken the name of one that was held");
+        }
+        for key in &changes.withdrawn {
+            tracing::warn!(target: events::KEYS, %tenant, %key, "a key that was held is listed as unfit now");
         }
     }
 
-    fn log_failed(&self, error: &KeyError) {
+    fn log_failed(&self, error: &KeyError, is_serving: bool) {
         let tenant = tracing::field::display(self.tenant);
         let cause = tracing::field::display(Chain(error));
-        if self.held.load().is_serving(self.now(), &self.timing) {
-            tracing::warn!(%tenant, %cause, "keys could not be refreshed; those held are served");
+        if is_serving {
+            tracing::warn!(target: events::KEYS, %tenant, %cause, "keys could not be refreshed; those held are served");
         } else {
-            tracing::error!(%tenant, %cause, "keys could not be fetched; requests are answered 503");
+            tracing::error!(target: events::KEYS, %tenant, %cause, "keys could not be fetched; requests are answered 503");
         }
+    }
+}
+
+/// What both sides need.
+impl Shared {
+    /// Changes the schedule and tells the task if that concerns it.
+    fn change<T>(&self, change: impl FnOnce(&mut Schedule) -> T) -> T {
+        let mut schedule = self.schedule();
+        let changed = change(&mut schedule);
+        let is_news = schedule.take_news();
+        drop(schedule);
+        if is_news {
+            self.wake.notify_one();
+        }
+        changed
     }
 
     fn change_held(&self, change: impl FnOnce(&mut HeldKeys)) {
         let mut schedule = self.schedule();
         change(schedule.held_mut());
-        self.held.store(Arc::new(schedule.held().clone()));
+        let has_task = self.published.load().has_task;
+        self.publish(&schedule, has_task);
         drop(schedule);
         self.changed.send_replace(());
     }
 
-    fn take_place(self: &Arc<Self>) -> Option<Place> {
-        let taken = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(self));
-        (taken < MAX_WAITING).then_some(place)
+    /// Takes the lock's guard as its witness.
+    fn publish(&self, schedule: &MutexGuard<'_, Schedule>, has_task: bool) {
+        self.published.store(Arc::new(Published { held: schedule.held().clone(), has_task }));
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -357,7 +396,7 @@ impl Shared {
     }
 
     fn now(&self) -> Moment {
-        moment(&*self.clock)
+        Moment { mono: sync::now(), wall: self.clock.now() }
     }
 }
 
@@ -372,15 +411,24 @@ struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let now = self.0.now();
-        self.0.schedule().interrupted(now);
-        self.0.is_running.store(false, Ordering::Release);
+        let mut schedule = self.0.schedule();
+        schedule.interrupted(sync::now(), std::thread::panicking());
+        self.0.publish(&schedule, false);
+        drop(schedule);
         self.0.changed.send_replace(());
     }
 }
 
 /// One of the places for waiting requests.
 struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let take = |taken| (taken < MAX_WAITING).then_some(taken + 1);
+        shared.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(Self(Arc::clone(shared)))
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -396,7 +444,7 @@ impl<T> Future for CatchPanic<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         // The future is not polled again after a panic.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),
             Err(_) => Poll::Ready(None),
         }
@@ -419,18 +467,16 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-fn no_runtime() -> KeyError {
-    KeyError::unavailable("keys are fetched by a task, which needs a tokio runtime")
+fn no_task() -> KeyError {
+    KeyError::unavailable("keys are fetched by a task, which needs a tokio runtime and ends with its handle")
 }
 
-fn moment(clock: &dyn Clock) -> Moment {
-    Moment { mono: Instant::now().into_std(), wall: clock.now() }
+fn too_late() -> KeyError {
+    KeyError::unavailable("the keys did not come in time")
 }
 
-/// A random number from 0 to 1; a fresh hasher's keys are random.
-fn jitter() -> f64 {
-    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or(0);
-    f64::from(random) / f64::from(u32::MAX)
+fn too_many() -> KeyError {
+    KeyError::unavailable("too many requests wait for keys")
 }
 
 /// A panic elsewhere leaves nothing half-done behind: every change under a lock is made by functions

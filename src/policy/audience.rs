@@ -39,8 +39,29 @@ impl Audiences {
         super::list::parse(FIELD, MISSING, items, Audience::parse).map(Self)
     }
 
-    pub(crate) fn accept(&self, audience: &str, version: TokenVersion) -> bool {
+    /// Whether a token of this version may name this audience. This says nothing of a token: whoever
+    /// writes one may name any audience.
+    #[must_use]
+    pub fn accept(&self, audience: &str, version: TokenVersion) -> bool {
         self.0.iter().any(|allowed| allowed.accepts(audience, version))
+    }
+}
+
+impl Audiences {
+    /// The configured client ids.
+    pub(crate) fn client_ids(&self) -> impl Iterator<Item = ClientId> {
+        self.0.iter().filter_map(|audience| match audience {
+            Audience::ClientId(client) => Some(*client),
+            Audience::Uri(_) => None,
+        })
+    }
+
+    /// The configured App ID URIs.
+    pub(crate) fn uris(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|audience| match audience {
+            Audience::Uri(uri) => Some(uri.as_str()),
+            Audience::ClientId(_) => None,
+        })
     }
 }
 
@@ -99,7 +120,7 @@ pub(crate) fn is_graph(audience: &str) -> bool {
 }
 
 /// The service of Microsoft's that an audience belongs to.
-fn foreign_service(audience: &str) -> Option<&'static str> {
+pub(crate) fn foreign_service(audience: &str) -> Option<&'static str> {
     let audience = audience.to_ascii_lowercase();
     let (scheme, rest) = audience.split_once("://").unwrap_or(("", &audience));
     let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);

@@ -87,7 +87,10 @@ impl Callers {
         }
     }
 
-    pub(crate) fn allow(&self, tenant: TenantId, object: ObjectId, client: Option<ClientId>) -> bool {
+    /// Whether an identity is on the list. This says nothing of a token: who names an identity need not
+    /// be it. [`Validator`](crate::Validator) asks it after the signature.
+    #[must_use]
+    pub fn allow(&self, tenant: TenantId, object: ObjectId, client: Option<ClientId>) -> bool {
         match &self.0 {
             Rule::AnyInTenant => true,
             Rule::Listed { object_ids, client_ids, pairs } => {
@@ -95,6 +98,14 @@ impl Callers {
                     || client.is_some_and(|client| client_ids.contains(&client))
                     || pairs.contains(&(tenant, object))
             }
+        }
+    }
+
+    /// What is listed. `None` if any caller will do.
+    pub(crate) fn listed(&self) -> Option<Listed<'_>> {
+        match &self.0 {
+            Rule::AnyInTenant => None,
+            Rule::Listed { object_ids, client_ids, pairs } => Some(Listed { object_ids, client_ids, pairs }),
         }
     }
 
@@ -106,6 +117,14 @@ impl Callers {
         };
         pairs.iter().map(|(tenant, _)| tenant)
     }
+}
+
+/// The lists of [`Callers`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed<'c> {
+    pub(crate) object_ids: &'c [ObjectId],
+    pub(crate) client_ids: &'c [ClientId],
+    pub(crate) pairs: &'c [(TenantId, ObjectId)],
 }
 
 /// App roles of which a caller must have one.
@@ -120,6 +139,10 @@ impl RequiredRoles {
     /// Roles are compared byte for byte, a whole element each. Without a demand, any caller will do.
     pub(crate) fn are_met_by(&self, held: &[Cow<'_, str>]) -> bool {
         self.0.is_empty() || self.0.iter().any(|required| held.iter().any(|role| role == required))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[String] {
+        &self.0
     }
 
     pub(crate) fn has_blank(&self) -> bool {

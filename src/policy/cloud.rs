@@ -163,6 +163,16 @@ impl Cloud {
         self.0.is_plain_http
     }
 
+    /// The cloud's name as the settings spell it.
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// The host that is asked for documents.
+    pub(crate) fn login_host(&self) -> &str {
+        &self.0.login.host
+    }
+
     pub(crate) fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }

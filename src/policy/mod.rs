@@ -97,6 +97,38 @@ impl Policy {
         &self.0.tenants
     }
 
+    /// The audiences.
+    #[must_use]
+    pub fn audiences(&self) -> &Audiences {
+        &self.0.audiences
+    }
+
+    /// The callers.
+    #[must_use]
+    pub fn callers(&self) -> &Callers {
+        &self.0.callers
+    }
+
+    /// The app roles of which a caller must have one. Empty if none is demanded.
+    #[must_use]
+    pub fn required_roles(&self) -> &[String] {
+        self.0.required_roles.as_slice()
+    }
+
+    /// How far clocks may be apart.
+    #[must_use]
+    pub fn clock_skew(&self) -> Duration {
+        self.0.clock_skew
+    }
+
+    /// The issuer that a token of this tenant and version must name. `None` if the tenant is not accepted.
+    pub(crate) fn expected_issuer(&self, tenant: &TenantId, version: TokenVersion) -> Option<&str> {
+        self.0.issuers.get(tenant).map(|issuers| match version {
+            TokenVersion::V1 => issuers.v1.as_str(),
+            TokenVersion::V2 => issuers.v2.as_str(),
+        })
+    }
+
     /// Whether the claims would do if they were true: version, tenant, issuer, audience, times, in this
     /// order. This may only refuse; nothing is admitted before the signature holds (RFC 8725 section 3.10).
     pub(crate) fn plausible<'t>(
@@ -180,12 +212,8 @@ impl Policy {
     }
 
     fn version(token: &UnverifiedToken<'_>) -> Result<TokenVersion, RejectionKind> {
-        match token.claims.ver.as_deref() {
-            Some("1.0") => Ok(TokenVersion::V1),
-            Some("2.0") => Ok(TokenVersion::V2),
-            Some(_) => Err(RejectionKind::UnsupportedVersion),
-            None => Err(RejectionKind::MissingClaim),
-        }
+        let version = token.claims.ver.as_deref().ok_or(RejectionKind::MissingClaim)?;
+        TokenVersion::parse(version).ok_or(RejectionKind::UnsupportedVersion)
     }
 
     fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<TenantId, RejectionKind> {
@@ -201,23 +229,24 @@ impl Policy {
         version: TokenVersion,
     ) -> Result<(), RejectionKind> {
         let issuer = token.claims.iss.as_deref().ok_or(RejectionKind::MissingClaim)?;
-        let expected = self.0.issuers.get(&tenant).map(|issuers| match version {
-            TokenVersion::V1 => &issuers.v1,
-            TokenVersion::V2 => &issuers.v2,
-        });
-        if expected.is_some_and(|expected| expected == issuer) { Ok(()) } else { Err(RejectionKind::WrongIssuer) }
+        if self.expected_issuer(&tenant, version) == Some(issuer) { Ok(()) } else { Err(RejectionKind::WrongIssuer) }
     }
 
     fn audience(&self, token: &UnverifiedToken<'_>, version: TokenVersion) -> Result<(), RejectionKind> {
         let audiences = token.claims.aud.as_ref().ok_or(RejectionKind::MissingClaim)?;
         let audience = sole(Some(audiences));
-        if audience.is_some_and(|audience| self.0.audiences.accept(audience, version)) {
+        if self.accepts_audience(audience, version) {
             Ok(())
         } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
             Err(RejectionKind::GraphToken)
         } else {
             Err(RejectionKind::WrongAudience)
         }
+    }
+
+    /// Whether a token's one audience is among the accepted ones.
+    pub(crate) fn accepts_audience(&self, audience: Option<&str>, version: TokenVersion) -> bool {
+        audience.is_some_and(|audience| self.0.audiences.accept(audience, version))
     }
 
     fn validity(token: &UnverifiedToken<'_>) -> Result<Validity, RejectionKind> {
@@ -227,7 +256,7 @@ impl Policy {
 }
 
 /// Entra names one audience; a token for several was not meant for this service alone.
-fn sole<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
+pub(crate) fn sole<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
     match audiences?.as_slice() {
         [audience] => Some(audience),
         _ => None,

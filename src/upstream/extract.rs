@@ -141,8 +141,8 @@ impl IntoResponse for Completion {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         tracing::debug!(
-            error.kind = self.kind().as_str(),
-            error.header = self.header().map(http::HeaderName::as_str),
+            target: crate::events::UPSTREAM,
+            { error.kind = self.kind().as_str(), error.header = self.header().map(http::HeaderName::as_str) },
             "upstream call refused"
         );
         self.to_response::<Body>()

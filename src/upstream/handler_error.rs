@@ -78,12 +78,11 @@ impl HandlerError {
         let target = target.map(|target| shortened(target, TARGET_CHARS));
         if self.unexpected {
             let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
-            tracing::warn!(upstream.target = target, error, "upstream handler failed");
+            tracing::warn!(target: crate::events::UPSTREAM, { upstream.target = target, error }, "upstream handler failed");
         } else {
             tracing::debug!(
-                upstream.target = target,
-                message_to_client = &*self.message,
-                cause = self.mismatch(),
+                target: crate::events::UPSTREAM,
+                { upstream.target = target, message_to_client = &*self.message, cause = self.mismatch() },
                 "upstream handler refused"
             );
         }

@@ -69,7 +69,7 @@ impl IntoCompletion for Completion {
         if self.answers(invocation) {
             return self;
         }
-        tracing::warn!("upstream handler returned a completion of another invocation");
+        tracing::warn!(target: crate::events::UPSTREAM, "upstream handler returned a completion of another invocation");
         Self::error(invocation, METHOD_FAILED)
     }
 }

@@ -81,7 +81,7 @@ where
         match self.check.check(request.headers()) {
             Ok(()) => SignatureFuture { state: State::Called { inner: self.inner.call(request) } },
             Err(error) => {
-                tracing::debug!(error.kind = error.kind().as_str(), "signature check refused a call");
+                tracing::debug!(target: crate::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check refused a call");
                 SignatureFuture { state: State::Refused { error: Some(error) } }
             }
         }

@@ -96,7 +96,7 @@ impl Program {
 }
 
 /// Examples stand beside the directory of the test programs.
-fn path_of(name: &str) -> PathBuf {
+pub(crate) fn path_of(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
     let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -109,7 +109,7 @@ fn path_of(name: &str) -> PathBuf {
 }
 
 /// Whether a variable of the one who runs the tests would change what an example does.
-fn decides(name: &str) -> bool {
+pub(crate) fn decides(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name.starts_with("SIGNALR_UPSTREAM_")
         || name.ends_with("_PROXY")

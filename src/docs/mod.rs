@@ -1,0 +1,86 @@
+//! The guide. It has no code; each page is a module.
+//!
+//! | When | Page |
+//! |---|---|
+//! | Every call is refused and you want to know why | [`refusals`], and the tool below |
+//! | Setting up Azure, step by step | [`azure`] |
+//! | Watching it: metrics, health, alerts | [`monitoring`] |
+//! | Reading the log | [`events`] |
+//! | Changing a duration or a bound | [`tuning`] |
+//! | Several instances behind a load balancer | [`instances`] |
+//! | US Government, China, a cloud of your own | [`clouds`] |
+//! | Callers from several tenants | [`cross_tenant`] |
+//! | Testing your own service | [`testing`] |
+//! | You have a check of your own already | [`migration`] |
+//! | The service is not written in Rust, or stands behind a proxy | [`forward_auth`] |
+//!
+//! # At 3 a.m.
+//!
+//! 1. **Is it the keys?** Answers of 503, events at ERROR under `signalr_upstream_auth::keys`, `/readyz` at 503:
+//!    this machine cannot fetch the keys of Entra. See [`keys_unavailable`](refusals#keys_unavailable--503).
+//! 2. **Which kind is it?** Each refusal has one: in the event `requests are refused`, in the label `kind` of
+//!    `signalr_upstream_auth_requests_total`, in the `Rejection` in the response's extensions. [`refusals`] has cause
+//!    and remedy of each.
+//! 3. **What does the token say?** Take one from a failing call and have it explained, with the same settings as the
+//!    server's:
+//!
+//!    ```text
+//!    cargo run --example explain_token -- token.txt
+//!    ```
+//!
+//!    It prints every check with what is configured and what was found, and the remedy for the usual mistakes. In a
+//!    program of your own, [`Validator::explain`](crate::Validator::explain) does.
+//! 4. **How is Azure set up?**
+//!
+//!    ```text
+//!    az signalr show --name NAME --resource-group GROUP | cargo run --example check_azure
+//!    ```
+//! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
+//!    the status of each failed upstream call.
+
+#[doc = include_str!("azure.md")]
+pub mod azure {}
+
+#[doc = include_str!("clouds.md")]
+pub mod clouds {}
+
+#[doc = include_str!("cross_tenant.md")]
+pub mod cross_tenant {}
+
+#[doc = include_str!("events.md")]
+pub mod events {}
+
+#[doc = include_str!("forward_auth.md")]
+#[doc = ""]
+#[doc = "# nginx"]
+#[doc = ""]
+#[doc = "This configuration is tested against a real nginx (`tests/nginx/run`)."]
+#[doc = ""]
+#[doc = "```text"]
+#[doc = include_str!("../../tests/nginx/site.conf")]
+#[doc = "```"]
+pub mod forward_auth {}
+
+#[doc = include_str!("instances.md")]
+pub mod instances {}
+
+#[doc = include_str!("migration.md")]
+pub mod migration {}
+
+#[doc = include_str!("monitoring.md")]
+#[doc = ""]
+#[doc = "# Alerts for Prometheus"]
+#[doc = ""]
+#[doc = "```text"]
+#[doc = include_str!("alerts.yml")]
+#[doc = "```"]
+pub mod monitoring {}
+
+#[doc = include_str!("refusals.md")]
+pub mod refusals {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("tuning.md")]
+pub mod tuning {}

@@ -1,0 +1,307 @@
+//! What a request has and what is asked for, as texts. Everything is read from the types that the check
+//! itself uses; nothing is decided here.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+
+use super::stage::Stage;
+use crate::bearer::{BearerToken, MAX_CREDENTIALS};
+use crate::claims::TokenVersion;
+use crate::clock::UnixTime;
+use crate::excerpt::excerpt;
+use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
+use crate::keys::key::VerificationKey;
+use crate::keys::source::Lookup;
+use crate::policy::{Policy, sole};
+use crate::token::{Header, Segments, UnverifiedClaims};
+use crate::validator::Validator;
+
+/// Where the token of a request stands, or should.
+pub(super) struct Credentials<'h> {
+    /// The values of `Authorization`.
+    pub(super) lines: Vec<&'h [u8]>,
+    /// All headers, where there are others.
+    pub(super) headers: Option<&'h HeaderMap>,
+}
+
+impl Credentials<'_> {
+    /// The token taken apart, if there is one and it has the right form.
+    pub(super) fn segments(&self) -> Option<Segments<'_>> {
+        match self.lines[..] {
+            [line] => BearerToken::from_credentials(line).and_then(Segments::decode).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// All that a sentence may be about.
+pub(super) struct Evidence<'e> {
+    pub(super) validator: &'e Validator,
+    pub(super) credentials: &'e Credentials<'e>,
+    pub(super) has_form: bool,
+    pub(super) header: Option<Header<'e>>,
+    pub(super) claims: Option<UnverifiedClaims<'e>>,
+    pub(super) now: Option<UnixTime>,
+}
+
+impl<'e> Evidence<'e> {
+    pub(super) fn gather(
+        validator: &'e Validator,
+        credentials: &'e Credentials<'e>,
+        segments: Option<&'e Segments<'e>>,
+        now: Option<UnixTime>,
+    ) -> Self {
+        let header = segments.and_then(|segments| segments.header().ok());
+        let claims = segments.and_then(|segments| segments.claims().ok());
+        Self { validator, credentials, has_form: segments.is_some(), header, claims, now }
+    }
+
+    pub(super) fn policy(&self) -> &'e Policy {
+        self.validator.policy()
+    }
+
+    pub(super) fn is_header_readable(&self) -> bool {
+        self.header.is_some()
+    }
+
+    pub(super) fn version(&self) -> Option<TokenVersion> {
+        TokenVersion::parse(self.claims.as_ref()?.ver.as_deref()?)
+    }
+
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        from_lower_case(self.claims.as_ref()?.tid.as_deref()?)
+    }
+
+    /// The token's one audience.
+    pub(super) fn audience(&self) -> Option<&str> {
+        sole(self.claims.as_ref()?.aud.as_ref())
+    }
+
+    pub(super) fn is_audience_accepted(&self) -> bool {
+        self.version().is_some_and(|version| self.policy().accepts_audience(self.audience(), version))
+    }
+
+    pub(super) fn object_id(&self) -> Option<ObjectId> {
+        self.claims.as_ref()?.oid.as_deref()?.parse().ok()
+    }
+
+    /// The claim of the caller's client id, which the version decides, and its value.
+    pub(super) fn client_id(&self) -> (&'static str, Option<ClientId>) {
+        let claims = self.claims.as_ref();
+        let (name, id) = match self.version() {
+            Some(TokenVersion::V2) => ("azp", claims.and_then(|claims| claims.azp.as_deref())),
+            Some(TokenVersion::V1) | None => ("appid", claims.and_then(|claims| claims.appid.as_deref())),
+        };
+        (name, id.and_then(|id| id.parse().ok()))
+    }
+
+    pub(super) fn key_id(&self) -> Option<KeyId> {
+        self.header.as_ref()?.key_id.as_deref().map(KeyId::new)
+    }
+
+    /// The key the token names, if it is at hand.
+    pub(super) fn key(&self) -> Option<VerificationKey> {
+        match self.validator.keys().lookup(&self.tenant()?, &self.key_id()?) {
+            Lookup::Held(key) => Some(key),
+            Lookup::Absent | Lookup::Refused(_) => None,
+        }
+    }
+
+    /// The first check that misses its claim.
+    pub(super) fn first_missing(&self) -> Stage {
+        let Some(claims) = &self.claims else { return Stage::Claims };
+        let needed = [
+            (claims.ver.is_none(), Stage::Version),
+            (claims.tid.is_none(), Stage::Tenant),
+            (claims.iss.is_none(), Stage::Issuer),
+            (claims.aud.is_none(), Stage::Audience),
+            (claims.exp.is_none(), Stage::Times),
+        ];
+        needed.into_iter().find(|(is_missing, _)| *is_missing).map_or(Stage::Application, |(_, stage)| stage)
+    }
+
+    /// What a check asks for.
+    pub(super) fn configured(&self, stage: Stage) -> String {
+        let policy = self.policy();
+        match stage {
+            Stage::Credentials => {
+                format!("one Authorization header: Bearer and one token, at most {MAX_CREDENTIALS} bytes")
+            }
+            Stage::Form => "three segments of base64url, the first two JSON objects".to_owned(),
+            Stage::Header => "alg RS256, a kid, typ JWT or none".to_owned(),
+            Stage::Claims => "no name twice, every claim of its type".to_owned(),
+            Stage::Version => "1.0 or 2.0".to_owned(),
+            Stage::Tenant => list(policy.tenants().iter()),
+            Stage::Issuer => match (self.tenant(), self.version()) {
+                (Some(tenant), Some(version)) => policy.expected_issuer(&tenant, version).map(str::to_owned),
+                _ => None,
+            }
+            .unwrap_or_else(|| format!("the issuer of tenant and version in the cloud {}", policy.cloud().name())),
+            Stage::Audience => {
+                let clients = policy.audiences().client_ids().map(|client| client.to_string());
+                list(clients.chain(policy.audiences().uris().map(str::to_owned)))
+            }
+            Stage::Times => {
+                let now = self.now.map_or_else(|| "unreadable".to_owned(), |now| time(now.as_secs().into()));
+                format!("now {now}, give or take {} seconds", policy.clock_skew().as_secs())
+            }
+            Stage::Key => "listed for the tenant, of its issuer and cloud".to_owned(),
+            Stage::Signature => "RS256, made with that key".to_owned(),
+            Stage::Application => "an oid, sub the same, no scp, idtyp app or none".to_owned(),
+            Stage::Caller => match policy.callers().listed() {
+                None => "any application of the tenant".to_owned(),
+                Some(listed) => {
+                    let objects = listed.object_ids.iter().map(|id| format!("object id {id}"));
+                    let clients = listed.client_ids.iter().map(|id| format!("client id {id}"));
+                    let pairs = listed.pairs.iter().map(|(tenant, id)| format!("object id {id} of tenant {tenant}"));
+                    list(objects.chain(clients).chain(pairs))
+                }
+            },
+            Stage::Role => match policy.required_roles() {
+                [] => "none demanded".to_owned(),
+                roles => list(roles.iter().map(|role| excerpt(role, MAX_VALUE))),
+            },
+        }
+    }
+
+    /// What the request has there.
+    pub(super) fn found(&self, stage: Stage) -> Option<String> {
+        let claims = self.claims.as_ref();
+        let text = |text: Option<&Cow<'_, str>>| text.map(|text| excerpt(text, MAX_VALUE));
+        match stage {
+            Stage::Credentials => Some(self.found_credentials()),
+            Stage::Form => self.has_form.then(|| "three segments".to_owned()),
+            Stage::Header => self.header.as_ref().map(|header| {
+                let members = [("alg", &header.algorithm), ("kid", &header.key_id), ("typ", &header.kind)];
+                let mut found = named(members.map(|(name, value)| (name, text(value.as_ref()))));
+                found.push_str(if header.has_extension { ", an extension" } else { "" });
+                found.push_str(if header.has_nonce { ", a nonce" } else { "" });
+                found
+            }),
+            Stage::Claims => claims.map(|_| "as they should be".to_owned()),
+            Stage::Version => text(claims?.ver.as_ref()),
+            Stage::Tenant => text(claims?.tid.as_ref()),
+            Stage::Issuer => text(claims?.iss.as_ref()),
+            Stage::Audience => claims?.aud.as_ref().map(|audiences| list(quoted(audiences.as_slice()))),
+            Stage::Times => {
+                let times = [("nbf", claims?.nbf), ("iat", claims?.iat), ("exp", claims?.exp)];
+                Some(named(times.map(|(name, at)| (name, at.map(|at| time(at.into()))))))
+            }
+            Stage::Key => self.key_id().map(|id| excerpt(id.as_str(), MAX_VALUE)),
+            Stage::Signature => None,
+            Stage::Application => {
+                let claims = claims?;
+                let members =
+                    [("oid", &claims.oid), ("sub", &claims.sub), ("scp", &claims.scp), ("idtyp", &claims.idtyp)];
+                Some(named(members.map(|(name, value)| (name, text(value.as_ref())))))
+            }
+            Stage::Caller => {
+                let (name, client) = self.client_id();
+                let object = self.object_id().map(|id| id.to_string());
+                Some(named([("oid", object), (name, client.map(|id| id.to_string()))]))
+            }
+            Stage::Role => claims?.roles.as_ref().map(|roles| list(quoted(roles.as_slice()))),
+        }
+    }
+
+    /// Nothing of the value itself: a key or password may stand there.
+    fn found_credentials(&self) -> String {
+        match &self.credentials.lines[..] {
+            [] => "no Authorization header".to_owned(),
+            [line] => match scheme(line) {
+                Some(scheme) => format!("{scheme}, {} bytes", line.len()),
+                None => format!("no scheme, {} bytes", line.len()),
+            },
+            lines => format!("{} Authorization headers", lines.len()),
+        }
+    }
+}
+
+/// The scheme of an `Authorization` value, if it looks like one and nothing else.
+pub(super) fn scheme(line: &[u8]) -> Option<&str> {
+    let scheme = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let is_scheme = (1..=MAX_SCHEME).contains(&scheme.len()) && scheme.iter().all(u8::is_ascii_alphabetic);
+    // A word that stands alone may be a password.
+    let is_followed = scheme.len() < line.len() || scheme.eq_ignore_ascii_case(b"bearer");
+    str::from_utf8(scheme).ok().filter(|_| is_scheme && is_followed)
+}
+
+/// The members that are there, each with its name.
+fn named<const N: usize>(members: [(&str, Option<String>); N]) -> String {
+    let members = members.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    members.collect::<Vec<_>>().join(", ")
+}
+
+fn quoted<'a>(texts: &'a [Cow<'_, str>]) -> impl Iterator<Item = String> + use<'a> {
+    texts.iter().map(|text| excerpt(text, MAX_VALUE))
+}
+
+/// The first few of a list.
+pub(super) fn list(items: impl IntoIterator<Item: ToString>) -> String {
+    let mut items = items.into_iter();
+    let mut text = items.by_ref().take(MAX_ITEMS).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    match items.count() {
+        0 => {}
+        more => text.push_str(&format!(" and {more} more")),
+    }
+    text
+}
+
+/// A time as RFC 3339 writes it, or the number where that has no room for it.
+pub(super) fn time(seconds: i128) -> String {
+    let Some(seconds) = u64::try_from(seconds).ok().filter(|seconds| *seconds < YEAR_10000) else {
+        return seconds.to_string();
+    };
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March have their leap day at the end; the cycle of 400 of them has 146,097 days.
+    let days = days + 719_468;
+    let (cycle, day_of_cycle) = (days / 146_097, days % 146_097);
+    let year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = cycle * 400 + year_of_cycle + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// An issuer of a national cloud has some 80 bytes.
+pub(super) const MAX_VALUE: usize = 128;
+const MAX_ITEMS: usize = 8;
+const MAX_SCHEME: usize = 16;
+const YEAR_10000: u64 = 253_402_300_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_in_rfc_3339() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_790_000_000, "2026-09-21T14:13:20Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "253402300800"),
+            (-1, "-1"),
+        ] {
+            assert_eq!(time(seconds), text);
+        }
+    }
+
+    #[test]
+    fn only_what_is_surely_a_scheme_is_shown() {
+        assert_eq!(scheme(b"Basic eDp5"), Some("Basic"));
+        assert_eq!(scheme(b"Bearer"), Some("Bearer"));
+        for line in
+            ["hunter", "eyJhbGciOiJSUzI1NiJ9.e30.sig", "pass-word abc", "averylongwordthatissecret abc", "", " a"]
+        {
+            assert_eq!(scheme(line.as_bytes()), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! An explanation as a table.
+
+use std::fmt;
+
+use super::{CheckState, Explanation};
+
+/// The table, one check a line.
+pub(super) struct Table<'e> {
+    pub(super) explanation: &'e Explanation,
+    pub(super) has_colours: bool,
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.explanation.outcome() {
+            Ok(claims) => {
+                self.paint(f, GREEN, "accepted")?;
+                writeln!(f, ": caller {} of tenant {}\n", claims.object_id(), claims.tenant_id())?;
+            }
+            Err(rejection) => {
+                self.paint(f, RED, "refused")?;
+                let (kind, status) = (rejection.kind(), rejection.status().as_u16());
+                writeln!(f, " with {status}: {rejection} ({kind})\n")?;
+            }
+        }
+        for check in self.explanation.checks() {
+            let (colour, word) = match check.state() {
+                CheckState::Failed => (RED, "FAILED"),
+                CheckState::NotReached => (DIM, "-     "),
+                CheckState::Passed => (GREEN, "ok    "),
+            };
+            write!(f, "{:<12} ", check.name())?;
+            self.paint(f, colour, word)?;
+            writeln!(f, "  wanted  {}", check.configured())?;
+            writeln!(f, "{:<19}  found   {}", "", check.found().unwrap_or("-"))?;
+        }
+        for sentence in self.explanation.advice() {
+            writeln!(f, "\n{sentence}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Table<'_> {
+    fn paint(&self, f: &mut fmt::Formatter<'_>, colour: &str, text: &str) -> fmt::Result {
+        if self.has_colours { write!(f, "{colour}{text}{RESET}") } else { f.write_str(text) }
+    }
+}
+
+const RED: &str = "\u{1b}[1;31m";
+const GREEN: &str = "\u{1b}[32m";
+const DIM: &str = "\u{1b}[2m";
+const RESET: &str = "\u{1b}[0m";

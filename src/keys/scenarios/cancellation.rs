@@ -1,0 +1,93 @@
+//! Requests that are dropped at every point where they can be.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::rig::{Attempt, MINUTE, Outcome, Reply, Rig, SECOND, request};
+use crate::ids::KeyId;
+
+/// A future that is given up when it has been polled so many times without an outcome.
+struct UpTo<F> {
+    polls: usize,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for UpTo<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        if self.polls == 0 {
+            return Poll::Ready(None);
+        }
+        self.polls -= 1;
+        match self.future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.polls == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Lets a crowd of requests in which every n-th is given up after n polls run against a script, then asks once more.
+async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Rig, usize) {
+    let rig = if warm { Rig::warm(script).await } else { Rig::cold(script) };
+    let mut crowd = Vec::new();
+    for number in 0..200 {
+        let store = Arc::clone(&rig.store);
+        let future = Box::pin(async move { request(&store, &KeyId::new("wanted")).await });
+        crowd.push(tokio::spawn(UpTo { polls: number % 10, future }));
+        if number % 20 == 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let mut finished = 0;
+    for request in crowd {
+        finished += usize::from(request.await.unwrap().is_some());
+    }
+    (rig, finished)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_start_survives_any_request_that_is_dropped() {
+    let (rig, finished) = sweep(|_| Reply::keys(&["wanted"]).after(SECOND), false).await;
+    assert!(finished > 0);
+    assert_eq!(rig.request("wanted").await, (Outcome::Pass, Duration::ZERO));
+    assert_eq!(rig.provider.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_survives_any_request_that_is_dropped() {
+    let (rig, finished) = sweep(
+        |attempt| match attempt.number {
+            0 => Reply::keys(&["a"]),
+            _ => Reply::keys(&["a", "wanted"]).after(SECOND),
+        },
+        true,
+    )
+    .await;
+    assert!(finished > 0);
+    assert_eq!(rig.request("wanted").await, (Outcome::Pass, Duration::ZERO));
+    assert_eq!(rig.provider.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_away_is_asked_again_whoever_is_dropped() {
+    let (rig, _) =
+        sweep(|attempt| if attempt.at < SECOND * 5 { Reply::DOWN } else { Reply::keys(&["wanted"]) }, false).await;
+    sleep(MINUTE).await;
+    assert_eq!(rig.request("wanted").await.0, Outcome::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_requests_give_their_places_back() {
+    let rig = Rig::cold(|_| Reply::Silence);
+    for _ in 0..5000 {
+        let store = Arc::clone(&rig.store);
+        let future = Box::pin(async move { request(&store, &KeyId::new("a")).await });
+        assert_eq!(UpTo { polls: 1, future }.await, None, "it waits, and has a place");
+    }
+}

@@ -1,0 +1,141 @@
+//! What is counted and measured, through the facade of the crate [`metrics`](https://docs.rs/metrics): names,
+//! units and labels. Install any of its recorders before the first request; without one, and without the
+//! feature `metrics`, nothing is counted.
+//!
+//! | Name | Kind, unit | Labels | What |
+//! |---|---|---|---|
+//! | [`REQUESTS`] | counter | `outcome`, `kind` | requests that were judged |
+//! | [`VERIFIED_TOKEN_HITS`] | counter | | requests whose token was recognised, so that no signature was checked |
+//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token that was not recognised, refused ones included, the wait for a key excluded |
+//! | [`KEY_FETCHES`] | counter | `tenant`, `outcome` | attempts to fetch a tenant's keys |
+//! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last good answer, as it was when the latest attempt ended |
+//! | [`KEYS_HELD`] | gauge | `tenant` | usable keys, as they were when the latest attempt ended |
+//!
+//! `outcome` of a request is `accepted`, `refused` (400, 401 and 403) or `undecided` (503); of a fetch, `good`
+//! or `failed`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
+//! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
+//! bounded whoever calls.
+//!
+//! While all is well an attempt ends every hour, and the age is 0 each time; while fetches fail, one ends
+//! every quarter of an hour at the latest, and the age grows. A tenant that never had keys has no age.
+
+#[cfg(feature = "metrics")]
+pub use names::{
+    KEY_AGE_SECONDS, KEY_FETCHES, KEYS_HELD, REQUESTS, VERIFICATION_SECONDS, VERIFIED_TOKEN_HITS, describe,
+};
+#[cfg(feature = "remote")]
+pub(crate) use record::fetched;
+pub(crate) use record::{Stopwatch, accepted, recognised, refused};
+
+#[cfg(feature = "metrics")]
+mod names {
+    use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+    /// Requests that were judged. A counter by `outcome` and `kind`.
+    pub const REQUESTS: &str = "signalr_upstream_auth_requests_total";
+
+    /// Requests whose token was recognised. A counter.
+    pub const VERIFIED_TOKEN_HITS: &str = "signalr_upstream_auth_verified_token_hits_total";
+
+    /// One full check of a token, in seconds. A histogram.
+    pub const VERIFICATION_SECONDS: &str = "signalr_upstream_auth_verification_seconds";
+
+    /// Attempts to fetch keys. A counter by `tenant` and `outcome`.
+    pub const KEY_FETCHES: &str = "signalr_upstream_auth_key_fetches_total";
+
+    /// The time since the last good answer, in seconds. A gauge by `tenant`.
+    pub const KEY_AGE_SECONDS: &str = "signalr_upstream_auth_key_age_seconds";
+
+    /// Usable keys. A gauge by `tenant`.
+    pub const KEYS_HELD: &str = "signalr_upstream_auth_keys_held";
+
+    /// Tells the installed recorder what each name means and its unit. Optional; to be called once, after
+    /// the recorder was installed.
+    pub fn describe() {
+        describe_counter!(REQUESTS, Unit::Count, "Requests that were judged, by outcome and kind of refusal");
+        describe_counter!(VERIFIED_TOKEN_HITS, Unit::Count, "Requests whose token had been verified before");
+        describe_histogram!(VERIFICATION_SECONDS, Unit::Seconds, "One full check of a token that was not recognised");
+        describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
+        describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last good answer of the key endpoint");
+        describe_gauge!(KEYS_HELD, Unit::Count, "Usable keys of a tenant");
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod record {
+    #[cfg(feature = "remote")]
+    use std::time::Duration;
+    use std::time::Instant;
+
+    use ::metrics::{counter, histogram};
+    use http::StatusCode;
+
+    use super::names;
+    use crate::error::RejectionKind;
+    #[cfg(feature = "remote")]
+    use crate::ids::TenantId;
+
+    pub(crate) fn accepted() {
+        counter!(names::REQUESTS, "outcome" => "accepted", "kind" => "none").increment(1);
+    }
+
+    pub(crate) fn refused(kind: RejectionKind) {
+        let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "undecided" } else { "refused" };
+        counter!(names::REQUESTS, "outcome" => outcome, "kind" => kind.as_str()).increment(1);
+    }
+
+    pub(crate) fn recognised() {
+        counter!(names::VERIFIED_TOKEN_HITS).increment(1);
+    }
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn fetched(tenant: TenantId, is_good: bool, age: Option<Duration>, held: usize) {
+        let outcome = if is_good { "good" } else { "failed" };
+        let tenant = tenant.to_string();
+        counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(1);
+        if let Some(age) = age {
+            ::metrics::gauge!(names::KEY_AGE_SECONDS, "tenant" => tenant.clone()).set(age.as_secs_f64());
+        }
+        // Never more than a thousand.
+        let held = u32::try_from(held).unwrap_or(u32::MAX);
+        ::metrics::gauge!(names::KEYS_HELD, "tenant" => tenant).set(f64::from(held));
+    }
+
+    /// Measures one check.
+    pub(crate) struct Stopwatch(Instant);
+
+    impl Stopwatch {
+        pub(crate) fn start() -> Self {
+            Self(Instant::now())
+        }
+
+        pub(crate) fn checked(self) {
+            histogram!(names::VERIFICATION_SECONDS).record(self.0.elapsed().as_secs_f64());
+        }
+    }
+}
+
+/// The same without the feature: nothing at all.
+#[cfg(not(feature = "metrics"))]
+mod record {
+    use crate::error::RejectionKind;
+
+    pub(crate) fn accepted() {}
+
+    pub(crate) fn refused(_: RejectionKind) {}
+
+    pub(crate) fn recognised() {}
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn fetched(_: crate::ids::TenantId, _: bool, _: Option<std::time::Duration>, _: usize) {}
+
+    pub(crate) struct Stopwatch;
+
+    impl Stopwatch {
+        pub(crate) fn start() -> Self {
+            Self
+        }
+
+        pub(crate) fn checked(self) {}
+    }
+}

@@ -1,0 +1,101 @@
+//! The client that is built: what a user can set, what holds all the same, and when it cannot be built.
+
+use std::process::Command;
+
+use signalr_upstream_auth::reqwest::ClientBuilder;
+use signalr_upstream_auth::testing::MockEntra;
+use signalr_upstream_auth::{Audiences, Callers, KeySource, Policy, RemoteKeys, Tenants};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::rig::reckless;
+
+const CHILD: &str = "TEST_HAS_NO_CERTIFICATES";
+
+#[test]
+fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do() {
+    if std::env::var_os(CHILD).is_some() {
+        let error = RemoteKeys::new(&public_policy()).unwrap_err();
+        let fault = error.faults().next().unwrap();
+        assert_eq!(fault.field(), "https_client");
+        assert!(fault.problem().contains("ca-certificates") && fault.problem().contains("SSL_CERT_FILE"), "{error}");
+        // What needs no certificate does not ask for any.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(async {
+            let entra = MockEntra::start().await;
+            RemoteKeys::new(&entra.policy()).unwrap().ready().await.unwrap();
+        });
+    }
+    let name = "client::a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", name]).env(CHILD, "1");
+    child.env("SSL_CERT_FILE", "/nonexistent/file").env("SSL_CERT_DIR", "/nonexistent/folder");
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+fn public_policy() -> Policy {
+    let id = "11111111-aaaa-4bbb-8ccc-222222222222";
+    Policy::builder(Tenants::parse([id]).unwrap(), Audiences::parse([id]).unwrap(), Callers::object_ids([id]).unwrap())
+        .build()
+        .unwrap()
+}
+
+/// What the client sends, as text.
+async fn heads(configure: fn(ClientBuilder) -> ClientBuilder) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let entra = MockEntra::start().await;
+    let issuer = format!("{url}/{{tenantid}}/v2.0");
+    let cloud = signalr_upstream_auth::Cloud::custom(&url, &issuer, &issuer).unwrap();
+    let policy = entra.policy_builder().cloud(cloud).build().unwrap();
+    let keys = RemoteKeys::builder(&policy).configure_client(configure).build().unwrap();
+    assert!(!keys.is_ready());
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    stream.write_all(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    String::from_utf8(head).unwrap().to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn a_request_is_plain_http_1_that_wants_json_uncompressed() {
+    for configure in [reckless, |client| client] {
+        let head = heads(configure).await;
+        let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
+        assert!(
+            head.starts_with(&format!("get /{tenant}/v2.0/.well-known/openid-configuration http/1.1\r\n")),
+            "{head}"
+        );
+        assert!(head.contains("\r\naccept: application/json\r\n"), "{head}");
+        assert_eq!(head.matches("accept-encoding").count(), 1, "{head}");
+        assert!(head.contains("\r\naccept-encoding: identity\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nuser-agent: signalr-upstream-auth/{}\r\n", env!("CARGO_PKG_VERSION"))));
+        assert!(!head.contains("referer") && !head.contains("cookie") && !head.contains("upgrade"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn every_fault_of_the_configuration_is_told_at_once() {
+    let entra = MockEntra::start().await;
+    let stranger = "22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+    let error = RemoteKeys::builder(&entra.policy())
+        .refresh(std::time::Duration::ZERO)
+        .stale_limit(std::time::Duration::MAX)
+        .seed(stranger, signalr_upstream_auth::KeySet::default(), signalr_upstream_auth::UnixTime::from_secs(0))
+        .build()
+        .unwrap_err();
+    let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
+    assert_eq!(fields, ["refresh_secs", "stale_limit_secs", "seed"]);
+}
+
+#[tokio::test]
+async fn a_deadline_without_end_is_none() {
+    let entra = MockEntra::start().await;
+    let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
+    keys.ready().await.unwrap();
+    keys.refresh_now().await.unwrap();
+}

@@ -1,0 +1,20 @@
+//! The faults of a provider that concern connections, over loopback and in real time. The scenarios of the store
+//! itself are beside it, in `src/keys/scenarios`; `src/docs/faults.md` has the table of all.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
+
+mod bodies;
+mod client;
+mod discovery;
+mod gzip;
+mod heap;
+mod http2;
+mod names;
+mod redirects;
+mod rig;
+mod servers;
+mod shutdown;
+mod silence;
+#[path = "../../src/keys/scenarios/table.rs"]
+mod table;
+mod tls;

@@ -1,0 +1,39 @@
+//! The last handle is dropped while a connection is in use.
+
+use std::time::Duration;
+
+use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+use signalr_upstream_auth::{KeySource, RemoteKeys};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn the_last_handle_closes_its_connections_and_ends_its_tasks() {
+    for (target, fault) in [
+        (Endpoint::Any, Fault::none()),
+        (Endpoint::Any, Fault::hang()),
+        (Endpoint::Keys, Fault::hang_in_body(10)),
+        (Endpoint::Keys, Fault::drip_body(Duration::from_millis(5))),
+        (Endpoint::Keys, Fault::endless()),
+    ] {
+        let entra = MockEntra::start().await;
+        entra.fail(target, fault);
+        let before = Handle::current().metrics().num_alive_tasks();
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        assert!(!keys.is_ready());
+        let clone = keys.clone();
+        entra.requests_until(|requests| !requests.log().is_empty()).await;
+        drop(keys);
+        assert!(clone.status().len() == 1 && entra.requests().open_connections() == 1, "a clone keeps it");
+        drop(clone);
+        let closed = entra.requests_until(|requests| requests.open_connections() == 0);
+        timeout(Duration::from_secs(1), closed).await.expect("closed within a second");
+        let ended = async {
+            // The server has one task for the connection, too.
+            while Handle::current().metrics().num_alive_tasks() > before {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(1), ended).await.expect("ended within a second");
+    }
+}
