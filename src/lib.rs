@@ -8,7 +8,7 @@ mod claims;
 mod clock;
 mod error;
 mod future;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "test-util"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
@@ -28,6 +28,8 @@ mod token;
 pub mod upstream;
 mod validator;
 mod validity;
+#[cfg(test)]
+mod vectors;
 mod verified;
 mod verify;
 
