@@ -8,9 +8,9 @@ use http::HeaderMap;
 
 use crate::bearer::BearerToken;
 use crate::clock::UnixTime;
-use crate::error::RejectionKind;
 #[cfg(feature = "remote")]
 use crate::error::KeyError;
+use crate::error::RejectionKind;
 #[cfg(feature = "remote")]
 use crate::ids::TenantId;
 #[cfg(feature = "remote")]
@@ -55,11 +55,7 @@ pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<()
 ///
 /// Why it is not.
 #[cfg(feature = "remote")]
-pub fn discovery(
-    document: &[u8],
-    cloud: &Cloud,
-    tenant: &TenantId,
-) -> Result<(String, Option<String>), KeyError> {
+pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(String, Option<String>), KeyError> {
     Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri, found.cloud_instance_name))
 }
 

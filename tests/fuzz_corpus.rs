@@ -52,8 +52,11 @@ fn every_target_has_its_file_its_seeds_and_its_line_in_the_manifest() {
     assert_eq!(names(root.join("fuzz_targets"), ".rs"), known);
     assert_eq!(names(corpus(), ""), known);
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-    let listed: BTreeSet<_> =
-        manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\"")).map(str::to_owned).collect();
+    let listed: BTreeSet<_> = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(listed, known);
 }
 

@@ -8,9 +8,7 @@ use signalr_upstream_auth::fuzzing::claims;
 use signalr_upstream_auth::{Policy, UnixTime};
 
 use super::compact_token::compact;
-use super::referee::{
-    AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class,
-};
+use super::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class};
 
 /// The moment at which everything is judged unless the input says otherwise.
 pub const NOW: u64 = 1_790_000_000;

@@ -7,8 +7,7 @@ use signalr_upstream_auth::fuzzing::discovery;
 use super::plain_json::{Fault, Json, parse};
 use super::referee::TENANT;
 
-const HOSTS: [&str; 4] =
-    ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
+const HOSTS: [&str; 4] = ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
 
 pub fn run(data: &[u8]) {
     let tenant = TENANT.parse().unwrap();
@@ -51,7 +50,8 @@ fn plain_reading(document: &Json) -> Option<(&str, Option<&str>)> {
     if names.contains(&None) || names.windows(2).any(|pair| pair[0] == pair[1]) {
         return None;
     }
-    let member = |wanted: &str| members.iter().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value);
+    let member =
+        |wanted: &str| members.iter().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value);
     let label = match member("cloud_instance_name") {
         None | Some(Json::Null) => None,
         Some(label) => Some(label.text()?).filter(|label| !label.trim().is_empty()),

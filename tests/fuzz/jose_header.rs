@@ -28,7 +28,8 @@ fn plain_reading(header: &Json) -> Option<String> {
         }
         seen.push(name);
     }
-    let member = |wanted: &str| members.iter().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value);
+    let member =
+        |wanted: &str| members.iter().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value);
     if member("alg")?.text()? != "RS256" {
         return None;
     }

@@ -91,7 +91,8 @@ fn is_usable(entry: &Json) -> bool {
     let text = |name: &str| member(entry, name).map(Json::text);
     let decoded = |name: &str| URL_SAFE_NO_PAD.decode(text(name)??).ok();
     let members = entry.members().unwrap_or_default();
-    let is_read_once = READ.iter().all(|wanted| members.iter().filter(|(name, _)| name.as_deref() == Some(*wanted)).count() < 2);
+    let is_read_once =
+        READ.iter().all(|wanted| members.iter().filter(|(name, _)| name.as_deref() == Some(*wanted)).count() < 2);
     let operations = match member(entry, "key_ops") {
         None => true,
         Some(Json::List(operations)) => operations.iter().any(|operation| operation.text() == Some("verify")),
@@ -105,9 +106,7 @@ fn is_usable(entry: &Json) -> bool {
         && !matches!(text("cloud_instance_name"), Some(None))
         && operations
         && decoded("e").is_some_and(|e| e == [1, 0, 1])
-        && decoded("n").is_some_and(|n| {
-            matches!(n.len(), 256 | 384 | 512) && n[0] >= 0x80 && n[n.len() - 1] % 2 == 1
-        })
+        && decoded("n").is_some_and(|n| matches!(n.len(), 256 | 384 | 512) && n[0] >= 0x80 && n[n.len() - 1] % 2 == 1)
 }
 
 const READ: [&str; 9] = ["kty", "kid", "use", "key_ops", "alg", "n", "e", "issuer", "cloud_instance_name"];

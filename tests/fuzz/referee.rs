@@ -145,9 +145,10 @@ impl PlainPolicy {
                         let rest = rest.to_ascii_lowercase();
                         rest == *id || rest == format!("{id}/")
                     }))
-        }) || self.audience_uris.iter().any(|uri| {
-            audience == uri || audience == format!("{uri}/") || format!("{audience}/") == *uri
-        })
+        }) || self
+            .audience_uris
+            .iter()
+            .any(|uri| audience == uri || audience == format!("{uri}/") || format!("{audience}/") == *uri)
     }
 }
 
@@ -218,12 +219,8 @@ fn is_graph(audience: &str) -> bool {
     if host == "00000003-0000-0000-c000-000000000000" {
         return true;
     }
-    let hosts = [
-        "graph.microsoft.com",
-        "graph.microsoft.us",
-        "dod-graph.microsoft.us",
-        "microsoftgraph.chinacloudapi.cn",
-    ];
+    let hosts =
+        ["graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"];
     matches!(scheme, "http" | "https")
         && hosts.iter().any(|known| host == *known || host.ends_with(&format!(".{known}")))
 }

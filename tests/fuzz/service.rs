@@ -10,9 +10,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 use signalr_upstream_auth::testing::{MockEntra, SigningKey};
-use signalr_upstream_auth::{
-    Claims, Clock, FixedKeys, KeySet, Rejection, TokenVersion, UnixTime, UpstreamAuthLayer,
-};
+use signalr_upstream_auth::{Claims, Clock, FixedKeys, KeySet, Rejection, TokenVersion, UnixTime, UpstreamAuthLayer};
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt};
 
@@ -83,7 +81,12 @@ pub fn run(data: &[u8]) {
         _ => false,
     };
     for _ in 0..=usize::from(call.repeat) {
-        assert_eq!(bench.reaches_the_handler(request.clone()), expected, "{}", lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n"));
+        assert_eq!(
+            bench.reaches_the_handler(request.clone()),
+            expected,
+            "{}",
+            lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n")
+        );
     }
 }
 
@@ -179,13 +182,13 @@ fn bench() -> &'static Bench {
         let clock: Arc<dyn Clock> = Arc::new(Noon);
         let entra = runtime.block_on(MockEntra::builder().clock(Arc::clone(&clock)).start());
         let keys = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
-        let layer =
-            UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(FixedKeys::new(keys))).with_clock(clock);
+        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(FixedKeys::new(keys))).with_clock(clock);
         let token = || entra.token();
         let stranger = SigningKey::stranger();
-        let good: Vec<_> = [token(), token().v2(), token().roles(["Upstream.Call"]), token().claim("padding", "x".repeat(6000))]
-            .map(|token| token.mint())
-            .into();
+        let good: Vec<_> =
+            [token(), token().v2(), token().roles(["Upstream.Call"]), token().claim("padding", "x".repeat(6000))]
+                .map(|token| token.mint())
+                .into();
         let bad = [
             token().expired(),
             token().delegated(),
