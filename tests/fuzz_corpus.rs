@@ -18,6 +18,7 @@ const TARGETS: &[Target] = &[
     ("jose_header", fuzz::jose_header::run),
     ("key_document", fuzz::key_document::run),
     ("service", fuzz::service::run),
+    ("upstream", fuzz::upstream::run),
 ];
 
 #[test]

@@ -18,3 +18,4 @@ pub mod key_document;
 pub mod plain_json;
 pub mod referee;
 pub mod service;
+pub mod upstream;
