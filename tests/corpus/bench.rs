@@ -214,6 +214,9 @@ impl Entry {
     }
 }
 
+/// The difference of a token from a good one.
+pub type Change = fn(TokenBuilder) -> TokenBuilder;
+
 /// What was seen of one request.
 #[derive(Debug)]
 pub struct Outcome {
@@ -288,10 +291,9 @@ impl Bench {
     }
 
     /// Tokens that differ from a good one as said.
-    pub fn tokens(&self, expected: Expected, entries: &[(&str, fn(TokenBuilder) -> TokenBuilder)]) -> Vec<Entry> {
-        let entry = |(name, change): &(&str, fn(TokenBuilder) -> TokenBuilder)| {
-            Entry::sent(*name, expected, Sent::token(&change(self.token()).mint()))
-        };
+    pub fn tokens(&self, expected: Expected, entries: &[(&str, Change)]) -> Vec<Entry> {
+        let entry =
+            |(name, change): &(&str, Change)| Entry::sent(*name, expected, Sent::token(&change(self.token()).mint()));
         entries.iter().map(entry).collect()
     }
 

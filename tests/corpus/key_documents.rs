@@ -9,6 +9,7 @@ use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 use crate::bench::{Bench, Entry, Expected, PASS, refused};
 
 type Listed = fn(&SigningKey) -> Jwk;
+type Served = fn(&MockEntra) -> Fault;
 
 pub fn entries(_: &Bench) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -166,7 +167,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
 
-    let mut whole = |expected: Expected, rows: &[(&str, fn(&MockEntra) -> Fault)]| {
+    let mut whole = |expected: Expected, rows: &[(&str, Served)]| {
         entries.extend(rows.iter().map(|(name, fault)| Entry::served(name, expected, Endpoint::Keys, fault)));
     };
     whole(

@@ -10,9 +10,9 @@ pub enum Json {
     Number(String),
     /// `None` if an escape names half a surrogate pair, which is no character.
     Text(Option<String>),
-    List(Vec<Json>),
+    List(Vec<Self>),
     /// The members in their order, names any number of times.
-    Object(Vec<(Option<String>, Json)>),
+    Object(Vec<(Option<String>, Self)>),
 }
 
 /// Why there is no value.
@@ -36,7 +36,7 @@ pub fn parse(text: &[u8]) -> Result<Json, Fault> {
 
 impl Json {
     /// The members of an object.
-    pub fn members(&self) -> Option<&[(Option<String>, Json)]> {
+    pub fn members(&self) -> Option<&[(Option<String>, Self)]> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
