@@ -17,13 +17,10 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("nbf: at the last second of the skew", |token| token.claim("nbf", NOON + 300)),
             ("nbf: missing", |token| token.without_claim("nbf")),
             ("nbf: 1970", |token| token.claim("nbf", 0)),
-            ("nbf: before 1970", |token| token.claim("nbf", -1)),
-            ("nbf: the least number", |token| token.claim("nbf", i64::MIN)),
             ("nbf: as exp", |token| token.claim("nbf", NOON).claim("exp", NOON)),
             ("iat: at the last second of the skew", |token| token.claim("iat", NOON + 300)),
             ("iat: missing", |token| token.without_claim("iat")),
             ("iat: behind exp", |token| token.claim("iat", NOON + 10).claim("exp", NOON + 5)),
-            ("iat: the least number", |token| token.claim("iat", i64::MIN)),
         ],
     );
     entries.extend(bench.tokens(
@@ -32,8 +29,6 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("exp: a second beyond the skew", |token| token.claim("exp", NOON - 301)),
             ("exp: an hour ago", |token| token.expired()),
             ("exp: 1970", |token| token.claim("exp", 0)),
-            ("exp: before 1970", |token| token.claim("exp", -1)),
-            ("exp: the least number", |token| token.claim("exp", i64::MIN)),
             ("exp: one", |token| token.claim("exp", 1)),
             ("exp: in days, not seconds", |token| token.claim("exp", 20_717)),
             ("exp: expired and not valid yet", |token| token.claim("exp", NOON - 301).claim("nbf", NOON + 301)),
@@ -75,6 +70,12 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     entries.extend(bench.tokens(
         refused(401, K::MalformedClaims),
         &[
+            ("exp: before 1970", |token| token.claim("exp", -1)),
+            ("exp: the least number", |token| token.claim("exp", i64::MIN)),
+            ("nbf: before 1970", |token| token.claim("nbf", -1)),
+            ("nbf: the least number", |token| token.claim("nbf", i64::MIN)),
+            ("iat: before 1970", |token| token.claim("iat", -1)),
+            ("iat: the least number", |token| token.claim("iat", i64::MIN)),
             ("exp: a text", |token| token.claim("exp", "1800000000")),
             ("exp: an empty text", |token| token.claim("exp", "")),
             ("exp: a date", |token| token.claim("exp", "2099-01-01T00:00:00Z")),
@@ -97,7 +98,9 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("iat: with a fraction", |token| token.claim("iat", 1.5)),
         ],
     ));
+    let digits = "9".repeat(400);
     for (name, literal) in [
+        ("exp: four hundred digits", digits.as_str()),
         ("exp: an exponent", "18e8"),
         ("exp: minus zero", "-0"),
         ("exp: a zero exponent", "1800000000e0"),
@@ -111,12 +114,6 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             Sent::token(&bench.token().raw_claims(text).mint()),
         ));
     }
-    let huge = format!("{{\"exp\":{}}}", "9".repeat(400));
-    entries.push(Entry::sent(
-        "exp: four hundred digits",
-        refused(401, K::MalformedToken),
-        Sent::token(&bench.token().raw_claims(huge).mint()),
-    ));
     entries.extend(bench.tokens(
         refused(401, K::DuplicateMember),
         &[

@@ -38,6 +38,14 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             entries.push(Entry::sent(format!("{name}: {kind}"), refused(401, K::MalformedClaims), Sent::token(&token)));
         }
     }
+    entries.extend(bench.tokens(
+        refused(401, K::MalformedClaims),
+        &[
+            ("aud: half a surrogate pair", |token| token.raw_claims(r#"{"aud":"\ud800"}"#)),
+            ("a name that is half a surrogate pair", |token| token.raw_claims(r#"{"\ud800":1}"#)),
+            ("iss: a number beyond all bounds", |token| token.raw_claims(r#"{"iss":1e999}"#)),
+        ],
+    ));
     // A claim that is read comes twice, with the same value.
     for name in ["aud", "iss", "tid", "ver", "oid", "sub", "appid"] {
         let good = bench.token();

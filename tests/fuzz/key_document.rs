@@ -73,10 +73,13 @@ fn plain_reading(document: &Json) -> Option<Option<BTreeMap<String, Standing>>> 
     Some(Some(by_id.into_iter().map(|(id, entries)| (id, standing(&entries))).collect()))
 }
 
-/// Entries of one name: usable if one of them is, unless they tell of two different keys.
+/// Entries of one name: usable if one of them is, unless they tell of two different keys, or of one for two issuers
+/// or clouds.
 fn standing(entries: &[&Json]) -> Standing {
     let materials: Vec<_> = entries.iter().filter_map(|entry| material(entry)).collect();
-    let is_ambiguous = materials.windows(2).any(|pair| pair[0] != pair[1]);
+    let homes: Vec<_> = entries.iter().filter(|entry| is_usable(entry)).map(|entry| home(entry)).collect();
+    let is_ambiguous =
+        materials.windows(2).any(|pair| pair[0] != pair[1]) || homes.windows(2).any(|pair| pair[0] != pair[1]);
     if !is_ambiguous && entries.iter().any(|entry| is_usable(entry)) { Standing::Usable } else { Standing::Unusable }
 }
 
@@ -85,6 +88,12 @@ fn material(entry: &Json) -> Option<Vec<u8>> {
         "RSA" => URL_SAFE_NO_PAD.decode(member(entry, "n")?.text()?).ok(),
         other => Some(other.as_bytes().to_vec()),
     }
+}
+
+/// Issuer and cloud of a key, where they are not blank.
+fn home(entry: &Json) -> [Option<&str>; 2] {
+    ["issuer", "cloud_instance_name"]
+        .map(|name| member(entry, name).and_then(Json::text).filter(|text| !text.trim().is_empty()))
 }
 
 fn is_usable(entry: &Json) -> bool {

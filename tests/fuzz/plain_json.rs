@@ -59,6 +59,11 @@ impl Json {
         }
     }
 
+    /// The value of a time: seconds since 1970, digits alone.
+    pub fn time(&self) -> Option<i64> {
+        self.integer().filter(|seconds| *seconds >= 0)
+    }
+
     /// The strings of a string or of an array of strings.
     pub fn texts(&self) -> Option<Vec<&str>> {
         match self {

@@ -172,7 +172,7 @@ impl<'j> Claims<'j> {
             let name = name.as_deref().ok_or(FORM)?;
             let is_repeated = members[..index].iter().any(|(earlier, _)| earlier.as_deref() == Some(name));
             let is_right = match name {
-                "exp" | "nbf" | "iat" => value.integer().is_some(),
+                "exp" | "nbf" | "iat" => value.time().is_some(),
                 "aud" | "roles" => value.texts().is_some(),
                 "iss" | "tid" | "ver" | "oid" | "sub" | "appid" | "azp" | "idtyp" | "scp" | "uti" => {
                     value.text().is_some()
@@ -199,7 +199,7 @@ impl<'j> Claims<'j> {
     }
 
     fn integer(&self, name: &str) -> Option<i128> {
-        self.value(name)?.integer().map(i128::from)
+        self.value(name)?.time().map(i128::from)
     }
 }
 
