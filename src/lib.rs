@@ -13,7 +13,7 @@ mod events;
 mod excerpt;
 mod explain;
 mod future;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "test-util"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
@@ -39,6 +39,8 @@ mod token;
 pub mod upstream;
 mod validator;
 mod validity;
+#[cfg(test)]
+mod vectors;
 mod verified;
 mod verify;
 

@@ -38,6 +38,11 @@ impl<'t> PlausibleToken<'t> {
         &self.token.key_id
     }
 
+    #[cfg(any(fuzzing, feature = "test-util"))]
+    pub(crate) fn claims(&self) -> &UnverifiedClaims<'t> {
+        &self.token.claims
+    }
+
     /// Checks the signature with a key that may sign for this token's tenant.
     pub(crate) fn verify(self, key: FittingKey<'_>) -> Result<SignedToken<'t>, RejectionKind> {
         if key.0.rs256().verifies(self.token.signed, self.token.signature) {

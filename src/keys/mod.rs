@@ -7,7 +7,7 @@ pub(crate) mod key;
 pub(crate) mod source;
 
 #[cfg(feature = "remote")]
-mod discovery;
+pub(crate) mod discovery;
 #[cfg(feature = "remote")]
 mod endpoint;
 #[cfg(feature = "remote")]
