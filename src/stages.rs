@@ -5,7 +5,7 @@
 use crate::claims::TokenVersion;
 use crate::error::RejectionKind;
 use crate::ids::{KeyId, TenantId};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::token::{UnverifiedClaims, UnverifiedToken};
 use crate::validity::Validity;
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::bearer::BearerToken;
 use crate::error::RejectionKind;
 use crate::ids::KeyId;
+use crate::key::VerificationKey;
 use crate::keys::jwks::{KeyEntry, KeySet};
-use crate::keys::key::VerificationKey;
 use crate::token::Segments;
 
 /// Verifies a token with the keys of a document. Returns the payload.

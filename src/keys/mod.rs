@@ -3,7 +3,6 @@
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
-pub(crate) mod key;
 pub(crate) mod source;
 
 #[cfg(feature = "remote")]

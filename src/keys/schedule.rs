@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::held::{Changes, Found, HeldKeys, Moment, Stamp};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::timing::Timing;
 use crate::clock::UnixTime;
 use crate::error::KeyError;
 use crate::ids::KeyId;
+use crate::key::VerificationKey;
 
 /// Keys of one tenant, and when they are fetched next.
 #[derive(Debug)]

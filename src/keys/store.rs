@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::held::{Changes, Found, HeldKeys, Moment};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::schedule::{Answer, Counts, Failure, Schedule, Step};
 use super::source::{KeyFuture, Lookup};
 use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
@@ -20,6 +19,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
 use crate::events;
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 use crate::metrics;
 
 /// Fetches a tenant's key document once.

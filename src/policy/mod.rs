@@ -20,7 +20,7 @@ use crate::clock::UnixTime;
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
 use crate::json::Texts;
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
 use crate::token::{UnverifiedClaims, UnverifiedToken};
 use crate::validity::Validity;
