@@ -160,10 +160,11 @@ impl Policy {
     ) -> Result<FittingKey<'k>, RejectionKind> {
         let tenant = token.facts().tenant;
         let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
-        if let Some(issuer) = key.issuer() {
-            if !issuers.expands(issuer, &issuers.v2) && !issuers.expands(issuer, &issuers.v1) {
-                return Err(RejectionKind::ForeignIssuerKey);
-            }
+        if let Some(issuer) = key.issuer()
+            && !issuers.expands(issuer, &issuers.v2)
+            && !issuers.expands(issuer, &issuers.v1)
+        {
+            return Err(RejectionKind::ForeignIssuerKey);
         }
         let expected = key.document_cloud().or_else(|| self.0.cloud.label());
         if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected)
