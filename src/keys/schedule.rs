@@ -306,6 +306,17 @@ impl Schedule {
         Answer::Wait(Ticket { event: Event::Demand(self.demand.number), until })
     }
 
+    /// Until when a key that is in no good answer is refused without a further question: the latest fetch
+    /// for one was good, and the next is not allowed yet.
+    pub(crate) fn settled_until(&self) -> Option<Instant> {
+        let is_under_way = self.demand.is_pending || self.attempts.running == Some(Purpose::Demand);
+        let is_good = self.demand.ended == Some((self.demand.number, true));
+        if is_under_way || !is_good || self.not_before.is_some() {
+            return None;
+        }
+        self.demand.begun?.checked_add(self.timing.refetch_cooldown)
+    }
+
     /// The latest fetch for unknown keys has ended without this one: only a good answer is a proof.
     fn after_demand(&self, was_good: bool, now: Moment) -> Answer {
         let next = self.demand.begun.and_then(|begun| begun.checked_add(self.timing.refetch_cooldown));
