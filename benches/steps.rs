@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use divan::{AllocProfiler, Bencher, black_box};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
-use signalr_upstream_auth::testing::{MockEntra, SigningKey, TokenBuilder};
+use signalr_upstream_auth::testing::{MockEntra, SigningKey};
 use signalr_upstream_auth::{
     Claims, FixedKeys, KeyId, KeySet, KeySource, RejectionKind, RemoteKeys, TenantId, TokenVersion, UpstreamAuthLayer,
     Validator,
@@ -233,8 +233,8 @@ impl World {
             let stranger = KeyId::new("unknown");
             keys.resolve(&entra.tenant(), &stranger).await.unwrap_err();
         });
-        let good = bearer(&entra_token(&entra).mint());
-        let many = (0..1500).map(|n| bearer(&entra_token(&entra).claim("uti", format!("{n:022}")).mint())).collect();
+        let good = bearer(&entra.token().mint());
+        let many = (0..1500).map(|n| bearer(&entra.token().claim("uti", format!("{n:022}")).mint())).collect();
         let refused = refused(&entra);
         Self { runtime, entra, keys, good, many, refused }
     }
@@ -256,16 +256,11 @@ impl World {
     }
 }
 
-/// As large as a managed identity's token is.
-fn entra_token(entra: &MockEntra) -> TokenBuilder {
-    entra.token().claim("xms_mirid", "/subscriptions/99999999-aaaa-4bbb-8ccc-dddddddddddd/resourcegroups/rg/providers/Microsoft.SignalRService/SignalR/chat")
-}
-
 fn refused(entra: &MockEntra) -> Vec<Refused> {
     use RejectionKind::*;
-    let token = entra_token(entra);
+    let token = entra.token();
     let good = token.clone().mint();
-    let stranger = SigningKey::generate();
+    let stranger = SigningKey::stranger();
     let case = |what, kind, token: String| Refused { kind, what, headers: bearer(&token) };
     vec![
         Refused { kind: MissingCredentials, what: "01 no header", headers: HeaderMap::new() },

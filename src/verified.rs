@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use crate::bearer::BearerToken;
 use crate::claims::Claims;
 use crate::ids::{KeyId, TenantId};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::validity::Validity;
 
 /// Accepted tokens, whole, with what was found out about each.
@@ -192,3 +192,161 @@ const PROMOTE_EVERY: usize = 64;
 /// What an entry takes beside its token and claims: two reference-counted blocks and the cache's own
 /// book-keeping.
 const OVERHEAD: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::claims::{Parts, TokenVersion};
+    use crate::clock::UnixTime;
+    use crate::keys::jwks::KeySet;
+
+    /// A token as long as Entra's, told apart by its end.
+    fn token(number: usize) -> Vec<u8> {
+        let mut token = vec![b'a'; 1500];
+        token[1484..].copy_from_slice(format!("{number:016}").as_bytes());
+        token
+    }
+
+    fn find(tokens: &VerifiedTokens, token: &[u8]) -> Option<String> {
+        let token = BearerToken::from_token68(token).unwrap();
+        tokens.find(token, |found| Some(found.claims.audience().to_owned()))
+    }
+
+    fn remember(tokens: &VerifiedTokens, token: &[u8], audience: &str) {
+        let modulus = [&[0x80][..], &[1; 255]].concat();
+        let keys =
+            format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{}"}}]}}"#, URL_SAFE_NO_PAD.encode(modulus));
+        let key = KeySet::from_json(keys.as_bytes()).unwrap().usable().next().unwrap().clone();
+        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
+        let claims = Claims::assertion(Parts {
+            tenant: id.parse().unwrap(),
+            object_id: id.parse().unwrap(),
+            client_id: None,
+            audience: audience.to_owned(),
+            version: TokenVersion::V1,
+            roles: Vec::new(),
+            expires_at: UnixTime::from_secs(1),
+            token_id: None,
+        });
+        let validity = Validity { exp: 1, nbf: None, iat: None };
+        let tenant = claims.tenant_id();
+        tokens.remember(BearerToken::from_token68(token).unwrap(), claims, tenant, (key.id().clone(), key), validity);
+    }
+
+    fn with(max_bytes: u64, numbers: impl IntoIterator<Item = usize>) -> VerifiedTokens {
+        let tokens = VerifiedTokens::new(max_bytes);
+        for number in numbers {
+            remember(&tokens, &token(number), "a");
+        }
+        tokens.all.run_pending_tasks();
+        tokens
+    }
+
+    fn is_in_front(tokens: &VerifiedTokens, token: &[u8]) -> bool {
+        tokens.front.load().iter().any(|entry| *entry.verified.token == *token)
+    }
+
+    #[test]
+    fn a_token_is_found_by_every_byte_of_it_in_front_and_behind() {
+        let tokens = with(1 << 20, 0..=FRONT);
+        for (number, is_front) in [(0, true), (FRONT, false)] {
+            let known = token(number);
+            assert_eq!(is_in_front(&tokens, &known), is_front);
+            for place in 0..known.len() {
+                let mut other = known.clone();
+                other[place] = b'b';
+                assert_eq!(find(&tokens, &other), None, "byte {place}");
+            }
+            assert_eq!(find(&tokens, &known[1..]), None);
+            assert_eq!(find(&tokens, &[&known[..], b"a"].concat()), None);
+            assert_eq!(find(&tokens, &[b"a", &known[..]].concat()), None);
+            assert!(find(&tokens, &known).is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_of_entras_size_is_not_remembered() {
+        let tokens = VerifiedTokens::new(1 << 20);
+        for length in [1, 15, MAX_TOKEN + 1] {
+            remember(&tokens, &vec![b'a'; length], "a");
+            assert_eq!(find(&tokens, &vec![b'a'; length]), None, "{length}");
+        }
+        for length in [16, MAX_TOKEN] {
+            remember(&tokens, &vec![b'a'; length], "a");
+            assert!(find(&tokens, &vec![b'a'; length]).is_some(), "{length}");
+        }
+    }
+
+    #[test]
+    fn with_no_room_nothing_is_remembered() {
+        let tokens = with(0, 0..3);
+        assert_eq!(find(&tokens, &token(0)), None);
+        assert!(tokens.front.load().is_empty());
+        assert_eq!(tokens.all.entry_count(), 0);
+    }
+
+    #[test]
+    fn a_later_verdict_replaces_the_earlier_in_front_and_behind() {
+        let tokens = with(1 << 20, 0..20);
+        for number in [0, 19] {
+            remember(&tokens, &token(number), "later");
+            assert_eq!(find(&tokens, &token(number)).as_deref(), Some("later"));
+        }
+        assert_eq!(tokens.front.load().len(), FRONT);
+    }
+
+    #[test]
+    fn the_weight_of_all_stays_within_the_bound() {
+        let bound = 100_000;
+        let tokens = with(bound, 0..1000);
+        assert!(tokens.all.weighted_size() <= bound, "{}", tokens.all.weighted_size());
+        assert!(tokens.all.entry_count() >= 40, "{}", tokens.all.entry_count());
+    }
+
+    #[test]
+    fn the_front_takes_the_first_tokens_and_then_those_that_come_again() {
+        let tokens = with(1 << 20, 0..100);
+        assert!((0..FRONT).all(|number| is_in_front(&tokens, &token(number))));
+        assert!(!is_in_front(&tokens, &token(99)));
+        for _ in 0..PROMOTE_EVERY {
+            find(&tokens, &token(99));
+        }
+        assert!(is_in_front(&tokens, &token(99)));
+        // The one that got there longest ago has made room, and is found behind.
+        assert!(!is_in_front(&tokens, &token(0)) && find(&tokens, &token(0)).is_some());
+        assert_eq!(tokens.front.load().len(), FRONT);
+    }
+
+    #[test]
+    fn tokens_shown_once_push_nobody_out_of_the_front() {
+        let tokens = with(100_000, 0..FRONT);
+        for number in 1000..6000 {
+            find(&tokens, &token(number));
+            remember(&tokens, &token(number), "stranger");
+            assert!(find(&tokens, &token(number % FRONT)).is_some());
+        }
+        assert!((0..FRONT).all(|number| is_in_front(&tokens, &token(number))));
+    }
+
+    #[test]
+    fn steady_tokens_behind_outlive_any_number_of_others() {
+        let tokens = with(100_000, 0..FRONT + 8);
+        let steady: Vec<_> = (FRONT..FRONT + 8).map(token).collect();
+        let (mut asked, mut missed) = (0, 0);
+        for number in 1000..6000 {
+            if find(&tokens, &token(number)).is_none() {
+                remember(&tokens, &token(number), "stranger");
+            }
+            let token = &steady[number % steady.len()];
+            asked += 1;
+            if find(&tokens, token).is_none() {
+                missed += 1;
+                remember(&tokens, token, "steady");
+            }
+        }
+        assert!(missed * 50 <= asked, "{missed} of {asked}");
+    }
+}

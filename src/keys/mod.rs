@@ -3,11 +3,10 @@
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
-pub(crate) mod key;
 pub(crate) mod source;
 
 #[cfg(feature = "remote")]
-mod discovery;
+pub(crate) mod discovery;
 #[cfg(feature = "remote")]
 mod endpoint;
 #[cfg(feature = "remote")]

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::held::{Changes, Found, HeldKeys, Moment, Stamp};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::timing::Timing;
 use crate::clock::UnixTime;
 use crate::error::KeyError;
 use crate::ids::KeyId;
+use crate::key::VerificationKey;
 
 /// Keys of one tenant, and when they are fetched next.
 #[derive(Debug)]
@@ -304,6 +304,17 @@ impl Schedule {
             self.is_news = true;
         }
         Answer::Wait(Ticket { event: Event::Demand(self.demand.number), until })
+    }
+
+    /// Until when a key that is in no good answer is refused without a further question: the latest fetch
+    /// for one was good, and the next is not allowed yet.
+    pub(crate) fn settled_until(&self) -> Option<Instant> {
+        let is_under_way = self.demand.is_pending || self.attempts.running == Some(Purpose::Demand);
+        let is_good = self.demand.ended == Some((self.demand.number, true));
+        if is_under_way || !is_good || self.not_before.is_some() {
+            return None;
+        }
+        self.demand.begun?.checked_add(self.timing.refetch_cooldown)
     }
 
     /// The latest fetch for unknown keys has ended without this one: only a good answer is a proof.

@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::held::{Changes, Found, HeldKeys, Moment};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::schedule::{Answer, Counts, Failure, Schedule, Step};
 use super::source::{KeyFuture, Lookup};
 use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
@@ -20,6 +19,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
 use crate::events;
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 use crate::metrics;
 
 /// Fetches a tenant's key document once.
@@ -51,6 +51,22 @@ struct Published {
     held: HeldKeys,
     /// Whether there is a task that keeps them current.
     has_task: bool,
+    /// When this was published, by the clock that never jumps.
+    at: Instant,
+    /// Until when a key that is in no good answer is refused at once.
+    settled_until: Option<Instant>,
+}
+
+impl Published {
+    /// A moment for the question whether keys still count, which every request asks.
+    ///
+    /// While there is a task only the wall clock is read, which takes half as long: the task publishes
+    /// again when the keys expire by the other clock.
+    fn moment(&self, clock: &dyn Clock) -> Moment {
+        let wall = clock.now();
+        let is_watched = self.has_task && wall.is_some();
+        Moment { mono: if is_watched { self.at } else { sync::now() }, wall }
+    }
 }
 
 #[derive(Debug)]
@@ -80,7 +96,12 @@ impl KeyStore {
             timing,
             clock,
             fetch,
-            published: ArcSwap::from_pointee(Published { held: schedule.held().clone(), has_task: false }),
+            published: ArcSwap::from_pointee(Published {
+                held: schedule.held().clone(),
+                has_task: false,
+                at: now.mono,
+                settled_until: None,
+            }),
             schedule: Mutex::new(schedule),
             changed: watch::Sender::new(()),
             wake: Notify::new(),
@@ -95,11 +116,18 @@ impl KeyStore {
         if !published.has_task {
             self.0.start();
         }
-        match published.held.find(key, self.0.now(), &self.0.timing) {
+        match published.held.find(key, published.moment(&*self.0.clock), &self.0.timing) {
             Found::Key(key) => Lookup::Held(key.clone()),
             Found::Forgotten => Lookup::Refused(KeyError::forgotten()),
             Found::Unusable => Lookup::Refused(KeyError::unusable()),
-            Found::Nothing | Found::Unknown => Lookup::Absent,
+            Found::Nothing => Lookup::Absent,
+            Found::Unknown => {
+                let left = published.settled_until.and_then(|until| until.checked_duration_since(sync::now()));
+                match left.filter(|left| !left.is_zero()) {
+                    Some(left) => Lookup::Refused(KeyError::unknown().with_retry_after(left)),
+                    None => Lookup::Absent,
+                }
+            }
         }
     }
 
@@ -265,9 +293,7 @@ impl Shared {
     /// The task: fetches when it is time, for ever.
     async fn run(&self) {
         loop {
-            let now = self.now();
-            let step = self.schedule().next(now);
-            match step {
+            match self.next_step() {
                 Step::SleepUntil(until) => tokio::select! {
                     biased;
                     () = self.wake.notified() => {}
@@ -280,6 +306,16 @@ impl Shared {
                 }
             }
         }
+    }
+
+    fn next_step(&self) -> Step {
+        let now = self.now();
+        let mut schedule = self.schedule();
+        if !schedule.held().is_serving(now, &self.timing) {
+            // By the clock that never jumps, requests leave it to the task to notice.
+            self.publish(&schedule, true);
+        }
+        schedule.next(now)
     }
 
     /// One attempt, within its deadline and whatever happens in it.
@@ -388,7 +424,12 @@ impl Shared {
 
     /// Takes the lock's guard as its witness.
     fn publish(&self, schedule: &MutexGuard<'_, Schedule>, has_task: bool) {
-        self.published.store(Arc::new(Published { held: schedule.held().clone(), has_task }));
+        self.published.store(Arc::new(Published {
+            held: schedule.held().clone(),
+            has_task,
+            at: sync::now(),
+            settled_until: schedule.settled_until(),
+        }));
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {

@@ -11,7 +11,7 @@ use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, kind};
 use super::table::Row;
 use crate::error::{KeyError, KeyErrorKind};
 use crate::ids::KeyId;
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 
 /// A state to be interrupted in: a script, and for how long to let it run.
 type State = (fn(Attempt) -> Reply, Duration);
