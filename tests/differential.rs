@@ -144,7 +144,7 @@ fn tokens(entra: &MockEntra, count: usize) -> Vec<String> {
         let (changes, edit, is_v2) = strategy.new_tree(&mut runner).unwrap().current();
         let good = if is_v2 { entra.token().v2() } else { entra.token() };
         let token = changes.iter().fold(good, |token, change| change.apply(token, entra)).mint();
-        edit.map_or(token.clone(), |edit| edit.apply(&token))
+        edit.map_or_else(|| token.clone(), |edit| edit.apply(&token))
     };
     (0..count).map(|_| one()).collect()
 }

@@ -54,8 +54,8 @@ async fn shoot(
     let id = KeyId::new(&format!("kid-{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     match store.lookup(&id) {
         Lookup::Absent => {}
-        Lookup::Held(key) => return attack.count(Outcome::of(Ok(key))),
-        Lookup::Refused(error) => return attack.count(Outcome::of(Err(error))),
+        Lookup::Held(_) => return attack.count(Outcome::Pass),
+        Lookup::Refused(error) => return attack.count(Outcome::from(&error)),
     }
     let begun = Instant::now();
     let mut request = store.resolve(id);
