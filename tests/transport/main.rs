@@ -18,4 +18,5 @@ mod silence;
 mod smoke;
 #[path = "../../src/keys/scenarios/table.rs"]
 mod table;
+mod tenants;
 mod tls;
