@@ -112,10 +112,7 @@ impl KeyStore {
 
     /// What is known of a key now: one atomic load, no lock.
     pub(crate) fn lookup(&self, key: &KeyId) -> Lookup {
-        let published = self.0.published.load();
-        if !published.has_task {
-            self.0.start();
-        }
+        let published = self.published();
         match published.held.find(key, published.moment(&*self.0.clock), &self.0.timing) {
             Found::Key(key) => Lookup::Held(key.clone()),
             Found::Forgotten => Lookup::Refused(KeyError::forgotten()),
@@ -129,6 +126,21 @@ impl KeyStore {
                 }
             }
         }
+    }
+
+    /// Whether this is what is held under the name now, at the same cost and without a copy.
+    pub(crate) fn still_holds(&self, id: &KeyId, key: &VerificationKey) -> bool {
+        let published = self.published();
+        let found = published.held.find(id, published.moment(&*self.0.clock), &self.0.timing);
+        matches!(found, Found::Key(held) if held.is_same(key))
+    }
+
+    fn published(&self) -> Guard<Arc<Published>> {
+        let published = self.0.published.load();
+        if !published.has_task {
+            self.0.start();
+        }
+        published
     }
 
     /// Finds out about a key that is not at hand.
