@@ -9,6 +9,14 @@
 //! The numbers are rounds and seconds of each run (5 and 3 if left out). All kinds of load take turns; a figure is the
 //! median over the rounds.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be set up should stop"
+)]
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

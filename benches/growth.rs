@@ -7,6 +7,14 @@
 //! The cases of a table take turns in batches of a few milliseconds; a figure is the median over the rounds. Mints
 //! 100,000 tokens first, which takes about a minute; `-- 20000` mints fewer.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be set up should stop"
+)]
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;

@@ -10,6 +10,14 @@
 //!
 //! What AWS-LC executes is told apart and not compared: it depends on what the processor offers.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be set up should stop"
+)]
+
 use std::collections::HashMap;
 use std::env;
 use std::fmt::Write as _;

@@ -7,6 +7,14 @@
 //! A check that is refused has gone exactly as far as the step that refuses, so the rows of `refused`, from top to
 //! bottom, are the steps up to there: a step costs what its row has more than the one above.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::or_fun_call,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be set up should stop"
+)]
+
 use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};

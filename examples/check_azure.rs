@@ -372,6 +372,8 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (mark, line) in &self.lines {
+            // The file may be somebody else's: nothing in it is to steer the terminal.
+            let line = line.replace(char::is_control, " ");
             let mark = match mark {
                 Mark::Title => {
                     writeln!(f, "{line}")?;

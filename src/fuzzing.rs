@@ -1,9 +1,23 @@
-//! Doors for fuzz targets, compiled only under `cfg(fuzzing)`. No stable interface.
+//! Doors for the fuzz targets and for the tests that replay them, compiled under `cfg(fuzzing)` and with
+//! `test-util`. No stable interface.
+//!
+//! They lead to single steps of the check. None of them makes a [`Claims`](crate::Claims): what they say of
+//! a token is whether the step refuses it.
 
 use http::HeaderMap;
 
-use crate::RejectionKind;
 use crate::bearer::BearerToken;
+use crate::clock::UnixTime;
+#[cfg(feature = "remote")]
+use crate::error::KeyError;
+use crate::error::RejectionKind;
+#[cfg(feature = "remote")]
+use crate::ids::TenantId;
+#[cfg(feature = "remote")]
+use crate::keys::discovery::Discovery;
+use crate::policy::Policy;
+#[cfg(feature = "remote")]
+use crate::policy::cloud::Cloud;
 use crate::token::{Segments, UnverifiedToken};
 
 /// The token that a request's headers carry.
@@ -23,4 +37,31 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Vec<u8>, RejectionKind> {
 pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
     let segments = Segments::decode(BearerToken::from_token68(token)?)?;
     UnverifiedToken::parse(&segments).map(|token| token.key_id.as_str().to_owned())
+}
+
+/// All that a policy says of a token's claims: everything but key and signature.
+///
+/// # Errors
+///
+/// Why it refuses them.
+pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<(), RejectionKind> {
+    let segments = Segments::decode(BearerToken::from_token68(token)?)?;
+    policy.judge_claims(UnverifiedToken::parse(&segments)?, now)
+}
+
+/// The `jwks_uri` and the `cloud_instance_name` of a discovery document that is good for cloud and tenant.
+///
+/// # Errors
+///
+/// Why it is not.
+#[cfg(feature = "remote")]
+pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(String, Option<String>), KeyError> {
+    Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri, found.cloud_instance_name))
+}
+
+/// How many signatures this thread has checked so far.
+#[cfg(feature = "test-util")]
+#[must_use]
+pub fn signatures_checked() -> u64 {
+    crate::verify::count::so_far()
 }

@@ -13,11 +13,12 @@ mod events;
 mod excerpt;
 mod explain;
 mod future;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "test-util"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
 mod json;
+mod key;
 mod keys;
 mod layer;
 #[cfg(feature = "metrics")]
@@ -39,6 +40,8 @@ mod token;
 pub mod upstream;
 mod validator;
 mod validity;
+#[cfg(test)]
+mod vectors;
 mod verified;
 mod verify;
 
@@ -50,9 +53,10 @@ pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, Rej
 pub use explain::{Check, CheckState, Explanation};
 pub use future::ResponseFuture;
 pub use ids::{ClientId, InvalidGuid, KeyId, ObjectId, TenantId};
+pub use key::VerificationKey;
 pub use keys::fixed::FixedKeys;
 pub use keys::jwks::KeySet;
-pub use keys::key::VerificationKey;
+
 #[cfg(feature = "remote")]
 pub use keys::remote::{RemoteKeys, RemoteKeysBuilder};
 pub use keys::source::{KeyFuture, KeySource, Lookup};

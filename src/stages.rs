@@ -5,7 +5,7 @@
 use crate::claims::TokenVersion;
 use crate::error::RejectionKind;
 use crate::ids::{KeyId, TenantId};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::token::{UnverifiedClaims, UnverifiedToken};
 use crate::validity::Validity;
 
@@ -36,6 +36,11 @@ impl<'t> PlausibleToken<'t> {
 
     pub(crate) fn key_id(&self) -> &KeyId {
         &self.token.key_id
+    }
+
+    #[cfg(any(fuzzing, feature = "test-util"))]
+    pub(crate) fn claims(&self) -> &UnverifiedClaims<'t> {
+        &self.token.claims
     }
 
     /// Checks the signature with a key that may sign for this token's tenant.

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::error::{Rejection, RejectionKind};
 use crate::events;
 use crate::ids::{KeyId, TenantId};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::keys::source::{KeySource, Lookup};
 use crate::metrics::{self, Stopwatch};
 use crate::policy::Policy;

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use crate::bearer::BearerToken;
 use crate::claims::Claims;
 use crate::ids::{KeyId, TenantId};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::validity::Validity;
 
 /// Accepted tokens, whole, with what was found out about each.

@@ -7,6 +7,7 @@
 //! | Watching it: metrics, health, alerts | [`monitoring`] |
 //! | Reading the log | [`events`] |
 //! | Changing a duration or a bound | [`tuning`] |
+//! | What was tried to take the keys down | [`faults`] |
 //! | Several instances behind a load balancer | [`instances`] |
 //! | US Government, China, a cloud of your own | [`clouds`] |
 //! | Callers from several tenants | [`cross_tenant`] |
@@ -49,6 +50,9 @@ pub mod cross_tenant {}
 
 #[doc = include_str!("events.md")]
 pub mod events {}
+
+#[doc = include_str!("faults.md")]
+pub mod faults {}
 
 #[doc = include_str!("forward_auth.md")]
 #[doc = ""]

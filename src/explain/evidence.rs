@@ -11,7 +11,7 @@ use crate::claims::TokenVersion;
 use crate::clock::UnixTime;
 use crate::excerpt::excerpt;
 use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::keys::source::Lookup;
 use crate::policy::{Policy, sole};
 use crate::token::{Header, Segments, UnverifiedClaims};

@@ -1,10 +1,10 @@
 //! Keys that never change.
 
 use super::jwks::{KeyEntry, KeySet};
-use super::key::VerificationKey;
 use super::source::{KeyFuture, KeySource, Lookup};
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 
 /// A key source that holds one [`KeySet`] for every tenant and never looks for another.
 ///

@@ -10,10 +10,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
 use super::jwks::{KeyEntry, KeySet, Unusable};
-use super::key::VerificationKey;
 use super::timing::Timing;
 use crate::clock::UnixTime;
 use crate::ids::KeyId;
+use crate::key::VerificationKey;
 
 /// A moment on both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::key::{Parts, VerificationKey};
 use crate::error::KeyError;
 use crate::ids::KeyId;
 use crate::json::{self, Known, Members, Text, read_into};
+use crate::key::{Parts, VerificationKey};
 use crate::verify::Rs256Key;
 
 /// The keys of one document by `kid`, usable or not.

@@ -3,11 +3,10 @@
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
-pub(crate) mod key;
 pub(crate) mod source;
 
 #[cfg(feature = "remote")]
-mod discovery;
+pub(crate) mod discovery;
 #[cfg(feature = "remote")]
 mod endpoint;
 #[cfg(feature = "remote")]
@@ -25,6 +24,9 @@ mod sync;
 #[cfg(feature = "remote")]
 pub(crate) mod timing;
 
+#[cfg(test)]
+#[cfg(feature = "remote")]
+mod model;
 #[cfg(test)]
 #[cfg(feature = "remote")]
 mod sample;

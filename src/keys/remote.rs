@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::endpoint::{self, ConfigureClient, Endpoint};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::source::{KeyFuture, KeySource, Lookup};
 use super::status::KeyStatus;
 use super::store::KeyStore;
@@ -17,6 +16,7 @@ use super::timing::Timing;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::error::{ConfigError, ConfigFault, KeyError};
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 use crate::policy::Policy;
 use crate::policy::cloud::Cloud;
 

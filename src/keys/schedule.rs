@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::held::{Changes, Found, HeldKeys, Moment, Stamp};
 use super::jwks::KeySet;
-use super::key::VerificationKey;
 use super::timing::Timing;
 use crate::clock::UnixTime;
 use crate::error::KeyError;
 use crate::ids::KeyId;
+use crate::key::VerificationKey;
 
 /// Keys of one tenant, and when they are fetched next.
 #[derive(Debug)]
@@ -41,7 +41,9 @@ struct Attempts {
     begun: u64,
     /// What the latest was begun for, if it has not ended.
     running: Option<Purpose>,
-    last_ended: Option<Instant>,
+    /// The number of the latest that has come to an outcome. Those that ended with their runtime have none.
+    decided: u64,
+    decided_at: Option<Instant>,
 }
 
 /// What an attempt is for.
@@ -197,7 +199,7 @@ impl Schedule {
     }
 
     /// The task has gone. What was under way counts as failed if the task panicked; if it went with its
-    /// runtime or its store, nobody failed, and the next task begins the same attempt again.
+    /// runtime or its store, nobody failed, and the next task begins anew.
     pub(crate) fn interrupted(&mut self, now: Instant, has_panicked: bool) {
         let Some(purpose) = self.attempts.running else { return };
         if has_panicked {
@@ -206,7 +208,6 @@ impl Schedule {
             return;
         }
         self.attempts.running = None;
-        self.attempts.begun -= 1;
         match purpose {
             Purpose::Demand => self.demand.is_pending = true,
             Purpose::Refresh => self.due = now,
@@ -227,7 +228,8 @@ impl Schedule {
         if self.attempts.running.take() == Some(Purpose::Demand) {
             self.demand.ended = Some((self.demand.number, was_good));
         }
-        self.attempts.last_ended = Some(now);
+        self.attempts.decided = self.attempts.begun;
+        self.attempts.decided_at = Some(now);
     }
 
     /// How long to wait after so many failures, before jitter.
@@ -258,7 +260,7 @@ impl Schedule {
             Found::Forgotten => Answer::Refused(KeyError::forgotten()),
             Found::Unusable => Answer::Refused(KeyError::unusable()),
             Found::Nothing => match awaited {
-                Some(event @ Event::Attempt(number)) if self.attempts.ended() < number => {
+                Some(event @ Event::Attempt(number)) if self.attempts.decided < number => {
                     Answer::Wait(Ticket { event, until })
                 }
                 _ => self.await_load(until, now),
@@ -279,7 +281,7 @@ impl Schedule {
         let is_near =
             self.attempts.running.is_some() || self.is_asked_for || self.demand.is_pending || self.due <= until;
         if is_near {
-            Answer::Wait(Ticket { event: Event::Attempt(self.attempts.next_to_end()), until })
+            Answer::Wait(Ticket { event: Event::Attempt(self.next_to_end()), until })
         } else {
             Answer::Refused(self.unavailable(self.due, now))
         }
@@ -361,14 +363,14 @@ impl Schedule {
         self.attempts.begun + 1
     }
 
-    /// The number of the attempt that ends next, under way or not.
+    /// The number of the attempt that ends next: the one under way, else the next to begin.
     pub(crate) fn next_to_end(&self) -> u64 {
-        self.attempts.next_to_end()
+        self.attempts.begun + u64::from(self.attempts.running.is_none())
     }
 
-    /// The outcome of the latest attempt, if the one of this number has ended.
+    /// The outcome of the latest attempt, if it is the one of this number or a later one.
     pub(crate) fn outcome(&self, number: u64) -> Option<Result<(), KeyError>> {
-        (self.attempts.ended() >= number).then(|| self.last_error.clone().map_or(Ok(()), Err))
+        (self.attempts.decided >= number).then(|| self.last_error.clone().map_or(Ok(()), Err))
     }
 
     /// Looks at the clocks. When good keys have expired, the next attempt is due at once and the retries
@@ -382,7 +384,7 @@ impl Schedule {
         self.failures = 0;
         if is_urgent {
             // However often the clocks change their minds.
-            let earliest = self.attempts.last_ended.map(|ended| ended + URGENT_BACKOFF.0);
+            let earliest = self.attempts.decided_at.map(|decided| decided + URGENT_BACKOFF.0);
             let due = [self.not_before, earliest].into_iter().flatten().fold(now.mono, Instant::max);
             self.is_news |= due < self.due;
             self.due = self.due.min(due);
@@ -392,17 +394,6 @@ impl Schedule {
     /// Whether the task must look again before the time it was told. Asked once after each event.
     pub(crate) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.is_news)
-    }
-}
-
-impl Attempts {
-    /// How many have ended.
-    fn ended(&self) -> u64 {
-        self.begun - u64::from(self.running.is_some())
-    }
-
-    fn next_to_end(&self) -> u64 {
-        self.ended() + 1
     }
 }
 
@@ -1069,6 +1060,17 @@ mod tests {
         case.fetch_good(&["a"]);
         assert!(is_key(&case.ask_again("a", waits)));
         assert!(matches!(case.schedule.outcome(number), Some(Ok(()))));
+    }
+
+    #[test]
+    fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_next() {
+        let mut case = Case::cold();
+        case.begin();
+        let number = case.schedule.ask_for_refresh();
+        case.schedule.interrupted(case.now.mono, false);
+        assert!(case.schedule.outcome(number).is_none());
+        case.fetch_good(&["a"]);
+        assert!(matches!(case.schedule.outcome(number), Some(Ok(()))), "it began after the question");
     }
 
     #[test]

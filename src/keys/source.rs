@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::key::VerificationKey;
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 
 /// A source of verification keys, held as `Arc<dyn KeySource>`.
 ///

@@ -20,9 +20,9 @@ use crate::clock::UnixTime;
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
 use crate::json::Texts;
-use crate::keys::key::VerificationKey;
+use crate::key::VerificationKey;
 use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
-use crate::token::UnverifiedToken;
+use crate::token::{UnverifiedClaims, UnverifiedToken};
 use crate::validity::Validity;
 
 /// What a token must say: from which tenant, for which audience, from which caller. Cheap to clone.
@@ -160,10 +160,11 @@ impl Policy {
     ) -> Result<FittingKey<'k>, RejectionKind> {
         let tenant = token.facts().tenant;
         let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
-        if let Some(issuer) = key.issuer() {
-            if !issuers.expands(issuer, &issuers.v2) && !issuers.expands(issuer, &issuers.v1) {
-                return Err(RejectionKind::ForeignIssuerKey);
-            }
+        if let Some(issuer) = key.issuer()
+            && !issuers.expands(issuer, &issuers.v2)
+            && !issuers.expands(issuer, &issuers.v1)
+        {
+            return Err(RejectionKind::ForeignIssuerKey);
         }
         let expected = key.document_cloud().or_else(|| self.0.cloud.label());
         if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected)
@@ -177,8 +178,18 @@ impl Policy {
 
     /// Whether the caller of a signed token is wanted: an application, on the list, with a role.
     pub(crate) fn admit(&self, token: &SignedToken<'_>) -> Result<Claims, RejectionKind> {
-        let Facts { tenant, version, validity } = token.facts();
-        let claims = token.claims();
+        self.caller(token.facts(), token.claims()).map(Claims::assertion)
+    }
+
+    /// What this policy says of claims whoever signed them. No proof comes of it.
+    #[cfg(any(fuzzing, feature = "test-util"))]
+    pub(crate) fn judge_claims(&self, token: UnverifiedToken<'_>, now: Option<UnixTime>) -> Result<(), RejectionKind> {
+        let token = self.plausible(token, now)?;
+        self.caller(token.facts(), token.claims()).map(drop)
+    }
+
+    fn caller(&self, facts: Facts, claims: &UnverifiedClaims<'_>) -> Result<claims::Parts, RejectionKind> {
+        let Facts { tenant, version, validity } = facts;
         let object_id = claims.oid.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let subject = claims.sub.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let is_app = claims.scp.is_none() && claims.idtyp.as_deref().is_none_or(|kind| kind == "app");
@@ -199,7 +210,7 @@ impl Policy {
         if !self.0.required_roles.are_met_by(roles) {
             return Err(RejectionKind::MissingRole);
         }
-        Ok(Claims::assertion(claims::Parts {
+        Ok(claims::Parts {
             tenant,
             object_id,
             client_id,
@@ -208,7 +219,7 @@ impl Policy {
             roles: roles.iter().map(|role| role.clone().into_owned()).collect(),
             expires_at: validity.ends(),
             token_id: claims.uti.as_deref().map(str::to_owned),
-        }))
+        })
     }
 
     fn version(token: &UnverifiedToken<'_>) -> Result<TokenVersion, RejectionKind> {

@@ -15,7 +15,7 @@ async fn scenario_30_the_keys_move() {
     let host = new_place.url().trim_start_matches("http://");
     let cloud = entra.cloud().with_document_host(host).unwrap();
     let policy = entra.policy_builder().cloud(cloud).build().unwrap();
-    let rig = Rig::warm_with(&entra, policy, |keys| keys).await;
+    let rig = Rig::warm_with(&entra, policy, |keys| keys.fetch_timeout(Duration::from_secs(2))).await;
     let before = entra.requests().log().len();
     // What was at the old place is gone, and found at the new one.
     entra.fail(Endpoint::Keys, Fault::status(404));
@@ -39,7 +39,7 @@ async fn scenario_30_the_keys_move() {
 #[tokio::test]
 async fn scenario_31_half_of_it_down() {
     let entra = MockEntra::start().await;
-    let rig = Rig::warm(&entra).await;
+    let rig = Rig::warm_and_patient(&entra).await;
     let before = entra.requests().log().len();
     let mut good = 0;
     for fault in [Fault::refuse(), Fault::hang(), Fault::status(503), Fault::status(404)] {
@@ -111,7 +111,7 @@ async fn scenario_33_cache_headers() {
 async fn scenario_45_connections_that_do_not_last() {
     let entra = MockEntra::start().await;
     entra.fail(Endpoint::Any, Fault::reset_when_idle(Duration::from_millis(20)));
-    let rig = Rig::warm(&entra).await;
+    let rig = Rig::warm_and_patient(&entra).await;
     let before = entra.requests();
     let mut attempts = Attempts::default();
     for pause in [0, 5, 19, 20, 21, 30, 50, 100] {
@@ -131,7 +131,7 @@ async fn scenario_45_connections_that_do_not_last() {
 #[tokio::test]
 async fn discovery_that_asks_to_be_left_alone_is_left_alone_while_the_keys_are_read() {
     let entra = MockEntra::start().await;
-    let rig = Rig::warm(&entra).await;
+    let rig = Rig::warm_and_patient(&entra).await;
     entra.fail(Endpoint::Discovery, Fault::status(503).header("Retry-After", "600"));
     let attempts = rig.attempt(4).await;
     let requests = entra.requests();

@@ -38,6 +38,11 @@ impl Heap {
         Self { before: ALLOCATOR.current_usage() }
     }
 
+    /// By how many bytes what is alive now exceeds what was alive then.
+    pub(super) fn growth(&self) -> usize {
+        ALLOCATOR.current_usage().saturating_sub(self.before)
+    }
+
     /// By how many bytes the most that was alive at once exceeds what was alive at the start.
     pub(super) fn peak(&self) -> usize {
         ALLOCATOR.peak_usage().saturating_sub(self.before)

@@ -15,6 +15,8 @@ mod rig;
 mod servers;
 mod shutdown;
 mod silence;
+mod smoke;
 #[path = "../../src/keys/scenarios/table.rs"]
 mod table;
+mod tenants;
 mod tls;

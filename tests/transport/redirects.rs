@@ -1,7 +1,9 @@
 //! Answers that lead elsewhere.
 
-use signalr_upstream_auth::TokenVersion;
+use std::time::Duration;
+
 use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+use signalr_upstream_auth::{RemoteKeysBuilder, TokenVersion};
 
 use super::rig::{Rig, reckless};
 use super::servers::Trap;
@@ -32,7 +34,8 @@ async fn scenario_18_redirects() {
     }
     // Nor from discovery: there it counts as a document that cannot be had.
     let entra = MockEntra::start().await;
-    let rig = Rig::warm_with(&entra, entra.policy(), |keys| keys.configure_client(reckless)).await;
+    let patient = |keys: RemoteKeysBuilder| keys.configure_client(reckless).fetch_timeout(Duration::from_secs(2));
+    let rig = Rig::warm_with(&entra, entra.policy(), patient).await;
     entra.fail(Endpoint::Discovery, Fault::redirect(302, &format!("http://{}/", trap.address())));
     assert_eq!(rig.attempt(1).await.good, 1);
     lost += rig.lost().await;

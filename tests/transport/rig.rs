@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// The deadline of an attempt, and how much longer it may seem to take on a busy machine.
 pub(super) const DEADLINE: Duration = Duration::from_millis(200);
-pub(super) const SLACK: Duration = Duration::from_millis(150);
+pub(super) const SLACK: Duration = Duration::from_millis(400);
 
 pub(super) struct Rig {
     pub(super) keys: RemoteKeys,
@@ -29,6 +29,11 @@ impl Rig {
     /// Keys from the mock's own address.
     pub(super) async fn warm(entra: &MockEntra) -> Self {
         Self::warm_with(entra, entra.policy(), |keys| keys).await
+    }
+
+    /// The same with a deadline that good attempts meet on the busiest machine.
+    pub(super) async fn warm_and_patient(entra: &MockEntra) -> Self {
+        Self::warm_with(entra, entra.policy(), |keys| keys.fetch_timeout(Duration::from_secs(2))).await
     }
 
     /// Keys from anywhere, which must be good at first.

@@ -1,5 +1,7 @@
 //! Clocks that jump, stop, or cannot be read.
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 
 use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, WallClock};
@@ -96,6 +98,22 @@ async fn a_clock_set_right_after_the_start_costs_one_attempt() {
     rig.clock.set_ahead(0);
     let tally = rig.serve(MINUTE, SECOND, &["a"]).await;
     assert_eq!((tally.lost(), rig.provider.attempts()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_prolongs_neither_the_stale_limit_nor_the_retention_for_long() {
+    let rig = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
+    rig.clock.set_ahead(-TEN_YEARS);
+    assert_eq!(rig.serve(DAY - SECOND, SECOND, &["a"]).await.lost(), 0);
+    // A moment more, in which the task notices.
+    sleep(SECOND + Duration::from_millis(2)).await;
+    let late = rig.serve(HOUR, SECOND, &["a"]).await;
+    assert_eq!((late.passed, late.invalid), (0, 0));
+
+    let rig = Rig::warm(|attempt| Reply::keys(if attempt.number == 0 { &["a", "gone"] } else { &["a"] })).await;
+    rig.clock.set_ahead(-TEN_YEARS);
+    sleep(DAY + MINUTE * 70).await;
+    assert_eq!(rig.serve(HOUR, MINUTE, &["gone"]).await.passed, 0, "from the next refresh on");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,3 +21,13 @@ mod soak;
 mod table;
 mod tenants;
 mod testlog;
+
+pub(super) use rig::Outcome;
+pub(super) use table::Row;
+
+#[test]
+fn the_guide_has_a_row_for_each_scenario() {
+    let page = include_str!("../../docs/faults.md");
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| ")?.get(..2)?.parse::<u32>().ok()).collect();
+    assert_eq!(rows, (1..=50).collect::<Vec<_>>());
+}

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 use crate::clock::{Clock, UnixTime};
 use crate::error::{KeyError, KeyErrorKind, Rejection};
 use crate::ids::{KeyId, TenantId};
+use crate::key::VerificationKey;
 use crate::keys::jwks::KeySet;
-use crate::keys::key::VerificationKey;
 use crate::keys::sample::{document, key};
 use crate::keys::schedule::Failure;
 use crate::keys::source::{KeyFuture, KeySource, Lookup};
@@ -131,7 +131,7 @@ pub(super) async fn request(store: &KeyStore, id: &KeyId) -> Outcome {
 
 /// What a request with a good token is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(in crate::keys) enum Outcome {
     /// It is served.
     Pass,
     /// 401: lost for good.
@@ -141,7 +141,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of<T>(result: Result<T, KeyError>) -> Self {
+    pub(in crate::keys) fn of<T>(result: Result<T, KeyError>) -> Self {
         result.as_ref().map_or_else(Self::from, |_| Self::Pass)
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 /// The figures of one scenario.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Row {
+pub(crate) struct Row {
     number: u32,
     what: &'static str,
     fetches: String,
@@ -16,31 +16,31 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(number: u32, what: &'static str) -> Self {
+    pub(crate) fn new(number: u32, what: &'static str) -> Self {
         Self { number, what, fetches: String::new(), lost: String::new(), figures: Vec::new() }
     }
 
     /// The requests that the provider got, two for an attempt that reads both documents.
-    pub(super) fn fetches(mut self, count: impl Count, bound: impl Bound) -> Self {
+    pub(crate) fn fetches(mut self, count: impl Count, bound: impl Bound) -> Self {
         self.fetches = self.check("fetches", count, &bound);
         self
     }
 
     /// The good requests that were not served.
-    pub(super) fn lost(mut self, count: impl Count, bound: impl Bound) -> Self {
+    pub(crate) fn lost(mut self, count: impl Count, bound: impl Bound) -> Self {
         self.lost = self.check("lost", count, &bound);
         self
     }
 
     /// Any other figure.
-    pub(super) fn figure(mut self, name: &'static str, count: impl Count, bound: impl Bound) -> Self {
+    pub(crate) fn figure(mut self, name: &'static str, count: impl Count, bound: impl Bound) -> Self {
         let text = self.check(name, count, &bound);
         self.figures.push(format!("{name} {text}"));
         self
     }
 
     /// Prints the row, and adds it to the file that `FAULTS_TABLE` names, if it names one.
-    pub(super) fn print(self) {
+    pub(crate) fn print(self) {
         let figures = if self.figures.is_empty() { "-".to_owned() } else { self.figures.join("; ") };
         let row = format!("| {:02} | {} | {} | {} | {figures} |", self.number, self.what, self.fetches, self.lost);
         println!("{row}");
@@ -59,12 +59,12 @@ impl Row {
 }
 
 /// Any integer.
-pub(super) trait Count: TryInto<u64, Error: Debug> {}
+pub(crate) trait Count: TryInto<u64, Error: Debug> {}
 
 impl<T: TryInto<u64, Error: Debug>> Count for T {}
 
 /// What a figure is held to: an exact number, or a range.
-pub(super) trait Bound {
+pub(crate) trait Bound {
     fn holds(&self, count: u64) -> bool;
     fn text(&self) -> String;
 }

@@ -13,17 +13,17 @@ use crate::verify::Rs256Key;
 pub struct VerificationKey(Arc<Parts>);
 
 /// What a key is made of, once judged usable.
-pub(super) struct Parts {
-    pub(super) id: KeyId,
-    pub(super) modulus: Vec<u8>,
-    pub(super) issuer: Option<Box<str>>,
-    pub(super) cloud_instance_name: Option<Box<str>>,
-    pub(super) document_cloud: Option<Box<str>>,
-    pub(super) rs256: Rs256Key,
+pub(crate) struct Parts {
+    pub(crate) id: KeyId,
+    pub(crate) modulus: Vec<u8>,
+    pub(crate) issuer: Option<Box<str>>,
+    pub(crate) cloud_instance_name: Option<Box<str>>,
+    pub(crate) document_cloud: Option<Box<str>>,
+    pub(crate) rs256: Rs256Key,
 }
 
 impl VerificationKey {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
 

@@ -1,0 +1,172 @@
+//! The hostile corpus: every request this crate was ever thought to meet, each as its difference from a good one,
+//! with the answer it must get and the work it may cause. Good ones stand among them, so that to refuse everything fails.
+//!
+//! Whatever the entry, the body is not polled, the handler is reached by good requests only, memory stays bounded, all
+//! answers of one kind are alike, and nothing of a credential is in an answer or in a log at any level.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::as_conversions,
+    reason = "a test that cannot be set up should stop"
+)]
+#![allow(unreachable_pub, reason = "the modules of one test")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bench;
+mod caller;
+mod compact_form;
+mod credentials;
+mod discovery_documents;
+mod jose_header;
+mod key_documents;
+mod known_flaws;
+mod parties;
+mod request;
+mod times;
+mod types;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use bench::{Bench, DOCUMENT, Entry, HEAP, Outcome};
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use signalr_upstream_auth::RejectionKind as K;
+
+type Area = (&'static str, fn(&Bench) -> Vec<Entry>);
+
+const AREAS: &[Area] = &[
+    ("caller", caller::entries),
+    ("compact_form", compact_form::entries),
+    ("credentials", credentials::entries),
+    ("discovery_documents", discovery_documents::entries),
+    ("jose_header", jose_header::entries),
+    ("key_documents", key_documents::entries),
+    ("known_flaws", known_flaws::entries),
+    ("parties", parties::entries),
+    ("request", request::entries),
+    ("times", times::entries),
+    ("types", types::entries),
+];
+
+/// The measured heap is that of the process, so the tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut failures = Vec::new();
+    let mut answers: BTreeMap<K, (HeaderMap, String)> = BTreeMap::new();
+    let mut refused = 0;
+    let mut passed = 0;
+    for (area, entries) in AREAS {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bench = runtime.block_on(Bench::new());
+        let entries = {
+            let _inside = runtime.enter();
+            entries(&bench)
+        };
+        for entry in entries {
+            match entry.expected.kind {
+                Some(_) => refused += 1,
+                None => passed += 1,
+            }
+            let name = format!("{area}: {}", entry.name);
+            for outcome in runtime.block_on(bench.run(&entry)) {
+                if let Err(why) = judge(&entry, &outcome, &mut answers) {
+                    failures.push(format!("{name}: {why}"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), refused + passed, failures.join("\n"));
+    println!("{refused} entries refused, {passed} accepted");
+    assert!(refused >= 400, "only {refused} hostile entries");
+    assert!(passed >= 60, "only {passed} good entries");
+}
+
+#[test]
+fn every_entry_has_a_name_of_its_own() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let bench = runtime.block_on(Bench::new());
+    let _inside = runtime.enter();
+    for (area, entries) in AREAS {
+        let entries = entries(&bench);
+        let names: BTreeSet<_> = entries.iter().map(|entry| &entry.name).collect();
+        let repeated: Vec<_> = entries
+            .iter()
+            .map(|entry| &entry.name)
+            .filter(|name| entries.iter().filter(|other| other.name == **name).count() > 1)
+            .collect();
+        assert_eq!(names.len(), entries.len(), "{area}: {repeated:?}");
+    }
+}
+
+fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap, String)>) -> Result<(), String> {
+    let expected = entry.expected;
+    if outcome.panicked {
+        return Err("a panic".to_owned());
+    }
+    demand("kind", outcome.kind, expected.kind)?;
+    demand("status", outcome.status, expected.status)?;
+    demand("fetches of discovery and key documents", outcome.fetches, expected.fetches(outcome.is_repeated))?;
+    demand("signatures checked", outcome.signatures, expected.signatures(outcome.is_repeated))?;
+    demand("handler reached", outcome.handler_reached, expected.kind.is_none())?;
+    demand("body polled", outcome.body_polled, false)?;
+    demand("connections to where a token points", outcome.trapped, 0)?;
+    let bound = HEAP + 6 * entry.bytes() + DOCUMENT * outcome.fetches.1.max(outcome.fetches.0);
+    if outcome.heap > bound {
+        return Err(format!("{} bytes of heap, more than {bound}", outcome.heap));
+    }
+    let answer = outcome.answer_text();
+    for line in entry.credentials() {
+        let pieces = line.windows(12.min(line.len().max(1))).filter(|piece| piece.len() >= 12);
+        for piece in pieces.filter(|piece| !b"                ".starts_with(piece)) {
+            let piece = String::from_utf8_lossy(piece);
+            if answer.contains(&*piece) {
+                return Err(format!("`{piece}` of the credentials is in the answer"));
+            }
+            if outcome.log.contains(&*piece) {
+                return Err(format!("`{piece}` of the credentials is in the log"));
+            }
+        }
+    }
+    let Some(kind) = expected.kind else { return Ok(()) };
+    let (status, code) = (expected.status, code(kind));
+    let text = |name| outcome.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap());
+    let challenge = match (status, code) {
+        (503, _) => None,
+        (_, None) => Some("Bearer".to_owned()),
+        (_, Some(code)) => Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description())),
+    };
+    demand("WWW-Authenticate", text(WWW_AUTHENTICATE), challenge.as_deref())?;
+    demand("Cache-Control", text(CACHE_CONTROL), Some("no-store"))?;
+    demand("Retry-After", text(RETRY_AFTER).is_some(), status == 503)?;
+    demand("body", outcome.body.as_str(), "")?;
+    let mut headers = outcome.headers.clone();
+    headers.remove(RETRY_AFTER);
+    let first = answers.entry(kind).or_insert_with(|| (headers.clone(), outcome.body.clone()));
+    demand("answer, against the first of its kind", &(headers, outcome.body.clone()), first)
+}
+
+fn demand<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(
+    what: &str,
+    found: T,
+    expected: U,
+) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
+}
+
+/// The error code of a kind (RFC 6750 section 3.1), written down a second time.
+fn code(kind: K) -> Option<&'static str> {
+    match kind {
+        K::MissingCredentials | K::UnsupportedScheme | K::ClockUnavailable | K::KeysUnavailable => None,
+        K::MalformedCredentials | K::MultipleCredentials => Some("invalid_request"),
+        K::CallerNotAllowed | K::DelegatedToken | K::MissingRole => Some("insufficient_scope"),
+        _ => Some("invalid_token"),
+    }
+}

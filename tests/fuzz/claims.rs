@@ -1,0 +1,224 @@
+//! Claims against a policy, with a second, plain implementation of the policy as the referee: both must
+//! come to the same verdict, and but for faults of form to the same reason.
+
+use std::sync::OnceLock;
+
+use arbitrary::{Arbitrary, Unstructured};
+use signalr_upstream_auth::fuzzing::claims;
+use signalr_upstream_auth::{Policy, UnixTime};
+
+use super::compact_token::compact;
+use super::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class};
+
+/// The moment at which everything is judged unless the input says otherwise.
+pub const NOW: u64 = 1_790_000_000;
+
+/// How one input is judged.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Setting {
+    has_nonce: bool,
+    demands_role: bool,
+    is_raw: bool,
+    is_v2: bool,
+    clock: ClockSetting,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum ClockSetting {
+    Noon,
+    Unreadable,
+    At(u64),
+    /// So many seconds after noon.
+    Near(i16),
+}
+
+/// One change to good claims.
+#[derive(Arbitrary, Debug)]
+enum Change<'a> {
+    Remove(u8),
+    Set(u8, Value<'a>),
+    Add(u8, Value<'a>),
+    Name(&'a str, Value<'a>),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Value<'a> {
+    /// One of the texts that matter somewhere.
+    Known(u8),
+    /// A time near noon.
+    Time(i16),
+    Number(i64),
+    Text(&'a str),
+    /// Whatever it is.
+    Raw(&'a str),
+    /// One of the texts that matter, with one byte in another case.
+    Recased(u8, u8),
+    List(Vec<u8>),
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut input) else { return };
+    let text = if setting.is_raw {
+        input.take_rest().to_vec()
+    } else {
+        let Ok(changes) = Vec::<Change<'_>>::arbitrary(&mut input) else { return };
+        changed(setting.is_v2, &changes).into_bytes()
+    };
+    judge(&text, setting.has_nonce, setting.demands_role, setting.now());
+}
+
+/// Asks both for their verdicts.
+pub fn judge(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
+    if text.len() > 10_000 {
+        return;
+    }
+    let (plain, policy) = &policies()[usize::from(demands_role)];
+    let header = if has_nonce { r#"{"alg":"RS256","kid":"k","nonce":"n"}"# } else { r#"{"alg":"RS256","kid":"k"}"# };
+    let found = claims(policy, &compact(header.as_bytes(), text), now.map(UnixTime::from_secs)).map_err(class);
+    if let Some(expected) = plain.judge(has_nonce, text, now) {
+        assert_eq!(found, expected.map_err(class), "{}", String::from_utf8_lossy(text));
+    }
+}
+
+fn policies() -> &'static [(PlainPolicy, Policy); 2] {
+    static POLICIES: OnceLock<[(PlainPolicy, Policy); 2]> = OnceLock::new();
+    POLICIES.get_or_init(|| {
+        let usual = PlainPolicy::usual();
+        let strict = PlainPolicy { roles: vec![ROLE.to_owned(), "Admin".to_owned()], ..usual.clone() };
+        [usual, strict].map(|plain| {
+            let policy = plain.build();
+            (plain, policy)
+        })
+    })
+}
+
+impl Setting {
+    fn now(self) -> Option<u64> {
+        match self.clock {
+            ClockSetting::Noon => Some(NOW),
+            ClockSetting::Unreadable => None,
+            ClockSetting::At(seconds) => Some(seconds),
+            ClockSetting::Near(offset) => Some(NOW.saturating_add_signed(offset.into())),
+        }
+    }
+}
+
+/// Good claims of a token as Entra writes them, each with its JSON text.
+pub fn good(is_v2: bool) -> Vec<(String, String)> {
+    let text = |text: &str| serde_json::to_string(text).unwrap();
+    let (ver, iss, aud, client) = if is_v2 {
+        ("2.0", format!("https://login.microsoftonline.com/{TENANT}/v2.0"), AUDIENCE.to_owned(), "azp")
+    } else {
+        ("1.0", format!("https://sts.windows.net/{TENANT}/"), format!("api://{AUDIENCE}"), "appid")
+    };
+    [
+        ("aud", text(&aud)),
+        ("iss", text(&iss)),
+        ("iat", NOW.to_string()),
+        ("nbf", NOW.to_string()),
+        ("exp", (NOW + 86_700).to_string()),
+        (client, text(CLIENT)),
+        ("oid", text(OBJECT)),
+        ("roles", format!("[{}]", text(ROLE))),
+        ("sub", text(OBJECT)),
+        ("tid", text(TENANT)),
+        ("uti", text("u")),
+        ("ver", text(ver)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// The text of claims.
+pub fn written(members: &[(String, String)]) -> String {
+    let members: Vec<_> =
+        members.iter().map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap())).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn changed(is_v2: bool, changes: &[Change<'_>]) -> String {
+    let mut members = good(is_v2);
+    for change in changes {
+        match change {
+            Change::Remove(number) => {
+                let name = name(*number);
+                members.retain(|(present, _)| present != name);
+            }
+            Change::Set(number, value) => {
+                let name = name(*number);
+                members.retain(|(present, _)| present != name);
+                members.push((name.to_owned(), value.json()));
+            }
+            Change::Add(number, value) => members.push((name(*number).to_owned(), value.json())),
+            Change::Name(name, value) => members.push(((*name).to_owned(), value.json())),
+        }
+    }
+    written(&members)
+}
+
+fn name(number: u8) -> &'static str {
+    const NAMES: [&str; 18] = [
+        "aud", "iss", "iat", "nbf", "exp", "appid", "azp", "oid", "sub", "tid", "ver", "scp", "idtyp", "roles", "uti",
+        "TID", "Tid", "aio",
+    ];
+    NAMES[usize::from(number) % NAMES.len()]
+}
+
+fn known(number: u8) -> String {
+    let known = [
+        TENANT.to_owned(),
+        OTHER_TENANT.to_owned(),
+        AUDIENCE.to_owned(),
+        format!("api://{AUDIENCE}"),
+        format!("api://{AUDIENCE}/"),
+        AUDIENCE_URI.to_owned(),
+        format!("{AUDIENCE_URI}/"),
+        OBJECT.to_owned(),
+        CLIENT.to_owned(),
+        ROLE.to_owned(),
+        "1.0".to_owned(),
+        "2.0".to_owned(),
+        "app".to_owned(),
+        "user".to_owned(),
+        String::new(),
+        format!("https://sts.windows.net/{TENANT}/"),
+        format!("https://sts.windows.net/{OTHER_TENANT}/"),
+        format!("https://login.microsoftonline.com/{TENANT}/v2.0"),
+        format!("https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"),
+        "https://sts.windows.net/{tenantid}/".to_owned(),
+        "https://graph.microsoft.com".to_owned(),
+        "00000003-0000-0000-c000-000000000000".to_owned(),
+        "Admin".to_owned(),
+    ];
+    known[usize::from(number) % known.len()].clone()
+}
+
+impl Value<'_> {
+    fn json(&self) -> String {
+        let text = |text: &str| serde_json::to_string(text).unwrap();
+        match self {
+            Self::Known(number) => text(&known(*number)),
+            Self::Time(offset) => NOW.saturating_add_signed((*offset).into()).to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(value) => text(value),
+            Self::Raw(value) => (*value).to_owned(),
+            Self::Recased(number, at) => {
+                let mut value = known(*number).into_bytes();
+                if !value.is_empty() {
+                    let at = usize::from(*at) % value.len();
+                    value[at] = if value[at].is_ascii_lowercase() {
+                        value[at].to_ascii_uppercase()
+                    } else {
+                        value[at].to_ascii_lowercase()
+                    };
+                }
+                text(&String::from_utf8(value).unwrap())
+            }
+            Self::List(numbers) => {
+                let items: Vec<_> = numbers.iter().map(|number| text(&known(*number))).collect();
+                format!("[{}]", items.join(","))
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Any bytes as a compact token: one that parses has three segments, and a header and claims whose types a
+//! second, plain reading finds good, too.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use signalr_upstream_auth::fuzzing::unverified_token;
+
+use super::plain_json::{Json, parse};
+
+pub fn run(data: &[u8]) {
+    // Either the token itself, or header and claims as JSON with a zero byte between them.
+    let token = match data.iter().position(|byte| *byte == 0) {
+        Some(middle) => compact(&data[..middle], &data[middle + 1..]),
+        None => data.to_vec(),
+    };
+    let Ok(key_id) = unverified_token(&token) else { return };
+    let segments: Vec<_> = token.split(|byte| *byte == b'.').collect();
+    assert_eq!(segments.len(), 3);
+    let read = |segment: &[u8]| {
+        let text = URL_SAFE_NO_PAD.decode(segment).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.encode(&text).as_bytes(), segment, "one spelling only");
+        parse(&text)
+    };
+    let (Ok(header), Ok(claims)) = (read(segments[0]), read(segments[1])) else { return };
+    super::jose_header::assert_sound(&header, &key_id);
+    assert_no_name_twice(&claims);
+    for (name, value) in claims.members().expect("an object") {
+        let name = name.as_deref().expect("a name of characters");
+        match name {
+            "exp" | "nbf" | "iat" => assert!(value.time().is_some(), "{name}"),
+            "aud" | "roles" => assert!(value.texts().is_some(), "{name}"),
+            "iss" | "tid" | "ver" | "oid" | "sub" | "appid" | "azp" | "idtyp" | "scp" | "uti" => {
+                assert!(value.text().is_some(), "{name}");
+            }
+            _ => assert!(!name.eq_ignore_ascii_case("tid"), "{name}"),
+        }
+    }
+}
+
+/// Header and claims as a token with three bytes of signature.
+pub fn compact(header: &[u8], claims: &[u8]) -> Vec<u8> {
+    let encode = |segment: &[u8]| URL_SAFE_NO_PAD.encode(segment);
+    format!("{}.{}.AAAA", encode(header), encode(claims)).into_bytes()
+}
+
+pub fn assert_no_name_twice(object: &Json) {
+    let members = object.members().expect("an object");
+    let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+}

@@ -1,0 +1,79 @@
+//! Any bytes as a discovery document: what is accepted leads to a host of the cloud over HTTPS and says nothing that a
+//! plain reading objects to; and what is plainly good is accepted.
+
+use signalr_upstream_auth::Cloud;
+use signalr_upstream_auth::fuzzing::discovery;
+
+use super::plain_json::{Fault, Json, parse};
+use super::referee::TENANT;
+
+const HOSTS: [&str; 4] = ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
+
+pub fn run(data: &[u8]) {
+    let tenant = TENANT.parse().unwrap();
+    // Either the document itself, or an address for one that is good but for that.
+    let text = match data.strip_prefix(b"\0") {
+        Some(address) => {
+            let address = String::from_utf8_lossy(address);
+            serde_json::json!({ "issuer": issuer(), "jwks_uri": address }).to_string().into_bytes()
+        }
+        None => data.to_vec(),
+    };
+    let found = discovery(&text, &Cloud::public(), &tenant);
+    let document = match parse(&text) {
+        Err(Fault::TooDeep) => return,
+        Err(Fault::NotJson) => {
+            assert!(found.is_err());
+            return;
+        }
+        Ok(document) => document,
+    };
+    match (plain_reading(&document), found) {
+        (Some((address, label)), Ok((found_address, found_label))) => {
+            assert_eq!((found_address.as_str(), found_label.as_deref()), (address, label));
+            assert!(leads_into_the_cloud(address), "{address}");
+        }
+        (Some((address, _)), Err(_)) => assert!(!is_plainly_good(address), "{address}"),
+        (None, found) => assert!(found.is_err(), "{found:?}"),
+    }
+}
+
+fn issuer() -> String {
+    format!("https://login.microsoftonline.com/{TENANT}/v2.0")
+}
+
+/// The address and the label of a document that has every member in order, whatever the address is.
+fn plain_reading(document: &Json) -> Option<(&str, Option<&str>)> {
+    let members = document.members()?;
+    let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_deref()).collect();
+    names.sort_unstable();
+    if names.contains(&None) || names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return None;
+    }
+    let member =
+        |wanted: &str| members.iter().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value);
+    let label = match member("cloud_instance_name") {
+        None | Some(Json::Null) => None,
+        Some(label) => Some(label.text()?).filter(|label| !label.trim().is_empty()),
+    };
+    let is_right = member("issuer")?.text()? == issuer() && label.is_none_or(|label| label == "microsoftonline.com");
+    if is_right { Some((member("jwks_uri")?.text()?, label)) } else { None }
+}
+
+/// As a browser would split it: the host ends at the first slash of either kind, question mark or number sign.
+fn leads_into_the_cloud(address: &str) -> bool {
+    let Some(rest) = address.strip_prefix("https://") else { return false };
+    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].to_ascii_lowercase();
+    let host = host.strip_suffix(":443").unwrap_or(&host);
+    HOSTS.contains(&host) && !address.contains(['#', '\\', ' '])
+}
+
+/// Nothing about it could be read in two ways.
+fn is_plainly_good(address: &str) -> bool {
+    HOSTS.iter().any(|host| {
+        address.strip_prefix(&format!("https://{host}/")).is_some_and(|path| {
+            path.len() < 1000 && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte))
+        })
+    })
+}

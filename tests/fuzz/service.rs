@@ -1,0 +1,209 @@
+//! The whole service: requests made of good tokens, of bad ones and of pieces of both. The handler is
+//! reached exactly by a request with one `Authorization` line that carries a good token unaltered.
+//!
+//! The service lives through the whole run, so what it remembers of tokens is part of the test.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+
+use arbitrary::{Arbitrary, Unstructured};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response};
+use signalr_upstream_auth::testing::{MockEntra, SigningKey};
+use signalr_upstream_auth::{Claims, Clock, FixedKeys, KeySet, Rejection, TokenVersion, UnixTime, UpstreamAuthLayer};
+use tokio::runtime::{Builder, Runtime};
+use tower::{Layer, ServiceExt};
+
+#[derive(Arbitrary, Debug)]
+struct Call<'a> {
+    lines: Vec<Line<'a>>,
+    /// Sent this many times, so that a token may be recognised.
+    repeat: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Line<'a> {
+    Good(u8),
+    Pieces { scheme: Scheme, token: Token<'a>, edits: Vec<Edit> },
+    Raw(&'a [u8]),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Scheme {
+    Usual,
+    LowerCase,
+    Spaces(u8),
+    None,
+    Other,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Token<'a> {
+    Whole(u8),
+    /// Header, claims and signature of three tokens.
+    Mixed(u8, u8, u8),
+    Segments(&'a str, &'a str, &'a str),
+    /// A token, and something after it.
+    Followed(u8, &'a str),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Edit {
+    Flip { at: u16, bit: u8 },
+    Replace { at: u16, with: u8 },
+    Remove { at: u16 },
+    Insert { at: u16, byte: u8 },
+    Truncate { to: u16 },
+    Swap { one: u16, other: u16 },
+}
+
+struct Bench {
+    runtime: Runtime,
+    layer: UpstreamAuthLayer,
+    good: Vec<String>,
+    all: Vec<String>,
+    _entra: MockEntra,
+}
+
+pub fn run(data: &[u8]) {
+    let Ok(call) = Call::arbitrary(&mut Unstructured::new(data)) else { return };
+    let bench = bench();
+    let mut request = Request::new(());
+    let mut lines = Vec::new();
+    for line in call.lines.iter().take(3) {
+        let line = bench.line(line);
+        let Ok(value) = HeaderValue::from_bytes(&line) else { return };
+        request.headers_mut().append(AUTHORIZATION, value);
+        lines.push(line);
+    }
+    let expected = match &lines[..] {
+        [line] => bench.is_good(line),
+        _ => false,
+    };
+    for _ in 0..=usize::from(call.repeat) {
+        assert_eq!(
+            bench.reaches_the_handler(request.clone()),
+            expected,
+            "{}",
+            lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n")
+        );
+    }
+}
+
+impl Bench {
+    fn is_good(&self, line: &[u8]) -> bool {
+        let Ok(line) = std::str::from_utf8(line) else { return false };
+        let Some((scheme, token)) = line.split_once(' ') else { return false };
+        scheme.eq_ignore_ascii_case("bearer") && self.good.iter().any(|good| good == token.trim_start_matches(' '))
+    }
+
+    fn reaches_the_handler(&self, request: Request<()>) -> bool {
+        let service = self.layer.layer(tower::service_fn(|request: Request<()>| async move {
+            assert!(request.extensions().get::<Claims>().is_some());
+            Ok::<_, Infallible>(Response::new("reached".to_owned()))
+        }));
+        let response = self.runtime.block_on(service.oneshot(request)).unwrap();
+        let is_reached = response.body() == "reached";
+        assert_eq!(response.extensions().get::<Rejection>().is_none(), is_reached);
+        assert_eq!(response.status().is_success(), is_reached);
+        is_reached
+    }
+
+    fn line(&self, line: &Line<'_>) -> Vec<u8> {
+        match line {
+            Line::Good(number) => format!("Bearer {}", self.good[usize::from(*number) % self.good.len()]).into_bytes(),
+            Line::Raw(bytes) => bytes.to_vec(),
+            Line::Pieces { scheme, token, edits } => {
+                let mut line = match scheme {
+                    Scheme::Usual => "Bearer ".to_owned(),
+                    Scheme::LowerCase => "bearer ".to_owned(),
+                    Scheme::Spaces(count) => format!("Bearer{}", " ".repeat(usize::from(*count % 8))),
+                    Scheme::None => String::new(),
+                    Scheme::Other => "Basic ".to_owned(),
+                }
+                .into_bytes();
+                let start = line.len();
+                line.extend(self.token(token).bytes());
+                for edit in edits {
+                    edit.apply(&mut line, start);
+                }
+                line
+            }
+        }
+    }
+
+    fn token(&self, token: &Token<'_>) -> String {
+        let any = |number: u8| &self.all[usize::from(number) % self.all.len()];
+        let segment = |number: u8, which: usize| any(number).split('.').nth(which).unwrap_or_default().to_owned();
+        match token {
+            Token::Whole(number) => any(*number).clone(),
+            Token::Mixed(header, claims, signature) => {
+                [segment(*header, 0), segment(*claims, 1), segment(*signature, 2)].join(".")
+            }
+            Token::Segments(header, claims, signature) => format!("{header}.{claims}.{signature}"),
+            Token::Followed(number, more) => format!("{}{more}", any(*number)),
+        }
+    }
+}
+
+impl Edit {
+    /// Changes the token, which begins at `start`.
+    fn apply(&self, line: &mut Vec<u8>, start: usize) {
+        let length = line.len() - start;
+        if length == 0 {
+            return;
+        }
+        let place = |at: u16| start + usize::from(at) % length;
+        match *self {
+            Self::Flip { at, bit } => line[place(at)] ^= 1 << (bit % 8),
+            Self::Replace { at, with } => line[place(at)] = with,
+            Self::Remove { at } => drop(line.remove(place(at))),
+            Self::Insert { at, byte } => line.insert(place(at), byte),
+            Self::Truncate { to } => line.truncate(place(to)),
+            Self::Swap { one, other } => line.swap(place(one), place(other)),
+        }
+    }
+}
+
+/// Always the same moment, that of the tokens.
+#[derive(Debug)]
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Option<UnixTime> {
+        Some(UnixTime::from_secs(super::claims::NOW))
+    }
+}
+
+fn bench() -> &'static Bench {
+    static BENCH: OnceLock<Bench> = OnceLock::new();
+    BENCH.get_or_init(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(Noon);
+        let entra = runtime.block_on(MockEntra::builder().clock(Arc::clone(&clock)).start());
+        let keys = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
+        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(FixedKeys::new(keys))).with_clock(clock);
+        let token = || entra.token();
+        let stranger = SigningKey::stranger();
+        let good: Vec<_> =
+            [token(), token().v2(), token().roles(["Upstream.Call"]), token().claim("padding", "x".repeat(6000))]
+                .map(|token| token.mint())
+                .into();
+        let bad = [
+            token().expired(),
+            token().delegated(),
+            token().graph(),
+            token().audience("api://somebody-else"),
+            token().claim("tid", "11111111-aaaa-4bbb-8ccc-999999999999"),
+            token().algorithm("none"),
+            token().algorithm("HS256"),
+            token().algorithm("PS256"),
+            token().signed_by(&stranger),
+            token().signed_by(&stranger.clone().with_key_id(entra.signing_key().key_id().clone())),
+            token().raw_claims("{}"),
+            token().header("crit", ["exp"]),
+        ];
+        let all = good.iter().cloned().chain(bad.map(|token| token.mint())).collect();
+        Bench { runtime, layer, good, all, _entra: entra }
+    })
+}

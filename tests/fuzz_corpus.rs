@@ -1,0 +1,66 @@
+//! Replays what the fuzzers have found worth keeping, on stable Rust and without a fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
+
+mod fuzz;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: &[Target] = &[
+    ("authorization_header", fuzz::authorization_header::run),
+    ("claims", fuzz::claims::run),
+    ("compact_token", fuzz::compact_token::run),
+    ("discovery_document", fuzz::discovery_document::run),
+    ("jose_header", fuzz::jose_header::run),
+    ("key_document", fuzz::key_document::run),
+    ("service", fuzz::service::run),
+    ("upstream", fuzz::upstream::run),
+];
+
+#[test]
+fn every_kept_input_holds_on_stable() {
+    for (name, run) in TARGETS {
+        let mut files: Vec<_> = fs::read_dir(corpus().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+            .map(|file| file.unwrap().path())
+            .collect();
+        files.sort();
+        assert!(files.len() >= 5, "{name} has too few seeds");
+        for file in files {
+            let input = fs::read(&file).unwrap();
+            if std::panic::catch_unwind(|| run(&input)).is_err() {
+                panic!("{} fails", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_has_its_file_its_seeds_and_its_line_in_the_manifest() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let known: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let names = |folder: PathBuf, suffix: &str| -> BTreeSet<String> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(suffix).map(str::to_owned))
+            .collect()
+    };
+    assert_eq!(names(root.join("fuzz_targets"), ".rs"), known);
+    assert_eq!(names(corpus(), ""), known);
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let listed: BTreeSet<_> = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(listed, known);
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
+}

@@ -1,0 +1,499 @@
+//! What must hold whatever comes: of accepted tokens that are changed, of claims that are accepted, of tokens that are
+//! recognised, of settings that are written in two ways.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
+#![allow(clippy::as_conversions, reason = "bytes to characters")]
+
+mod common;
+mod fuzz;
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use common::{NOON, StillClock, fixed_keys, fixed_layer, judge};
+use fuzz::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, TENANT};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use signalr_upstream_auth::fuzzing::signatures_checked;
+use signalr_upstream_auth::testing::{Jwk, MockEntra};
+use signalr_upstream_auth::{
+    FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId, TokenVersion,
+    UpstreamAuthLayer, VerificationKey,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// One mock for all cases; what a case publishes it takes back.
+struct Bench {
+    runtime: Runtime,
+    entra: MockEntra,
+    clock: Arc<StillClock>,
+    layer: UpstreamAuthLayer,
+    tokens: Vec<String>,
+}
+
+fn bench() -> &'static Bench {
+    static BENCH: OnceLock<Bench> = OnceLock::new();
+    BENCH.get_or_init(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let clock = StillClock::at(NOON);
+        let entra = runtime.block_on(MockEntra::builder().clock(clock.clone()).start());
+        let layer = fixed_layer(&entra, entra.policy());
+        let tokens = vec![entra.token().mint(), entra.token().v2().roles(["Upstream.Call"]).mint()];
+        Bench { runtime, entra, clock, layer, tokens }
+    })
+}
+
+impl Bench {
+    fn refusal(&self, layer: &UpstreamAuthLayer, token: &str) -> Option<RejectionKind> {
+        self.runtime.block_on(judge(layer, token))
+    }
+}
+
+#[test]
+fn every_change_of_one_byte_of_an_accepted_token_is_refused() {
+    let bench = bench();
+    for token in &bench.tokens {
+        assert_eq!(bench.refusal(&bench.layer, token), None);
+        // Every place with a few other letters, so that each segment, both dots and the last letter are among them.
+        for at in 0..token.len() {
+            for letter in [b'A', b'_', b'.', b'=', token.as_bytes()[at] ^ 1] {
+                if letter == token.as_bytes()[at] || !letter.is_ascii_graphic() {
+                    continue;
+                }
+                let mut changed = token.clone().into_bytes();
+                changed[at] = letter;
+                let changed = String::from_utf8(changed).unwrap();
+                assert!(bench.refusal(&bench.layer, &changed).is_some(), "byte {at} to {}", letter as char);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 2000, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn any_other_byte_anywhere_in_an_accepted_token_is_refused(
+        which in 0..2_usize,
+        at in any::<prop::sample::Index>(),
+        byte in 0x21..=0xff_u8,
+        kind in 0..3_u8,
+    ) {
+        let bench = bench();
+        let token = &bench.tokens[which];
+        prop_assert_eq!(bench.refusal(&bench.layer, token), None);
+        let mut changed = token.clone().into_bytes();
+        let at = at.index(changed.len());
+        match kind {
+            0 => changed[at] = byte,
+            1 => changed.insert(at, byte),
+            _ => drop(changed.remove(at)),
+        }
+        prop_assume!(changed != token.as_bytes() && !changed.contains(&0x7f));
+        let line = [b"Bearer ".as_slice(), &changed].concat();
+        let outcome = bench.runtime.block_on(common::send(&bench.layer, common::request(&[line])));
+        prop_assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn what_a_policy_says_of_claims_is_what_a_second_reading_says(
+        is_v2: bool,
+        has_nonce: bool,
+        demands_role: bool,
+        changes in prop::collection::vec((0..15_usize, value()), 0..3),
+        removed in prop::collection::vec(0..15_usize, 0..2),
+        offset in -90_000..90_000_i64,
+    ) {
+        let mut members = fuzz::claims::good(is_v2);
+        for (name, value) in changes {
+            members.retain(|(present, _)| present != NAMES[name]);
+            members.push((NAMES[name].to_owned(), value));
+        }
+        for name in removed {
+            members.retain(|(present, _)| present != NAMES[name]);
+        }
+        let now = fuzz::claims::NOW.saturating_add_signed(offset);
+        // Panics where the two differ.
+        fuzz::claims::judge(fuzz::claims::written(&members).as_bytes(), has_nonce, demands_role, Some(now));
+    }
+
+    #[test]
+    fn any_text_in_the_place_of_claims_is_read_the_same_twice(text in "[\\[\\]{}:,\"a-z0-9\\\\u.eE+ -]{0,40}") {
+        fuzz::claims::judge(text.as_bytes(), false, false, Some(NOON));
+        fuzz::jose_header::run(text.as_bytes());
+        fuzz::key_document::run(text.as_bytes());
+        fuzz::discovery_document::run(text.as_bytes());
+    }
+
+    #[test]
+    fn any_text_in_the_place_of_an_address_stays_in_the_cloud(text in "(https://)?[a-z.@:/\\\\#?0-9\\[\\]]{0,40}") {
+        fuzz::discovery_document::run(format!("\0{text}").as_bytes());
+        fuzz::discovery_document::run(format!("\0https://login.microsoftonline.com{text}").as_bytes());
+    }
+}
+
+const NAMES: [&str; 15] =
+    ["aud", "iss", "iat", "nbf", "exp", "appid", "azp", "oid", "sub", "tid", "ver", "scp", "idtyp", "roles", "Tid"];
+
+/// The JSON text of a value that matters in some claim.
+fn value() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        prop::sample::select(vec![
+            TENANT,
+            OTHER_TENANT,
+            AUDIENCE,
+            AUDIENCE_URI,
+            OBJECT,
+            CLIENT,
+            "1.0",
+            "2.0",
+            "app",
+            "",
+            "Upstream.Call",
+            "https://graph.microsoft.com",
+        ])
+        .prop_map(str::to_owned),
+        Just(format!("api://{AUDIENCE}/")),
+        Just(format!("https://sts.windows.net/{OTHER_TENANT}/")),
+        Just(format!("https://login.microsoftonline.com/{TENANT}/v2.0")),
+        any::<String>(),
+    ]
+    .prop_map(|text| serde_json::to_string(&text).unwrap());
+    prop_oneof![
+        4 => text.clone(),
+        1 => prop::collection::vec(text, 0..3).prop_map(|texts| format!("[{}]", texts.join(","))),
+        2 => (-90_000..90_000_i64).prop_map(|offset| fuzz::claims::NOW.saturating_add_signed(offset).to_string()),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+        1 => prop::sample::select(vec!["null", "true", "1.5", "{}", "-0", "1e3"]).prop_map(str::to_owned),
+    ]
+}
+
+/// Something that happens to a service, or a request.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Clock(u64),
+    Withdraw(u8),
+    /// The same modulus with another issuer under the same name.
+    Foreign(u8),
+    /// Another modulus under the same name.
+    Replace(u8),
+    Restore(u8),
+    Outage,
+    Recover,
+    Request(u8),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let clock = prop_oneof![
+        2 => Just(NOON),
+        1 => prop::sample::select(vec![NOON - 301, NOON - 300, NOON + 86_700 + 300, NOON + 86_700 + 301, NOON + 90_000, u64::MAX, 0]),
+        1 => NOON - 400..NOON + 100_000,
+    ];
+    prop_oneof![
+        2 => clock.prop_map(Event::Clock),
+        1 => (0..2_u8).prop_map(Event::Withdraw),
+        1 => (0..2_u8).prop_map(Event::Foreign),
+        1 => (0..2_u8).prop_map(Event::Replace),
+        2 => (0..2_u8).prop_map(Event::Restore),
+        1 => Just(Event::Outage),
+        2 => Just(Event::Recover),
+        9 => (0..6_u8).prop_map(Event::Request),
+    ]
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+
+    /// One service remembers verified tokens, the other one verifies each every time. Keys and clock are the same.
+    #[test]
+    fn a_recognised_token_is_judged_as_the_full_check_judges_it_at_that_moment(
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        let world = world();
+        let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut saved = 0;
+        for event in [Event::Clock(NOON), Event::Restore(0), Event::Restore(1), Event::Recover].into_iter().chain(events) {
+            saved += world.happen(event)?;
+        }
+        world.saved += saved;
+    }
+}
+
+#[test]
+fn the_comparison_of_recognised_tokens_is_not_idle() {
+    let world = world();
+    let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let before = world.saved;
+    let events = [Event::Clock(NOON), Event::Restore(0), Event::Recover, Event::Request(0), Event::Request(0)];
+    let saved: u64 = events.into_iter().map(|event| world.happen(event).unwrap()).sum();
+    assert!(saved > 0 || before > 0, "no token was ever recognised");
+}
+
+/// Two services over the same keys and the same clock.
+struct World {
+    runtime: Runtime,
+    clock: Arc<StillClock>,
+    keys: Arc<Changing>,
+    cached: UpstreamAuthLayer,
+    full: UpstreamAuthLayer,
+    tokens: Vec<String>,
+    /// How many signatures the one service has not had to check.
+    saved: u64,
+}
+
+fn world() -> &'static Mutex<World> {
+    static WORLD: OnceLock<Mutex<World>> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let clock = StillClock::at(NOON);
+        let entra = runtime.block_on(MockEntra::builder().clock(clock.clone()).start());
+        let signing = entra.signing_keys();
+        let variant = |change: fn(Jwk) -> Jwk, of_other: bool| {
+            let entries: Vec<_> = signing
+                .iter()
+                .enumerate()
+                .map(|(number, key)| {
+                    let source = if of_other { &signing[1 - number] } else { key };
+                    change(Jwk::from(source.clone().with_key_id(key.key_id().clone())))
+                })
+                .collect();
+            entra.signing_keys().iter().for_each(|key| entra.withhold(key.key_id()));
+            entries.into_iter().for_each(|entry| entra.publish(entry));
+            let keys = fixed_keys(&entra);
+            // What was published for this is hidden again by the next variant, under the same names.
+            keys
+        };
+        let good = fixed_keys(&entra);
+        let foreign = variant(|jwk| jwk.member("issuer", "https://login.microsoftonline.us/{tenantid}/v2.0"), false);
+        let replaced = variant(|jwk| jwk, true);
+        let keys = Arc::new(Changing {
+            variants: [good, foreign, replaced],
+            ids: signing.iter().map(|key| key.key_id().clone()).collect(),
+            state: Mutex::new(State { standing: [Standing::Good; 2], is_out: false }),
+        });
+        let layer = || UpstreamAuthLayer::with_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
+        let token = || entra.token().signed_by(&signing[0]);
+        let tokens = vec![
+            token().mint(),
+            token().v2().mint(),
+            token().signed_by(&signing[1]).mint(),
+            token().claim("nbf", NOON + 200).claim("exp", NOON + 1000).mint(),
+            token().delegated().mint(),
+            token().signature([7; 256]).mint(),
+        ];
+        Mutex::new(World {
+            cached: layer(),
+            full: layer().with_verified_token_bytes(0),
+            runtime,
+            clock,
+            keys,
+            tokens,
+            saved: 0,
+        })
+    })
+}
+
+impl World {
+    /// Returns how many signatures were saved by it.
+    fn happen(&mut self, event: Event) -> Result<u64, TestCaseError> {
+        let stand = |number: u8, standing| self.keys.state.lock().unwrap().standing[usize::from(number)] = standing;
+        match event {
+            Event::Clock(seconds) => self.clock.set(seconds),
+            Event::Withdraw(number) => stand(number, Standing::Withdrawn),
+            Event::Foreign(number) => stand(number, Standing::Foreign),
+            Event::Replace(number) => stand(number, Standing::Replaced),
+            Event::Restore(number) => stand(number, Standing::Good),
+            Event::Outage => self.keys.state.lock().unwrap().is_out = true,
+            Event::Recover => self.keys.state.lock().unwrap().is_out = false,
+            Event::Request(number) => {
+                let token = &self.tokens[usize::from(number)];
+                let start = signatures_checked();
+                let cached = self.runtime.block_on(judge(&self.cached, token));
+                let middle = signatures_checked();
+                let full = self.runtime.block_on(judge(&self.full, token));
+                let end = signatures_checked();
+                prop_assert_eq!(cached, full);
+                prop_assert!(middle - start <= end - middle);
+                return Ok((end - middle) - (middle - start));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Keys that come, go and change.
+#[derive(Debug)]
+struct Changing {
+    variants: [Arc<FixedKeys>; 3],
+    ids: Vec<KeyId>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    standing: [Standing; 2],
+    is_out: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Standing {
+    Good,
+    Foreign,
+    Replaced,
+    Withdrawn,
+}
+
+impl KeySource for Changing {
+    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+        let state = self.state.lock().unwrap();
+        if state.is_out {
+            return Lookup::Refused(KeyError::unavailable("out"));
+        }
+        let number = self.ids.iter().position(|id| id == key).unwrap();
+        match state.standing[number] {
+            Standing::Good => self.variants[0].lookup(tenant, key),
+            Standing::Foreign => self.variants[1].lookup(tenant, key),
+            Standing::Replaced => self.variants[2].lookup(tenant, key),
+            Standing::Withdrawn => Lookup::Refused(KeyError::forgotten()),
+        }
+    }
+
+    fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        unreachable!("nothing is ever absent")
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Written {
+    tenants: Vec<String>,
+    audiences: Vec<String>,
+    objects: Vec<String>,
+    clients: Vec<String>,
+    roles: Vec<String>,
+    cloud: &'static str,
+    numbers: [Option<u64>; 6],
+}
+
+fn written() -> impl Strategy<Value = Written> {
+    let guid = || "[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9A-F]{11}1";
+    let guids = move |from| prop::collection::vec(guid(), from..4);
+    let audience = prop_oneof![guid().prop_map(|text| text), "api://[a-z]{1,12}(/[a-z]{1,5})?".prop_map(|text| text)];
+    let number = |range: std::ops::Range<u64>| prop::option::of(range);
+    (
+        guids(1),
+        prop::collection::vec(audience, 1..4),
+        guids(1),
+        guids(0),
+        prop::collection::vec("[A-Za-z.]{1,12}", 0..3),
+        prop::sample::select(vec!["public", "us-government", "china"]),
+        (
+            number(0..601),
+            number(1..43_201),
+            number(0..10_000_000),
+            number(0..604_801),
+            number(1..604_801),
+            number(1..1000),
+        ),
+    )
+        .prop_map(|(tenants, audiences, objects, clients, roles, cloud, numbers)| Written {
+            tenants,
+            audiences,
+            objects,
+            clients,
+            roles,
+            cloud,
+            numbers: [numbers.0, numbers.1, numbers.2, numbers.3, numbers.4, numbers.5],
+        })
+}
+
+const NUMBERS: [&str; 6] = [
+    "clock_skew_secs",
+    "refresh_secs",
+    "refetch_cooldown_secs",
+    "key_retention_secs",
+    "stale_limit_secs",
+    "fetch_timeout_secs",
+];
+
+impl Written {
+    fn in_a_file(&self) -> Settings {
+        let mut file = serde_json::json!({
+            "tenant_ids": self.tenants,
+            "audiences": self.audiences,
+            "caller_object_ids": self.objects,
+            "caller_client_ids": self.clients,
+            "required_roles": self.roles,
+            "cloud": self.cloud,
+        });
+        for (name, number) in NUMBERS.iter().zip(self.numbers) {
+            if let Some(number) = number {
+                file[*name] = number.into();
+            }
+        }
+        // By way of the text of another format.
+        toml::from_str(&toml::to_string(&file).unwrap()).unwrap()
+    }
+
+    fn in_the_environment(&self) -> Settings {
+        let list = |items: &[String]| items.join(" , ");
+        let mut vars = vec![
+            ("TENANT_IDS".to_owned(), list(&self.tenants)),
+            ("AUDIENCES".to_owned(), list(&self.audiences)),
+            ("CALLER_OBJECT_IDS".to_owned(), list(&self.objects)),
+            ("CALLER_CLIENT_IDS".to_owned(), list(&self.clients)),
+            ("REQUIRED_ROLES".to_owned(), list(&self.roles)),
+            ("CLOUD".to_owned(), self.cloud.to_owned()),
+        ];
+        for (name, number) in NUMBERS.iter().zip(self.numbers) {
+            vars.extend(number.map(|number| (name.to_uppercase(), number.to_string())));
+        }
+        let vars =
+            vars.into_iter().map(|(name, value)| (OsString::from(format!("SIGNALR_UPSTREAM_{name}")), value.into()));
+        Settings::from_vars(vars).unwrap()
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+
+    /// The environment and a file say the same, and nothing of it is lost on the way to the policy.
+    #[test]
+    fn settings_mean_the_same_wherever_they_are_written(written in written()) {
+        let (file, environment) = (written.in_a_file(), written.in_the_environment());
+        let policy = file.policy().unwrap();
+        prop_assert_eq!(parts(&policy), parts(&environment.policy().unwrap()));
+        prop_assert_eq!(
+            format!("{:?}", file.remote_keys().unwrap()),
+            format!("{:?}", environment.remote_keys().unwrap())
+        );
+        let shown = format!("{policy:?}").to_lowercase();
+        for item in written.tenants.iter().chain(&written.objects).chain(&written.clients) {
+            prop_assert!(shown.contains(&item.to_lowercase()), "{item} is lost: {shown}");
+        }
+        for role in &written.roles {
+            prop_assert!(shown.contains(&role.to_lowercase()), "{role} is lost: {shown}");
+        }
+        let tenants: Vec<_> = policy.tenants().iter().map(ToString::to_string).collect();
+        for tenant in &written.tenants {
+            prop_assert!(tenants.contains(&tenant.to_lowercase()));
+        }
+    }
+}
+
+/// What a policy shows of itself; the parts of a map come in any order.
+fn parts(policy: &signalr_upstream_auth::Policy) -> Vec<String> {
+    let shown = format!("{policy:?}").replace(['{', '}'], ",");
+    let mut parts: Vec<_> = shown.split(',').map(|part| part.trim().to_owned()).collect();
+    parts.sort_unstable();
+    parts
+}
+
+/// The clock of the first bench stays where it is.
+#[test]
+fn the_bench_stands_at_noon() {
+    use signalr_upstream_auth::Clock;
+    let bench = bench();
+    assert_eq!(bench.clock.now(), bench.entra.clock().now());
+    let keys = KeySet::from_json(bench.entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
+    assert_eq!(keys.usable().count(), 2);
+}
