@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, Response};
@@ -193,12 +193,13 @@ fn execute(case: &str) {
         std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(())))
     });
     let mut service = UpstreamAuthLayer::with_keys(policy, source).layer(inner);
-    let mut answer = |token: &str| {
+    let mut answer = |token: &str, is_counted: bool| {
         let mut request = Request::new(());
         if !token.is_empty() {
             request.headers_mut().insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
         }
-        let response = now(|| service.call(request));
+        let call = || now(service.call(request));
+        let response = if is_counted { measured(call) } else { call() };
         assert_eq!(response.status().is_success(), case.starts_with("accepted"), "{case}");
     };
     // What is done once in a process is done before.
@@ -213,24 +214,18 @@ fn execute(case: &str) {
     };
     let first = if case == "accepted_first_sight" { warm_up } else { tokens[0] };
     for _ in 0..3 {
-        answer(first);
+        answer(first, false);
     }
     for token in tokens {
-        answer(token);
+        answer(token, true);
     }
 }
 
-/// Polled once; there is nothing to wait for.
-fn now<F: Future<Output = Result<Response<()>, std::convert::Infallible>>>(call: impl FnOnce() -> F) -> Response<()> {
-    match measured(|| {
-        let mut future = pin!(call());
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            std::task::Poll::Ready(Ok(response)) => Some(response),
-            _ => None,
-        }
-    }) {
-        Some(response) => response,
-        None => panic!("the keys are there, so nothing waits"),
+/// The outcome of a future that has nothing to wait for.
+fn now<F: Future<Output = Result<Response<()>, std::convert::Infallible>>>(future: F) -> Response<()> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Pending => panic!("the keys are there, so nothing waits"),
     }
 }
 

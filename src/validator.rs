@@ -173,10 +173,8 @@ impl Validator {
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         self.0.verified.find(token, |known| {
             self.0.policy.valid(&known.validity, now).ok()?;
-            match self.0.keys.lookup(&known.tenant, &known.key_id) {
-                Lookup::Held(key) if key.is_same(&known.key) => Some(known.claims.clone()),
-                _ => None,
-            }
+            let is_held = self.0.keys.still_holds(&known.tenant, &known.key_id, &known.key);
+            is_held.then(|| known.claims.clone())
         })
     }
 

@@ -32,6 +32,10 @@ impl KeySource for FixedKeys {
         }
     }
 
+    fn still_holds(&self, _tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        matches!(self.keys.entry(id), Some(KeyEntry::Usable(held)) if held.is_same(key))
+    }
+
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = match self.lookup(tenant, key) {
             Lookup::Held(key) => Ok(key),

@@ -112,6 +112,10 @@ impl KeySource for RemoteKeys {
         }
     }
 
+    fn still_holds(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        self.0.find(tenant).is_some_and(|store| store.still_holds(id, key))
+    }
+
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         match self.0.find(tenant) {
             Some(store) => store.resolve(key.clone()),

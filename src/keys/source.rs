@@ -10,13 +10,21 @@ use crate::key::VerificationKey;
 
 /// A source of verification keys, held as `Arc<dyn KeySource>`.
 ///
-/// A request first asks [`lookup`](Self::lookup), on every call, also for a token that was verified
-/// before; only when that answers [`Lookup::Absent`] does it ask [`resolve`](Self::resolve). The
-/// tenant is always one of the policy's, and the token's claims are plausible by then.
+/// A request first asks [`lookup`](Self::lookup), or [`still_holds`](Self::still_holds) for a token that
+/// was verified before, on every call; only when that answers [`Lookup::Absent`] does it ask
+/// [`resolve`](Self::resolve). The tenant is always one of the policy's, and the token's claims are plausible by then.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// What is known of a key at this moment. Must not wait, neither for a lock that is held long nor
     /// for anything else.
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup;
+
+    /// Whether a key that was [`Lookup::Held`] before may still be used under this name, for tokens that
+    /// were verified with it. Must not wait either.
+    ///
+    /// The default looks the key up again. A source that can tell without making a copy saves some time.
+    fn still_holds(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        matches!(self.lookup(tenant, id), Lookup::Held(held) if held.is_same(key))
+    }
 
     /// Goes and finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
     ///

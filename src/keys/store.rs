@@ -113,9 +113,7 @@ impl KeyStore {
     /// What is known of a key now: one atomic load, no lock.
     pub(crate) fn lookup(&self, key: &KeyId) -> Lookup {
         let published = self.0.published.load();
-        if !published.has_task {
-            self.0.start();
-        }
+        self.0.keep_running(&published);
         match published.held.find(key, published.moment(&*self.0.clock), &self.0.timing) {
             Found::Key(key) => Lookup::Held(key.clone()),
             Found::Forgotten => Lookup::Refused(KeyError::forgotten()),
@@ -129,6 +127,14 @@ impl KeyStore {
                 }
             }
         }
+    }
+
+    /// Whether this is what is held under the name now, at the same cost and without a copy.
+    pub(crate) fn still_holds(&self, id: &KeyId, key: &VerificationKey) -> bool {
+        let published = self.0.published.load();
+        self.0.keep_running(&published);
+        let found = published.held.find(id, published.moment(&*self.0.clock), &self.0.timing);
+        matches!(found, Found::Key(held) if held.is_same(key))
     }
 
     /// Finds out about a key that is not at hand.
@@ -268,6 +274,13 @@ impl Shared {
 
 /// What the task does, and how it comes and goes.
 impl Shared {
+    /// Starts the task unless it is known to run.
+    fn keep_running(self: &Arc<Self>, published: &Published) {
+        if !published.has_task {
+            self.start();
+        }
+    }
+
     /// Starts the task unless it runs. Says whether it does.
     fn ensure_running(self: &Arc<Self>) -> bool {
         self.published.load().has_task || self.start()
