@@ -155,6 +155,7 @@ fn value() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         Just(format!("api://{AUDIENCE}/")),
         Just(format!("https://sts.windows.net/{OTHER_TENANT}/")),
+        Just(format!("https://sts.windows.net/{TENANT}/x")),
         Just(format!("https://login.microsoftonline.com/{TENANT}/v2.0")),
         any::<String>(),
     ]

@@ -30,7 +30,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 pub const HEAP: usize = 100_000;
 
 /// What fetching documents may take: one of a mebibyte, read by this crate, and the mock that writes it.
-pub const DOCUMENT: usize = 3_000_000;
+pub const DOCUMENT: usize = 4_000_000;
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,10 @@ pub struct Expected {
     later_fetches: (usize, usize),
     first_signatures: u64,
     later_signatures: u64,
+    /// Whether a refresh of the keys succeeds, for entries about documents.
+    pub refresh: Option<bool>,
+    /// Whether the fetches are repeated while the request waits.
+    is_retried: bool,
 }
 
 /// Accepted after one signature, and recognised without one the second time.
@@ -51,7 +55,18 @@ pub const PASS: Expected = Expected {
     later_fetches: (0, 0),
     first_signatures: 1,
     later_signatures: 0,
+    refresh: None,
+    is_retried: false,
 };
+
+/// A good token, after a refresh that brought a good document.
+pub const TAKEN: Expected = Expected { refresh: Some(true), first_fetches: (1, 1), ..PASS };
+
+/// A good token, after a refresh that brought a document which changes nothing. The key document is read.
+pub const KEPT: Expected = Expected { refresh: Some(false), first_fetches: (1, 1), ..PASS };
+
+/// The same, where nothing further is asked after the discovery document.
+pub const NOT_FOLLOWED: Expected = Expected { refresh: Some(false), first_fetches: (1, 0), ..PASS };
 
 /// Refused without a fetch and without a look at the signature.
 pub const fn refused(status: u16, kind: K) -> Expected {
@@ -62,6 +77,8 @@ pub const fn refused(status: u16, kind: K) -> Expected {
         later_fetches: (0, 0),
         first_signatures: 0,
         later_signatures: 0,
+        refresh: None,
+        is_retried: false,
     }
 }
 
@@ -76,13 +93,29 @@ impl Expected {
         Self { first_fetches: (discovery, keys), later_fetches: (discovery, keys), ..self }
     }
 
-    /// Documents are fetched for the first one, which is the first of all.
-    pub const fn loading(self) -> Self {
-        Self { first_fetches: (1, 1), later_fetches: (0, 0), ..self }
+    /// After a refresh that brought a good document.
+    pub const fn taken(self) -> Self {
+        Self { first_fetches: (1, 1), refresh: Some(true), ..self }
     }
 
-    pub fn fetches(&self, is_repeated: bool) -> (usize, usize) {
-        if is_repeated { self.later_fetches } else { self.first_fetches }
+    /// Documents are fetched again and again while the request waits.
+    pub const fn retrying(self, discovery: usize, keys: usize) -> Self {
+        Self { is_retried: true, ..self.fetching(discovery, keys) }
+    }
+
+    /// Whether this is about something that must not be believed.
+    pub fn is_hostile(&self) -> bool {
+        self.kind.is_some() || self.refresh == Some(false)
+    }
+
+    pub fn judge_fetches(&self, found: (usize, usize), is_repeated: bool) -> Result<(), String> {
+        let expected = if is_repeated { self.later_fetches } else { self.first_fetches };
+        let times = if self.is_retried { found.0.clamp(1, 6) } else { 1 };
+        if found == (expected.0 * times, expected.1 * times) {
+            Ok(())
+        } else {
+            Err(format!("fetches of discovery and key documents: {found:?}, not {expected:?}"))
+        }
     }
 
     pub fn signatures(&self, is_repeated: bool) -> u64 {
@@ -118,6 +151,8 @@ enum Scene {
     Clockless,
     /// A mock of its own whose service has its keys already.
     Loaded(Arc<MockEntra>),
+    /// A mock of its own whose service has its keys already and reads them anew, when a document is answered otherwise.
+    Served(Arc<MockEntra>, Endpoint, Fault),
     /// A mock of its own whose service has not asked for keys yet.
     Cold(Arc<MockEntra>),
 }
@@ -194,8 +229,21 @@ impl Entry {
         Self::of(name, expected, sent, Scene::Loaded(entra))
     }
 
-    /// A good token for a service whose first fetch of a document is answered otherwise.
+    /// A good token for a service that has its keys and reads them anew, when a document is answered otherwise.
     pub fn served(name: &str, expected: Expected, endpoint: Endpoint, fault: impl FnOnce(&MockEntra) -> Fault) -> Self {
+        let entra = Arc::new(blocking(entra));
+        let fault = fault(&entra);
+        let sent = Sent::token(&entra.token().mint());
+        Self::of(name, expected, sent, Scene::Served(entra, endpoint, fault))
+    }
+
+    /// A good token for a service without keys, whose fetches of a document are all answered otherwise.
+    pub fn unserved(
+        name: &str,
+        expected: Expected,
+        endpoint: Endpoint,
+        fault: impl FnOnce(&MockEntra) -> Fault,
+    ) -> Self {
         let entra = Arc::new(blocking(entra));
         let fault = fault(&entra);
         entra.fail(endpoint, fault);
@@ -231,6 +279,7 @@ pub struct Outcome {
     pub signatures: u64,
     pub handler_reached: bool,
     pub body_polled: bool,
+    pub refreshed: Option<bool>,
     pub trapped: usize,
     pub heap: usize,
     pub log: String,
@@ -309,60 +358,40 @@ impl Bench {
 
     /// Sends an entry twice: what is refused once is refused twice, and what is accepted is recognised.
     pub async fn run(&self, entry: &Entry) -> Vec<Outcome> {
-        let (entra, layer) = match &entry.scene {
-            Scene::Warm => (&self.entra, self.layer.clone()),
+        let (entra, keys, layer) = match &entry.scene {
+            Scene::Warm => (&self.entra, None, self.layer.clone()),
+            Scene::Clockless => (&self.entra, None, self.layer.clone().with_clock(StillClock::at(u64::MAX))),
             Scene::Policy(policy) => {
-                let keys = remote_keys(&self.entra);
-                let layer = UpstreamAuthLayer::with_keys(policy.clone(), keys).with_clock(self.entra.clock());
-                layer.ready().await.unwrap();
-                (&self.entra, layer)
+                let (keys, layer) = service(&self.entra, policy.clone());
+                (&self.entra, Some(keys), layer)
             }
-            Scene::Clockless => (&self.entra, self.layer.clone().with_clock(StillClock::at(u64::MAX))),
-            Scene::Loaded(entra) => {
-                let layer = UpstreamAuthLayer::with_keys(entra.policy(), remote_keys(entra)).with_clock(entra.clock());
-                layer.ready().await.unwrap();
-                (&**entra, layer)
-            }
-            Scene::Cold(entra) if entry.expected.kind == Some(K::KeysUnavailable) => {
-                return vec![self.send_in_vain(entry, entra).await];
-            }
-            Scene::Cold(entra) => {
-                let layer = UpstreamAuthLayer::with_keys(entra.policy(), remote_keys(entra)).with_clock(entra.clock());
-                // Only the first request of a refusal is of interest: the next one finds other keys.
-                let times = if entry.expected.kind.is_none() { 2 } else { 1 };
-                let mut outcomes = Vec::new();
-                for number in 0..times {
-                    outcomes.push(self.send(entry, entra, &layer, number > 0).await);
-                }
-                return outcomes;
+            Scene::Loaded(entra) | Scene::Served(entra, ..) | Scene::Cold(entra) => {
+                let (keys, layer) = service(entra, entra.policy());
+                (&**entra, Some(keys), layer)
             }
         };
-        vec![self.send(entry, entra, &layer, false).await, self.send(entry, entra, &layer, true).await]
+        if let Scene::Cold(_) = entry.scene {
+            // The next one would come while another attempt is due.
+            return vec![self.send(entry, entra, &layer, None, false).await];
+        }
+        layer.ready().await.unwrap();
+        let mut refreshed = None;
+        if let Scene::Served(_, endpoint, fault) = &entry.scene {
+            entra.fail(*endpoint, fault.clone());
+            refreshed = keys.as_deref();
+        }
+        vec![self.send(entry, entra, &layer, refreshed, false).await, self.send(entry, entra, &layer, None, true).await]
     }
 
-    /// Sends a request for which no keys can be had. It would wait while further attempts are due, so after the first
-    /// one the provider asks to be left alone; that second attempt is not counted.
-    async fn send_in_vain(&self, entry: &Entry, entra: &MockEntra) -> Outcome {
-        let keys = RemoteKeys::builder(&entra.policy()).refresh(Duration::from_millis(20)).build().unwrap();
-        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
-        let expected = entry.expected.fetches(false);
-        let leave_alone = async {
-            entra.requests_until(|requests| (requests.discovery(), requests.keys()) >= expected).await;
-            entra.recover();
-            entra.fail(Endpoint::Any, Fault::status(503).header("Retry-After", "60"));
-            std::future::pending().await
-        };
-        let mut outcome = tokio::select! {
-            outcome = self.send(entry, entra, &layer, false) => outcome,
-            () = leave_alone => unreachable!("never ends"),
-        };
-        // It goes on to the keys where the first one found out where they are.
-        outcome.fetches.0 -= 1;
-        outcome.fetches.1 -= expected.1;
-        outcome
-    }
-
-    async fn send(&self, entry: &Entry, entra: &MockEntra, layer: &UpstreamAuthLayer, is_repeated: bool) -> Outcome {
+    /// Sends an entry once, after a refresh of the keys if there is one to make.
+    async fn send(
+        &self,
+        entry: &Entry,
+        entra: &MockEntra,
+        layer: &UpstreamAuthLayer,
+        refresh: Option<&RemoteKeys>,
+        is_repeated: bool,
+    ) -> Outcome {
         let polled = Arc::new(AtomicBool::new(false));
         let reached = Arc::new(AtomicBool::new(false));
         let handler = Arc::clone(&reached);
@@ -383,6 +412,10 @@ impl Bench {
         self.log.take();
         let heap_before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
+        let refreshed = match refresh {
+            Some(keys) => Some(keys.refresh_now().await.is_ok()),
+            None => None,
+        };
         let response = CatchPanic(Box::pin(service.oneshot(request))).await;
         let heap = ALLOCATOR.peak_usage().saturating_sub(heap_before);
         drop(guard);
@@ -400,11 +433,19 @@ impl Bench {
             signatures: signatures_after - signatures_before,
             handler_reached: reached.load(Ordering::Relaxed),
             body_polled: polled.load(Ordering::Relaxed),
+            refreshed,
             trapped: self.trap.requests().connections() - trapped_before,
             heap,
             log: self.log.take(),
         }
     }
+}
+
+/// A service with keys of its own.
+fn service(entra: &MockEntra, policy: Policy) -> (Arc<RemoteKeys>, UpstreamAuthLayer) {
+    let keys = remote_keys(entra);
+    let layer = UpstreamAuthLayer::with_keys(policy, keys.clone()).with_clock(entra.clock());
+    (keys, layer)
 }
 
 /// Keys as in earnest, but that every unknown key may cause a fetch.

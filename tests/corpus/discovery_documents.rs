@@ -1,10 +1,10 @@
 //! Discovery documents (OpenID Connect Discovery 1.0) that must not lead a service astray.
 
 use serde_json::{Value, json};
+use signalr_upstream_auth::TokenVersion;
 use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
-use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, PASS, refused};
+use crate::bench::{Bench, Entry, Expected, NOT_FOLLOWED, TAKEN};
 
 type Served = fn(&MockEntra) -> Fault;
 
@@ -15,7 +15,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
     };
     // Whatever is wrong with it, nothing further is asked.
     served(
-        refused(503, K::KeysUnavailable).fetching(1, 0),
+        NOT_FOLLOWED,
         &[
             ("issuer: the placeholder", |entra| {
                 with(
@@ -119,6 +119,12 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("document: cut off", |entra| json_text(entra.discovery_document(TokenVersion::V2)[..200].to_owned())),
             ("document: something behind", |entra| json_text(entra.discovery_document(TokenVersion::V2) + "x")),
             ("document: an error of Entra", |_| json_text(r#"{"error":"invalid_tenant"}"#)),
+        ],
+    );
+    // Where there is no document at all, the latest good one still leads to the keys.
+    served(
+        TAKEN,
+        &[
             ("answer: 302 to somewhere", |_| Fault::redirect(302, "http://127.0.0.1:1/")),
             ("answer: 307 to the metadata service", |_| Fault::redirect(307, "http://169.254.169.254/")),
             ("answer: 400", |_| Fault::status(400)),
@@ -131,7 +137,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     served(
-        PASS.loading(),
+        TAKEN,
         &[
             ("document: as Entra serves it", |_| Fault::none()),
             ("document: only what is read", |entra| {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, PASS, refused};
+use crate::bench::{Bench, Entry, Expected, KEPT, PASS, TAKEN, refused};
 
 type Listed = fn(&SigningKey) -> Jwk;
 type Served = fn(&MockEntra) -> Fault;
@@ -171,7 +171,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         entries.extend(rows.iter().map(|(name, fault)| Entry::served(name, expected, Endpoint::Keys, fault)));
     };
     whole(
-        refused(503, K::KeysUnavailable).fetching(1, 1),
+        KEPT,
         &[
             ("document: empty", |_| Fault::empty()),
             ("document: a page for people", |_| Fault::html()),
@@ -208,7 +208,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     whole(
-        PASS.loading(),
+        TAKEN,
         &[
             ("document: as Entra serves it", |_| Fault::none()),
             ("document: with blanks", |entra| document(format!(" \r\n\t{}\n", entra.key_document(TokenVersion::V2)))),
@@ -243,10 +243,10 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             document(json!({"keys": keys}).to_string())
         }));
     };
-    twice("one kid twice: the same key", PASS.loading(), Value::clone);
-    twice("one kid twice: the same key for encryption", PASS.loading(), |key| changed(key, "use", json!("enc")));
-    twice("one kid twice: an entry that cannot be read", PASS.loading(), |key| changed(key, "n", json!(7)));
-    let ambiguous = refused(401, K::UnusableKey).loading();
+    twice("one kid twice: the same key", TAKEN, Value::clone);
+    twice("one kid twice: the same key for encryption", TAKEN, |key| changed(key, "use", json!("enc")));
+    twice("one kid twice: an entry that cannot be read", TAKEN, |key| changed(key, "n", json!(7)));
+    let ambiguous = refused(401, K::UnusableKey).taken();
     twice("one kid twice: another modulus", ambiguous, |key| {
         changed(key, "n", json!(URL_SAFE_NO_PAD.encode(SigningKey::stranger().modulus())))
     });

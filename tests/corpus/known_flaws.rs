@@ -7,7 +7,7 @@ use serde_json::json;
 use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, refused};
+use crate::bench::{Bench, Entry, Expected, KEPT, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, refused};
 use crate::common::NOON;
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
@@ -191,9 +191,9 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         refused(401, K::UnknownKey).fetching(1, 1),
         token().key_id("x"),
     );
-    entries.push(Entry::served(
+    entries.push(Entry::unserved(
         "CVE-2024-45809: a good token while no keys can be had",
-        refused(503, K::KeysUnavailable).fetching(1, 1),
+        refused(503, K::KeysUnavailable).retrying(1, 1),
         Endpoint::Keys,
         |_| Fault::refuse(),
     ));
@@ -315,7 +315,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         Jwk::from(key).member("n", URL_SAFE_NO_PAD.encode([0xab; 128]))
     }));
     let beside = |name: &str, odd: serde_json::Value| {
-        Entry::served(name, PASS.loading(), Endpoint::Keys, move |entra| {
+        Entry::served(name, TAKEN, Endpoint::Keys, move |entra| {
             let mut document: serde_json::Value = serde_json::from_str(&entra.key_document(TokenVersion::V2)).unwrap();
             document["keys"].as_array_mut().unwrap().insert(0, odd);
             Fault::content("application/json", document.to_string())
@@ -334,15 +334,12 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     ] {
         entries.push(beside(name, odd));
     }
-    entries.push(Entry::served(
-        "peers: an error page with an empty set counts",
-        refused(503, K::KeysUnavailable).fetching(1, 1),
-        Endpoint::Keys,
-        |_| Fault::content("application/json", "{\"keys\":[]}"),
-    ));
-    entries.push(Entry::served(
+    entries.push(Entry::served("peers: an error page with an empty set counts", KEPT, Endpoint::Keys, |_| {
+        Fault::content("application/json", "{\"keys\":[]}")
+    }));
+    entries.push(Entry::unserved(
         "peers: an outage is answered 401",
-        refused(503, K::KeysUnavailable).fetching(1, 0),
+        refused(503, K::KeysUnavailable).retrying(1, 0),
         Endpoint::Discovery,
         |_| Fault::status(500),
     ));
