@@ -74,7 +74,8 @@ impl fmt::Debug for BearerToken<'_> {
 
 /// tchar of RFC 9110 section 5.6.2, of which a scheme is made.
 fn is_scheme_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// The alphabet of RFC 6750 section 2.1. Where a `=` may stand is left to the strict base64url of the
