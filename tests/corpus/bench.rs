@@ -323,9 +323,12 @@ impl Bench {
                 layer.ready().await.unwrap();
                 (&**entra, layer)
             }
+            Scene::Cold(entra) if entry.expected.kind == Some(K::KeysUnavailable) => {
+                return vec![self.send_in_vain(entry, entra).await];
+            }
             Scene::Cold(entra) => {
                 let layer = UpstreamAuthLayer::with_keys(entra.policy(), remote_keys(entra)).with_clock(entra.clock());
-                // Only the first request is of interest: the next one comes while another attempt is due.
+                // Only the first request of a refusal is of interest: the next one finds other keys.
                 let times = if entry.expected.kind.is_none() { 2 } else { 1 };
                 let mut outcomes = Vec::new();
                 for number in 0..times {
@@ -335,6 +338,28 @@ impl Bench {
             }
         };
         vec![self.send(entry, entra, &layer, false).await, self.send(entry, entra, &layer, true).await]
+    }
+
+    /// Sends a request for which no keys can be had. It would wait while further attempts are due, so after the first
+    /// one the provider asks to be left alone; that second attempt is not counted.
+    async fn send_in_vain(&self, entry: &Entry, entra: &MockEntra) -> Outcome {
+        let keys = RemoteKeys::builder(&entra.policy()).refresh(Duration::from_millis(20)).build().unwrap();
+        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
+        let expected = entry.expected.fetches(false);
+        let leave_alone = async {
+            entra.requests_until(|requests| (requests.discovery(), requests.keys()) >= expected).await;
+            entra.recover();
+            entra.fail(Endpoint::Any, Fault::status(503).header("Retry-After", "60"));
+            std::future::pending().await
+        };
+        let mut outcome = tokio::select! {
+            outcome = self.send(entry, entra, &layer, false) => outcome,
+            () = leave_alone => unreachable!("never ends"),
+        };
+        // It goes on to the keys where the first one found out where they are.
+        outcome.fetches.0 -= 1;
+        outcome.fetches.1 -= expected.1;
+        outcome
     }
 
     async fn send(&self, entry: &Entry, entra: &MockEntra, layer: &UpstreamAuthLayer, is_repeated: bool) -> Outcome {

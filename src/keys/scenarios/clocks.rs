@@ -50,7 +50,7 @@ async fn scenario_42_the_wall_clock_jumps() {
 
 #[tokio::test(start_paused = true)]
 async fn scenario_43_a_suspend_of_26_hours() {
-    let latency = std::time::Duration::from_millis(200);
+    let latency = Duration::from_millis(200);
     let rig = Rig::warm(move |attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         _ => Reply::keys(&["a"]).after(latency),
@@ -61,7 +61,7 @@ async fn scenario_43_a_suspend_of_26_hours() {
     // The clock that never jumps stands still meanwhile.
     rig.clock.jump(26 * 3600);
     assert_eq!(rig.status().state(), KeyState::Expired);
-    let awake = rig.serve(MINUTE, std::time::Duration::from_millis(10), &["a"]).await;
+    let awake = rig.serve(MINUTE, Duration::from_millis(10), &["a"]).await;
     let fetched = rig.provider.requests() - before;
 
     let down = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;

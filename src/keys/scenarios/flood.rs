@@ -52,10 +52,13 @@ async fn shoot(
     attack: &mut Tally,
 ) {
     let id = KeyId::new(&format!("kid-{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    match store.lookup(&id) {
-        Lookup::Absent => {}
-        Lookup::Held(_) => return attack.count(Outcome::Pass),
-        Lookup::Refused(error) => return attack.count(Outcome::from(&error)),
+    let known = match store.lookup(&id) {
+        Lookup::Absent => None,
+        Lookup::Held(key) => Some(Ok(key)),
+        Lookup::Refused(error) => Some(Err(error)),
+    };
+    if let Some(answer) = known {
+        return attack.count(Outcome::of(answer));
     }
     let begun = Instant::now();
     let mut request = store.resolve(id);
