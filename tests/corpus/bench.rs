@@ -142,6 +142,7 @@ pub struct Sent {
 }
 
 /// The service it meets.
+#[allow(clippy::large_enum_variant, reason = "there is one for each entry, not for each request")]
 enum Scene {
     /// A service with keys, which many entries meet one after the other.
     Warm,
