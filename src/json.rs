@@ -326,7 +326,9 @@ mod tests {
             assert_eq!(fault(text), ObjectFault::NotAnObject, "{text}");
         }
         assert_eq!(fault(b"{\"other\":\"\xff\"}"), ObjectFault::NotAnObject);
-        assert_eq!(fault(format!("{{\"text\":{}", "[".repeat(100_000))), ObjectFault::NotAnObject);
+        // Under Miri each bracket takes its time.
+        let deep = if cfg!(miri) { 1_000 } else { 100_000 };
+        assert_eq!(fault(format!("{{\"text\":{}", "[".repeat(deep))), ObjectFault::NotAnObject);
     }
 
     #[test]

@@ -14,7 +14,48 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut entries = Vec::new();
     published(bench, &mut entries);
     peers(bench, &mut entries);
+    floods(bench, &mut entries);
     entries
+}
+
+/// Tokens that name a key nobody knows, to make the service fetch. Only what is plausible otherwise may.
+fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
+    let mut add = |name: &str, kind: K, token: TokenBuilder| {
+        let name = format!("an unknown key and {name}");
+        entries.push(Entry::sent(name, refused(401, kind), Sent::token(&token.key_id("unknown").mint())));
+    };
+    let token = || bench.token();
+    add("another algorithm", K::AlgorithmNotAllowed, token().algorithm("PS256"));
+    add("crit", K::CriticalHeader, token().header("crit", ["x"]));
+    add("another type", K::UnsupportedType, token().header("typ", "id+jwt"));
+    add("a name twice", K::DuplicateMember, token().duplicate_claim("x", 1).duplicate_claim("x", 1));
+    add("a claim of the wrong type", K::MalformedClaims, token().claim("exp", "1"));
+    add("another version", K::UnsupportedVersion, token().claim("ver", "3.0"));
+    add("no version", K::MissingClaim, token().without_claim("ver"));
+    add("another tenant", K::WrongTenant, token().tenant(OTHER_TENANT.parse().unwrap()));
+    add("no tenant", K::MissingClaim, token().without_claim("tid"));
+    add("another issuer", K::WrongIssuer, token().issuer("https://evil.example"));
+    add("another audience", K::WrongAudience, token().audience("api://x"));
+    add("the audience of Graph", K::GraphToken, token().graph());
+    add("no audience", K::MissingClaim, token().without_claim("aud"));
+    add("an end in the past", K::Expired, token().expired());
+    add("no end", K::MissingClaim, token().without_claim("exp"));
+    add("a start in the future", K::NotYetValid, token().claim("nbf", NOON + 1000));
+    add("an issue in the future", K::IssuedInFuture, token().claim("iat", NOON + 1000));
+    add("an end before its start", K::ValidityReversed, token().claim("nbf", NOON).claim("exp", NOON - 1));
+    // What is judged only after the signature does not keep a fetch back.
+    for (name, token) in [
+        ("a stranger", token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap())),
+        ("a user", token().delegated()),
+        ("no signature", token().signature([])),
+    ] {
+        let expected = refused(401, K::UnknownKey).fetching(1, 1);
+        entries.push(Entry::sent(
+            format!("an unknown key and {name}"),
+            expected,
+            Sent::token(&token.key_id("unknown").mint()),
+        ));
+    }
 }
 
 /// Classes with published identifiers.
