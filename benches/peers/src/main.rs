@@ -191,7 +191,6 @@ impl Report<'_> {
             let target = format!("refused, {}: at most 0.1 x a bare verification", case.name);
             row(&target, format!("{ratio:.3} x"), ratio <= 0.1);
         }
-        println!();
     }
 
     fn services(&self) -> impl Iterator<Item = &Contender> {
@@ -248,30 +247,41 @@ fn count_allocations(world: &World) -> Vec<(String, String, f64)> {
     counted
 }
 
-/// How a second thread with the same token adds to the first.
+/// How a second thread with the same token adds to the first: by the clock, and by the processor time of each thread,
+/// which tells what the threads cost one another however busy the machine is.
 fn print_threads(runtime: &tokio::runtime::Runtime, world: &World, entra: &MockEntra, rounds: usize) {
     let layer = UpstreamAuthLayer::new(entra.policy()).expect("a layer");
     runtime.block_on(layer.ready()).expect("keys");
     let headers = world.cases[world.case(SEEN)].headers();
-    let rate = |threads: usize| {
+    let run = |threads: usize| {
         let (requests, start) = (200_000, Instant::now());
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let (layer, headers, handle) = (layer.clone(), &headers, runtime.handle());
-                scope.spawn(move || {
-                    let _entered = handle.enter();
-                    let make = move || layer.layer(peers::contender::inner::<axum::body::Body>());
-                    Contender::service(OURS, make).run(Task { case: 0, headers, requests })
-                });
-            }
+        let processor: Duration = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (layer, headers, handle) = (layer.clone(), &headers, runtime.handle());
+                    scope.spawn(move || {
+                        let _entered = handle.enter();
+                        let make = move || layer.layer(peers::contender::inner::<axum::body::Body>());
+                        Contender::service(OURS, make).run(Task { case: 0, headers, requests }).elapsed
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
-        (threads * requests) as f64 / start.elapsed().as_secs_f64()
+        let threads = threads as f64;
+        (threads / start.elapsed().as_secs_f64(), threads * threads / processor.as_secs_f64())
     };
-    let mut ratios: Vec<f64> = (0..rounds).map(|_| rate(2) / rate(1)).collect();
-    ratios.sort_by(f64::total_cmp);
-    let ratio = ratios[ratios.len() / 2];
-    let verdict = if ratio >= 1.8 { "met" } else { "missed" };
-    println!("| two threads, one token: at least 1.8 x the rate of one | {ratio:.2} x | {verdict} |");
+    let ratios = (0..rounds).map(|_| {
+        let ((two, two_processor), (one, one_processor)) = (run(2), run(1));
+        (two / one, two_processor / one_processor)
+    });
+    let (mut by_clock, mut by_processor): (Vec<_>, Vec<_>) = ratios.unzip();
+    for (what, ratios) in [("by the clock", &mut by_clock), ("by processor time", &mut by_processor)] {
+        ratios.sort_by(f64::total_cmp);
+        let ratio = ratios[ratios.len() / 2];
+        let verdict = if ratio >= 1.8 { "met" } else { "missed" };
+        println!("| two threads, one token, {what}: at least 1.8 x the rate of one | {ratio:.2} x | {verdict} |");
+    }
 }
 
 fn install(provider: &'static CryptoProvider) {
