@@ -127,6 +127,19 @@ fn scenario_17_a_bomb() {
 }
 
 #[tokio::test]
+async fn a_good_document_that_claims_a_coding_is_not_believed() {
+    let entra = MockEntra::start().await;
+    let rig = Rig::warm(&entra).await;
+    let good = entra.key_document(TokenVersion::V2);
+    for (coding, failed) in [("gzip", 1), ("br", 1), ("identity, gzip", 1), ("identity", 0)] {
+        let fault = Fault::content("application/json", good.clone()).header("Content-Encoding", coding);
+        entra.fail(Endpoint::Keys, fault);
+        assert_eq!(rig.attempt(1).await.failed, failed, "{coding}");
+    }
+    assert_eq!(rig.lost().await, 0);
+}
+
+#[tokio::test]
 async fn what_was_not_asked_for_is_refused_at_discovery_as_well() {
     let faults = [Fault::html(), Fault::gzip("x"), Fault::oversize(300 * 1024), Fault::status(500)];
     for fault in faults {
