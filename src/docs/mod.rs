@@ -8,6 +8,7 @@
 //! | Reading the log | [`events`] |
 //! | Changing a duration or a bound | [`tuning`] |
 //! | What was tried to take the keys down | [`faults`] |
+//! | What a check costs, and how to measure it | [`performance`] |
 //! | Several instances behind a load balancer | [`instances`] |
 //! | US Government, China, a cloud of your own | [`clouds`] |
 //! | Callers from several tenants | [`cross_tenant`] |
@@ -79,6 +80,9 @@ pub mod migration {}
 #[doc = include_str!("alerts.yml")]
 #[doc = "```"]
 pub mod monitoring {}
+
+#[doc = include_str!("performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("refusals.md")]
 pub mod refusals {}
