@@ -8,7 +8,7 @@
 //! | Reading the log | [`events`] |
 //! | Changing a duration or a bound | [`tuning`] |
 //! | What was tried to take the keys down | [`faults`] |
-//! | What a check costs | [`performance`] |
+//! | What a check costs, and how to measure it | [`performance`] |
 //! | Several instances behind a load balancer | [`instances`] |
 //! | US Government, China, a cloud of your own | [`clouds`] |
 //! | Callers from several tenants | [`cross_tenant`] |
