@@ -1,5 +1,6 @@
 //! What entries are sent through, and what is seen of each.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -301,6 +302,8 @@ pub struct Bench {
     layer: UpstreamAuthLayer,
     claims_of_another: Claims,
     log: Log,
+    /// What its mock was asked for by services that were made ready, and during entries.
+    accounted: Cell<(usize, usize)>,
 }
 
 impl Bench {
@@ -316,7 +319,22 @@ impl Bench {
             .start()
             .await;
         let claims_of_another = another.claims();
-        Self { entra, trap, layer, claims_of_another, log: Log::default() }
+        let accounted = Cell::new(asked(&entra));
+        Self { entra, trap, layer, claims_of_another, log: Log::default(), accounted }
+    }
+
+    /// What the mock was asked for after an answer was given, by something that went on behind it.
+    pub async fn unaccounted(&self) -> (usize, usize) {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (asked, accounted) = (asked(&self.entra), self.accounted.get());
+        (asked.0 - accounted.0, asked.1 - accounted.1)
+    }
+
+    fn account(&self, entra: &MockEntra, fetches: (usize, usize)) {
+        if entra.url() == self.entra.url() {
+            let accounted = self.accounted.get();
+            self.accounted.set((accounted.0 + fetches.0, accounted.1 + fetches.1));
+        }
     }
 
     pub fn token(&self) -> TokenBuilder {
@@ -375,7 +393,10 @@ impl Bench {
             // The next one would come while another attempt is due.
             return vec![self.send(entry, entra, &layer, None, false).await];
         }
+        let before = asked(entra);
         layer.ready().await.unwrap();
+        let after = asked(entra);
+        self.account(entra, (after.0 - before.0, after.1 - before.1));
         let mut refreshed = None;
         if let Scene::Served(_, endpoint, fault) = &entry.scene {
             entra.fail(*endpoint, fault.clone());
@@ -404,8 +425,7 @@ impl Bench {
             std::future::ready(Ok::<_, Infallible>(Response::new("reached".to_owned())))
         }));
         let request = entry.sent.request(self, &polled);
-        let fetches = || (entra.requests().discovery(), entra.requests().keys());
-        let (fetches_before, signatures_before) = (fetches(), signatures_checked());
+        let (fetches_before, signatures_before) = (asked(entra), signatures_checked());
         let trapped_before = self.trap.requests().connections();
         let subscriber =
             tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(self.log.clone()).finish();
@@ -420,7 +440,9 @@ impl Bench {
         let response = CatchPanic(Box::pin(service.oneshot(request))).await;
         let heap = ALLOCATOR.peak_usage().saturating_sub(heap_before);
         drop(guard);
-        let (fetches_after, signatures_after) = (fetches(), signatures_checked());
+        let (fetches_after, signatures_after) = (asked(entra), signatures_checked());
+        let fetches = (fetches_after.0 - fetches_before.0, fetches_after.1 - fetches_before.1);
+        self.account(entra, fetches);
         let panicked = response.is_none();
         let response = response.map_or_else(|| Response::new(String::new()), Result::unwrap);
         Outcome {
@@ -430,7 +452,7 @@ impl Bench {
             kind: response.extensions().get::<Rejection>().map(Rejection::kind),
             headers: response.headers().clone(),
             body: response.into_body(),
-            fetches: (fetches_after.0 - fetches_before.0, fetches_after.1 - fetches_before.1),
+            fetches,
             signatures: signatures_after - signatures_before,
             handler_reached: reached.load(Ordering::Relaxed),
             body_polled: polled.load(Ordering::Relaxed),
@@ -440,6 +462,12 @@ impl Bench {
             log: self.log.take(),
         }
     }
+}
+
+/// How often a mock was asked for discovery and for keys.
+fn asked(entra: &MockEntra) -> (usize, usize) {
+    let requests = entra.requests();
+    (requests.discovery(), requests.keys())
 }
 
 /// A service with keys of its own.

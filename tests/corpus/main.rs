@@ -82,6 +82,10 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
                 }
             }
         }
+        let unaccounted = runtime.block_on(bench.unaccounted());
+        if unaccounted != (0, 0) {
+            failures.push(format!("{area}: {unaccounted:?} documents were fetched behind the answers"));
+        }
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), refused + passed, failures.join("\n"));
     println!("{refused} hostile entries, {passed} good ones");
