@@ -20,7 +20,9 @@ pub(super) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
         arguments: Option<&'a RawValue>,
     }
 
-    let message: Message<'_> = serde_json::from_slice(without_separator(body))?;
+    // serde_json does not look at the encoding of strings that it skips.
+    let text = str::from_utf8(without_separator(body))?;
+    let message: Message<'_> = serde_json::from_str(text)?;
     if message.r#type != INVOCATION {
         return Err(format!("type {} is no invocation", message.r#type).into());
     }
