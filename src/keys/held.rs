@@ -137,6 +137,16 @@ impl HeldKeys {
         self.last_good.as_ref().map(|good| good.age(now))
     }
 
+    /// When something that counts at `now` stops counting, by the clock that never jumps: all keys with the
+    /// stale limit, one that is not listed any more with its retention.
+    pub(crate) fn next_end(&self, now: Moment, timing: &Timing) -> Option<Instant> {
+        let all = self.age(now).map(|age| timing.stale_limit.saturating_sub(age));
+        let unlisted = self.entries.values().filter(|held| !held.is_listed);
+        let each = unlisted.map(|held| timing.key_retention.saturating_sub(held.seen.sure_age(now)));
+        let next = all.into_iter().chain(each).filter(|left| !left.is_zero()).min()?;
+        now.mono.checked_add(next)
+    }
+
     /// How many keys there are to verify with while the answers are fresh enough: usable, within the
     /// retention, not forgotten.
     pub(crate) fn usable(&self, now: Moment, timing: &Timing) -> usize {

@@ -1,7 +1,9 @@
 //! One tenant's keys at work: a task that fetches when the [`Schedule`] says so, requests that read
 //! without a lock or wait for the outcome, and nothing that a request could take down with it.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -61,7 +63,7 @@ impl Published {
     /// A moment for the question whether keys still count, which every request asks.
     ///
     /// While there is a task only the wall clock is read, which takes half as long: the task publishes
-    /// again when the keys expire by the other clock.
+    /// again whenever keys stop counting by the other clock.
     fn moment(&self, clock: &dyn Clock) -> Moment {
         let wall = clock.now();
         let is_watched = self.has_task && wall.is_some();
@@ -314,7 +316,11 @@ impl Shared {
                 },
                 Step::Fetch => {
                     self.schedule().begin();
-                    let outcome = self.fetch().await;
+                    let outcome = tokio::select! {
+                        biased;
+                        outcome = self.fetch() => outcome,
+                        never = self.publish_ends() => match never {},
+                    };
                     self.take_in(outcome);
                 }
             }
@@ -324,11 +330,21 @@ impl Shared {
     fn next_step(&self) -> Step {
         let now = self.now();
         let mut schedule = self.schedule();
-        if !schedule.held().is_serving(now, &self.timing) {
-            // By the clock that never jumps, requests leave it to the task to notice.
-            self.publish(&schedule, true);
-        }
+        // It may have been told to wake because keys stop counting now.
+        self.publish(&schedule, true);
         schedule.next(now)
+    }
+
+    /// Publishes again whenever keys stop counting, for as long as a fetch takes.
+    async fn publish_ends(&self) -> Infallible {
+        loop {
+            let end = self.schedule().next_end(self.now());
+            match end {
+                Some(end) => sync::sleep_until(end).await,
+                None => pending().await,
+            }
+            self.publish(&self.schedule(), true);
+        }
     }
 
     /// One attempt, within its deadline and whatever happens in it.

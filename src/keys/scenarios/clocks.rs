@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, WallClock};
 use super::table::Row;
 use crate::clock::UnixTime;
-use crate::keys::sample::set;
+use crate::keys::sample::{id, set};
+use crate::keys::source::Lookup;
 use crate::keys::status::KeyState;
 use crate::keys::timing::Timing;
 
@@ -100,20 +101,42 @@ async fn a_clock_set_right_after_the_start_costs_one_attempt() {
     assert_eq!((tally.lost(), rig.provider.attempts()), (0, 2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_wall_clock_set_back_prolongs_neither_the_stale_limit_nor_the_retention_for_long() {
-    let rig = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
-    rig.clock.set_ahead(-TEN_YEARS);
-    assert_eq!(rig.serve(DAY - SECOND, SECOND, &["a"]).await.lost(), 0);
-    // A moment more, in which the task notices.
-    sleep(SECOND + Duration::from_millis(2)).await;
-    let late = rig.serve(HOUR, SECOND, &["a"]).await;
-    assert_eq!((late.passed, late.invalid), (0, 0));
+/// The moment after which a timer has certainly fired.
+const MOMENT: Duration = Duration::from_millis(2);
 
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_does_not_prolong_the_stale_limit() {
+    // Down, so that the task sleeps when the time comes; hanging from just before, so that an attempt is under way.
+    for hangs in [false, true] {
+        let rig = Rig::warm(move |attempt| match attempt.number {
+            0 => Reply::keys(&["a"]),
+            _ if hangs && attempt.at >= DAY - SECOND * 2 => Reply::Silence,
+            _ => Reply::DOWN,
+        })
+        .await;
+        let warm = Instant::now();
+        rig.clock.set_ahead(-TEN_YEARS);
+        assert_eq!(rig.serve(DAY - SECOND * 2, SECOND, &["a"]).await.lost(), 0);
+        let attempt = rig.store.refresh_now();
+        sleep_until(warm + DAY - MOMENT).await;
+        assert_eq!(rig.request("a").await.0, Outcome::Pass);
+        sleep_until(warm + DAY + MOMENT).await;
+        assert!(matches!(rig.store.lookup(&id("a")), Lookup::Absent), "{hangs}");
+        drop(attempt);
+        let late = rig.serve(HOUR, SECOND, &["a"]).await;
+        assert_eq!((late.passed, late.invalid), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_does_not_prolong_the_retention() {
     let rig = Rig::warm(|attempt| Reply::keys(if attempt.number == 0 { &["a", "gone"] } else { &["a"] })).await;
+    let seen = Instant::now();
     rig.clock.set_ahead(-TEN_YEARS);
-    sleep(DAY + MINUTE * 70).await;
-    assert_eq!(rig.serve(HOUR, MINUTE, &["gone"]).await.passed, 0, "from the next refresh on");
+    sleep_until(seen + DAY - MOMENT).await;
+    assert_eq!(rig.request("gone").await.0, Outcome::Pass);
+    sleep_until(seen + DAY + MOMENT).await;
+    assert!(!matches!(rig.store.lookup(&id("gone")), Lookup::Held(_)));
 }
 
 #[tokio::test(start_paused = true)]
