@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+use signalr_upstream_auth::{KeySource, RemoteKeys};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, pause, timeout};
 
 use super::rig::{Attempts, DEADLINE, Figures, Rig, SLACK, suffer};
 use super::servers::{Behaviour, TlsServer};
@@ -113,4 +114,20 @@ async fn a_first_load_whose_discovery_hangs_ends_in_time_and_is_repeated() {
     let _rig = Rig::warm(&entra).await;
     let requests = entra.requests();
     assert_eq!((requests.discovery(), requests.keys()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_answers_is_given_up_after_two_seconds() {
+    let (hole, _fill, _listener) = black_hole().await;
+    let policy = MockEntra::builder().public_cloud().start().await.policy();
+    let keys = RemoteKeys::builder(&policy)
+        .fetch_timeout(Duration::from_secs(60))
+        .configure_client(move |client| client.no_proxy().tls_certs_only([]).resolve("login.microsoftonline.com", hole))
+        .build()
+        .unwrap();
+    pause();
+    let begun = Instant::now();
+    keys.ready().await.unwrap_err();
+    let taken = begun.elapsed().as_millis();
+    assert!((2000..2100).contains(&taken), "{taken} ms");
 }
