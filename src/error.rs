@@ -484,6 +484,24 @@ impl fmt::Display for ConfigFault {
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
+/// An error with all its causes in one line.
+#[cfg(feature = "remote")]
+pub(crate) struct Chain<'e>(pub(crate) &'e (dyn Error + 'static));
+
+#[cfg(feature = "remote")]
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error: Option<&dyn Error> = Some(self.0);
+        let mut separator = "";
+        while let Some(cause) = error {
+            write!(f, "{separator}{cause}")?;
+            separator = ": ";
+            error = cause.source();
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

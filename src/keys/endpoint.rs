@@ -5,14 +5,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use reqwest::{Client, ClientBuilder, Response, redirect, retry, tls};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry, tls};
 use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
 use super::jwks::KeySet;
 use super::schedule::{Failure, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
-use crate::error::{ConfigError, KeyError};
+use crate::error::{Chain, ConfigError, KeyError};
 use crate::ids::TenantId;
 use crate::policy::cloud::Cloud;
 
@@ -56,12 +56,24 @@ pub(crate) fn client(
             ConfigError::new(
                 "https_client",
                 format!(
-                    "the client for the key documents cannot be built ({error}); if it lacks certificates, install the \
-                     system's ca-certificates, or name a PEM file of them in SSL_CERT_FILE"
+                    "the client for the key documents cannot be built ({}); if it lacks certificates, install the \
+                     system's ca-certificates, or name a PEM file of them in SSL_CERT_FILE",
+                    Chain(&error)
                 ),
             )
             .caused_by(error)
         })
+}
+
+/// Whether the client can ask for this tenant's documents: it is stricter about the names of hosts than [`Cloud`] is.
+pub(crate) fn check_address(cloud: &Cloud, tenant: &TenantId) -> Result<(), ConfigError> {
+    match Url::parse(&cloud.discovery_url(tenant)) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let problem = format!("`{}` is no host that can be asked ({error}); correct the name", cloud.login_host());
+            Err(ConfigError::new("cloud.login", problem).caused_by(error))
+        }
+    }
 }
 
 /// One tenant's documents.

@@ -253,7 +253,8 @@ impl RemoteKeysBuilder {
         let Self { cloud, mut tenants, timing, clock, mut seeds, configure_client } = self;
         tenants.sort_unstable();
         tenants.dedup();
-        let faults = [timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
+        let address = tenants.first().map_or(Ok(()), |tenant| endpoint::check_address(&cloud, tenant));
+        let faults = [address, timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
         let client = match faults.reduce(ConfigError::join) {
             Some(faults) => return Err(faults),
             None => endpoint::client(&cloud, timing.fetch_timeout, configure_client)?,

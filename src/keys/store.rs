@@ -18,7 +18,7 @@ use super::source::{KeyFuture, Lookup};
 use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
 use super::timing::Timing;
 use crate::clock::{Clock, UnixTime};
-use crate::error::KeyError;
+use crate::error::{Chain, KeyError};
 use crate::events;
 use crate::ids::{KeyId, TenantId};
 use crate::key::VerificationKey;
@@ -518,22 +518,6 @@ impl<T> Future for CatchPanic<T> {
             Ok(poll) => poll.map(Some),
             Err(_) => Poll::Ready(None),
         }
-    }
-}
-
-/// An error with all its causes in one line.
-struct Chain<'e>(&'e KeyError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut error: Option<&dyn std::error::Error> = Some(self.0);
-        let mut separator = "";
-        while let Some(cause) = error {
-            write!(f, "{separator}{cause}")?;
-            separator = ": ";
-            error = cause.source();
-        }
-        Ok(())
     }
 }
 

@@ -449,7 +449,7 @@ mod tests {
         let entra = MockEntra::start().await;
         let id = entra.signing_key().key_id().clone();
         entra.publish(SigningKey::stranger().with_key_id(id.clone()));
-        entra.publish(Jwk::raw(serde_json::json!({"kty": "EC", "kid": "ec"})));
+        entra.publish(Jwk::raw(serde_json::json!({"kid": "ec", "kty": "EC"})));
         assert_eq!(listed(&entra).iter().filter(|listed| **listed == id).count(), 2);
         assert!(entra.key_document(TokenVersion::V1).ends_with(r#",{"kid":"ec","kty":"EC"}]}"#));
         entra.withhold(&"ec".into());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use signalr_upstream_auth::reqwest::ClientBuilder;
 use signalr_upstream_auth::testing::MockEntra;
-use signalr_upstream_auth::{Audiences, Callers, KeySource, Policy, RemoteKeys, Tenants};
+use signalr_upstream_auth::{Audiences, Callers, Cloud, KeySource, Policy, RemoteKeys, Tenants};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -19,6 +19,7 @@ fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do(
         let fault = error.faults().next().unwrap();
         assert_eq!(fault.field(), "https_client");
         assert!(fault.problem().contains("ca-certificates") && fault.problem().contains("SSL_CERT_FILE"), "{error}");
+        assert!(fault.problem().contains("certificate") && fault.problem().contains("builder error: "), "{error}");
         // What needs no certificate does not ask for any.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(async {
@@ -48,7 +49,7 @@ async fn heads(configure: fn(ClientBuilder) -> ClientBuilder) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let entra = MockEntra::start().await;
     let issuer = format!("{url}/{{tenantid}}/v2.0");
-    let cloud = signalr_upstream_auth::Cloud::custom(&url, &issuer, &issuer).unwrap();
+    let cloud = Cloud::custom(&url, &issuer, &issuer).unwrap();
     let policy = entra.policy_builder().cloud(cloud).build().unwrap();
     let keys = RemoteKeys::builder(&policy).configure_client(configure).build().unwrap();
     assert!(!keys.is_ready());
@@ -90,6 +91,18 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
         .unwrap_err();
     let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
     assert_eq!(fields, ["refresh_secs", "stale_limit_secs", "seed"]);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
+    let entra = MockEntra::start().await;
+    for host in ["xn--a.example", "login.xn--0"] {
+        let issuer = format!("https://{host}/{{tenantid}}/v2.0");
+        let cloud = Cloud::custom(&format!("https://{host}"), &issuer, &issuer).unwrap();
+        let error = RemoteKeys::new(&entra.policy_builder().cloud(cloud).build().unwrap()).unwrap_err();
+        assert_eq!(error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>(), ["cloud.login"]);
+        assert!(error.to_string().contains(host), "{error}");
+    }
 }
 
 #[tokio::test]
