@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::{Clock, UnixTime};
 use crate::error::{KeyError, KeyErrorKind, Rejection};
@@ -43,7 +43,7 @@ impl Rig {
     /// A store that has fetched once, from a script whose first reply must be good.
     pub(super) async fn warm(script: impl FnMut(Attempt) -> Reply + Send + 'static) -> Self {
         let rig = Self::cold(script);
-        rig.store.ready().await.expect("the first reply of the script is good");
+        ended(rig.store.ready()).await.expect("the first reply of the script is good");
         rig
     }
 
@@ -104,7 +104,7 @@ impl Load {
                 Lookup::Absent => {
                     self.tally.waited += 1;
                     let (begun, resolve) = (Instant::now(), store.resolve(id.clone()));
-                    self.waiting.spawn(async move { (Outcome::of(resolve.await), begun.elapsed()) });
+                    self.waiting.spawn(async move { (Outcome::of(ended(resolve).await), begun.elapsed()) });
                 }
             }
         }
@@ -125,8 +125,13 @@ pub(super) async fn request(store: &KeyStore, id: &KeyId) -> Outcome {
     match store.lookup(id) {
         Lookup::Held(_) => Outcome::Pass,
         Lookup::Refused(error) => Outcome::from(&error),
-        Lookup::Absent => Outcome::of(store.resolve(id.clone()).await),
+        Lookup::Absent => Outcome::of(ended(store.resolve(id.clone())).await),
     }
+}
+
+/// What should come to an end does: a test that hangs tells less than one that fails.
+pub(super) async fn ended<F: Future>(future: F) -> F::Output {
+    timeout(DAY, future).await.expect("it comes to an end")
 }
 
 /// What a request with a good token is told.
