@@ -85,14 +85,8 @@ fn is_scheme_byte(byte: u8) -> bool {
 /// makes a few wide instructions of a block.
 fn is_token68(token: &[u8]) -> bool {
     // `-`, `.`, `/` and the digits stand in a row.
-    let is_good = |byte: u8| {
-        byte.is_ascii_alphabetic()
-            | matches!(byte, b'-'..=b'9')
-            | (byte == b'_')
-            | (byte == b'~')
-            | (byte == b'+')
-            | (byte == b'=')
-    };
+    let is_good =
+        |byte: u8| byte.is_ascii_alphabetic() | matches!(byte, b'-'..=b'9') | matches!(byte, b'_' | b'~' | b'+' | b'=');
     token.chunks(256).all(|block| block.iter().fold(true, |so_far, byte| so_far & is_good(*byte)))
 }
 
@@ -129,7 +123,16 @@ mod tests {
         assert_eq!(token(&[]), Err(RejectionKind::MissingCredentials));
         assert_eq!(token(&[b""]), Err(RejectionKind::MissingCredentials));
         assert_eq!(token(&[b"   "]), Err(RejectionKind::MissingCredentials));
-        for line in ["Basic abc", "Bear", "Bearerabc", "Bearer2 abc", "eyJh.eyJh.sig", "\"Bearer abc\"", "Negotiate"] {
+        for line in [
+            "Basic abc",
+            "Bearez abc",
+            "Bear",
+            "Bearerabc",
+            "Bearer2 abc",
+            "eyJh.eyJh.sig",
+            "\"Bearer abc\"",
+            "Negotiate",
+        ] {
             assert_eq!(token(&[line.as_bytes()]), Err(RejectionKind::UnsupportedScheme), "{line}");
         }
     }
@@ -169,6 +172,8 @@ mod tests {
         assert!(sized("a", MAX_CREDENTIALS - "Bearer ".len()).is_ok());
         assert_eq!(sized("a", MAX_CREDENTIALS), Err(RejectionKind::TokenTooLarge));
         assert_eq!(sized(",", MAX_CREDENTIALS), Err(RejectionKind::TokenTooLarge));
+        let bare = |length| BearerToken::from_token68(&[b'a'; MAX_CREDENTIALS + 1][..length]).map(|_| ());
+        assert_eq!((bare(MAX_CREDENTIALS), bare(MAX_CREDENTIALS + 1)), (Ok(()), Err(RejectionKind::TokenTooLarge)));
         assert_eq!(sized(",", 100), Err(RejectionKind::MalformedCredentials));
         assert_eq!(token(&[format!("Basic {}", "a".repeat(20_000)).as_bytes()]), Err(RejectionKind::UnsupportedScheme));
     }

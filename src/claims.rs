@@ -135,3 +135,57 @@ impl fmt::Display for TokenVersion {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts() -> Parts {
+        Parts {
+            tenant: "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
+            object_id: "33333333-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
+            client_id: Some("44444444-aaaa-4bbb-8ccc-222222222222".parse().unwrap()),
+            audience: "api://a".to_owned(),
+            version: TokenVersion::V2,
+            roles: vec!["one".to_owned(), "three".to_owned()],
+            expires_at: UnixTime::from_secs(7),
+            token_id: Some("uti".to_owned()),
+        }
+    }
+
+    #[test]
+    fn claims_say_what_they_are_made_of() {
+        let claims = Claims::assertion(parts());
+        assert_eq!(claims.tenant_id(), parts().tenant);
+        assert_eq!(claims.object_id(), parts().object_id);
+        assert_eq!(claims.client_id(), parts().client_id);
+        assert_eq!(claims.audience(), "api://a");
+        assert_eq!(claims.version(), TokenVersion::V2);
+        assert_eq!(claims.roles(), ["one", "three"]);
+        assert_eq!(claims.expires_at(), UnixTime::from_secs(7));
+        assert_eq!(claims.token_id(), Some("uti"));
+        let text = format!("{claims:?}");
+        assert!(
+            ["33333333", "44444444", "api://a", "V2", "three", "uti"].iter().all(|part| text.contains(part)),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_weight_is_that_of_the_struct_and_of_all_its_texts() {
+        let weight = size_of::<Parts>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
+        assert_eq!(Claims::assertion(parts()).weight(), weight);
+        let bare = Parts { roles: Vec::new(), token_id: None, ..parts() };
+        assert_eq!(Claims::assertion(bare).weight(), size_of::<Parts>() + "api://a".len());
+    }
+
+    #[test]
+    fn versions_are_read_as_they_are_written() {
+        for version in [TokenVersion::V1, TokenVersion::V2] {
+            assert_eq!(TokenVersion::parse(version.as_str()), Some(version));
+            assert_eq!(version.to_string(), version.as_str());
+        }
+        assert_eq!((TokenVersion::V1.as_str(), TokenVersion::V2.as_str()), ("1.0", "2.0"));
+        assert_eq!(TokenVersion::parse("2"), None);
+    }
+}

@@ -48,3 +48,20 @@ impl Clock for SystemClock {
         Some(UnixTime(since.as_secs()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_clock_stands_later_than_when_this_was_written() {
+        assert!(SystemClock.now().unwrap() > UnixTime::from_secs(1_750_000_000));
+    }
+
+    #[test]
+    fn nothing_is_before_the_earlier_of_two_times() {
+        let (early, late) = (UnixTime::from_secs(3), UnixTime::from_secs(10));
+        assert_eq!((late.as_secs(), late.saturating_since(early)), (10, Duration::from_secs(7)));
+        assert_eq!(early.saturating_since(late), Duration::ZERO);
+    }
+}
