@@ -174,4 +174,10 @@ mod tests {
             assert_eq!(text.parse::<TenantId>(), Err(InvalidGuid), "{text}");
         }
     }
+
+    #[test]
+    fn a_key_id_is_shown_escaped_since_anybody_may_have_chosen_it() {
+        let id = KeyId::new("a\n\u{1b}");
+        assert_eq!((id.to_string().as_str(), format!("{id:?}").as_str()), ("a\\n\\u{1b}", "KeyId(\"a\\n\\u{1b}\")"));
+    }
 }
