@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::rig::{Attempt, MINUTE, Outcome, Reply, Rig, SECOND, request};
+use super::rig::{Attempt, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
 use crate::ids::KeyId;
 
 /// A future that is given up when it has been polled so many times without an outcome.
@@ -46,7 +46,7 @@ async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Rig, usize) {
     }
     let mut finished = 0;
     for request in crowd {
-        finished += usize::from(request.await.unwrap().is_some());
+        finished += usize::from(ended(request).await.unwrap().is_some());
     }
     (rig, finished)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::rig::{HOUR, MINUTE, Outcome, Reply, Rig, SECOND, Tally, request};
+use super::rig::{HOUR, MINUTE, Outcome, Reply, Rig, SECOND, Tally, ended, request};
 use super::table::Row;
 use super::testlog;
 use crate::ids::KeyId;
@@ -26,7 +26,7 @@ fn crowd(rig: &Rig, size: usize) -> JoinSet<(Outcome, Duration)> {
 
 async fn answers(mut requests: JoinSet<(Outcome, Duration)>) -> Tally {
     let mut tally = Tally::default();
-    while let Some(ended) = requests.join_next().await {
+    while let Some(ended) = ended(requests.join_next()).await {
         tally.count_slow(ended.unwrap());
     }
     tally
@@ -146,7 +146,7 @@ async fn a_provider_that_is_away_at_the_start_means_503_with_retry_after_and_not
     let rig = Rig::cold(|_| Reply::DOWN);
     sleep(MINUTE).await;
     assert!(!rig.store.is_serving());
-    assert!(rig.store.ready().await.is_err());
+    assert!(ended(rig.store.ready()).await.is_err());
     for _ in 0..60 {
         let error = rig.store.resolve(KeyId::new("a")).await.unwrap_err();
         let rejection = crate::Rejection::from(error);

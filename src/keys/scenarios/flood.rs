@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use tokio::time::{Instant, sleep};
 
 use super::alone::{Heap, alone};
-use super::rig::{HOUR, Load, MINUTE, OneTenant, Outcome, Reply, Rig, SECOND, Tally};
+use super::rig::{HOUR, Load, MINUTE, OneTenant, Outcome, Reply, Rig, SECOND, Tally, ended};
 use super::table::Row;
 use crate::error::RejectionKind;
 use crate::ids::KeyId;
@@ -38,7 +38,7 @@ async fn flood(rig: &Rig) -> (Tally, Tally, usize) {
         }
         most_waiting = most_waiting.max(waiting.len());
     }
-    while let Some(ended) = waiting.join_next().await {
+    while let Some(ended) = ended(waiting.join_next()).await {
         attack.count_slow(ended.unwrap());
     }
     assert_eq!(attack.passed + attack.invalid + attack.wait, 6_000_000);
@@ -67,7 +67,7 @@ async fn shoot(
         Some(answer) => attack.count(Outcome::of(answer)),
         None => {
             attack.waited += 1;
-            waiting.spawn(async move { (Outcome::of(request.await), begun.elapsed()) });
+            waiting.spawn(async move { (Outcome::of(ended(request).await), begun.elapsed()) });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
 
-use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND};
+use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended};
 use super::testlog;
 use crate::ids::KeyId;
 use crate::keys::sample::{document, key, unfit};
@@ -20,11 +20,11 @@ async fn the_status_tells_how_the_keys_stand() {
     let status = rig.status();
     assert_eq!((status.state(), status.age(), status.keys()), (KeyState::Cold, None, 0));
     assert!(status.last_error().is_none());
-    rig.store.ready().await.unwrap_err();
+    ended(rig.store.ready()).await.unwrap_err();
     assert_eq!(rig.status().state(), KeyState::Cold);
     assert_eq!((rig.status().failures(), rig.status().refreshes()), (1, 0));
     assert!(rig.status().last_error().is_some());
-    rig.store.ready().await.unwrap();
+    ended(rig.store.ready()).await.unwrap();
     sleep(MINUTE).await;
     let status = rig.status();
     assert_eq!((status.state(), status.age(), status.keys()), (KeyState::Fresh, Some(MINUTE), 2));
@@ -44,11 +44,11 @@ async fn ready_ends_with_the_first_outcome() {
         _ => Reply::keys(&["a"]).after(SECOND),
     });
     let start = Instant::now();
-    assert!(rig.store.ready().await.is_err());
+    assert!(ended(rig.store.ready()).await.is_err());
     assert_eq!(start.elapsed(), SECOND);
-    assert!(rig.store.ready().await.is_ok());
+    assert!(ended(rig.store.ready()).await.is_ok());
     let start = Instant::now();
-    assert!(rig.store.ready().await.is_ok());
+    assert!(ended(rig.store.ready()).await.is_ok());
     assert_eq!(start.elapsed().as_secs(), 0, "at once from then on");
     assert_eq!(rig.provider.attempts(), 2);
 }
@@ -61,10 +61,10 @@ async fn a_refresh_on_demand_fetches_once_for_all_that_ask_and_tells_the_outcome
     })
     .await;
     let (one, two) = (rig.store.refresh_now(), rig.store.refresh_now());
-    one.await.unwrap();
-    two.await.unwrap();
+    ended(one).await.unwrap();
+    ended(two).await.unwrap();
     assert_eq!(rig.provider.attempts(), 2);
-    rig.store.refresh_now().await.unwrap_err();
+    ended(rig.store.refresh_now()).await.unwrap_err();
     assert_eq!(rig.request("a").await.0, Outcome::Pass, "what was held stays");
     drop(rig.store.refresh_now());
     sleep(SECOND * 2).await;
@@ -74,7 +74,7 @@ async fn a_refresh_on_demand_fetches_once_for_all_that_ask_and_tells_the_outcome
 #[tokio::test(start_paused = true)]
 async fn a_refresh_on_demand_needs_no_request_before_it() {
     let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    rig.store.refresh_now().await.unwrap();
+    ended(rig.store.refresh_now()).await.unwrap();
     assert_eq!(rig.provider.attempts(), 1);
 }
 
@@ -106,7 +106,7 @@ async fn a_request_that_waits_for_a_key_learns_that_it_was_forgotten() {
     sleep(SECOND).await;
     rig.store.forget(&KeyId::new("new"));
     let start = Instant::now();
-    assert_eq!(super::rig::kind(waiting.await.unwrap()), Some(crate::KeyErrorKind::Forgotten));
+    assert_eq!(super::rig::kind(ended(waiting).await.unwrap()), Some(crate::KeyErrorKind::Forgotten));
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 

@@ -114,7 +114,7 @@ impl Load {
     }
 
     pub(super) async fn finish(mut self) -> Tally {
-        while let Some(ended) = self.waiting.join_next().await {
+        while let Some(ended) = ended(self.waiting.join_next()).await {
             self.tally.count_slow(ended.unwrap());
         }
         self.tally

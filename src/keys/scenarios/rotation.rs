@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND};
+use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended};
 use super::table::Row;
 use crate::ids::KeyId;
 
@@ -68,7 +68,7 @@ async fn scenario_24_a_rotation_at_once_under_a_flood() {
         sleep(Duration::from_millis(100)).await;
     }
     for attack in flood {
-        assert_ne!(attack.await.unwrap(), Outcome::Pass);
+        assert_ne!(ended(attack).await.unwrap(), Outcome::Pass);
     }
     let lost = good.iter().filter(|(_, outcome)| *outcome != Outcome::Pass);
     let latest_lost = lost.clone().map(|(at, _)| *at).max().unwrap_or_default();

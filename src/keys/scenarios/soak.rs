@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::alone::{Heap, alone};
-use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, request};
+use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
 use super::table::Row;
 use crate::ids::KeyId;
 use crate::keys::sample::{document, key, unfit};
@@ -172,7 +172,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
         sleep(step).await;
     }
     sleep(SECOND * 10).await;
-    while requests.join_next().await.is_some() {}
+    while ended(requests.join_next()).await.is_some() {}
     let (heap, tasks) = after_an_hour.expect("longer than an hour");
     figures.fetches = rig.provider.requests();
     figures.growth = heap.growth();
