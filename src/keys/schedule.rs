@@ -825,6 +825,27 @@ mod tests {
     }
 
     #[test]
+    fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed() {
+        let mut case = Case::warm();
+        assert_eq!(case.schedule.settled_until(), None);
+        let begun = case.now.mono;
+        ticket(case.ask("new"));
+        assert_eq!(case.schedule.settled_until(), None, "asked for");
+        case.begin();
+        assert_eq!(case.schedule.settled_until(), None, "under way");
+        case.succeed(&["a"]);
+        assert_eq!(case.schedule.settled_until(), Some(begun + COOLDOWN));
+        case.schedule.ask_for_refresh();
+        case.begin();
+        case.fail_with(Some(MINUTE), 0.0);
+        assert_eq!(case.schedule.settled_until(), None, "the provider asked to be left alone");
+        case.pass(MINUTE);
+        ticket(case.ask("new"));
+        case.fetch_bad();
+        assert_eq!(case.schedule.settled_until(), None, "a failed search proves nothing");
+    }
+
+    #[test]
     fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
         let mut case = Case::warm();
         let waits = ticket(case.ask("one"));
