@@ -312,9 +312,8 @@ impl Schedule {
     /// Until when a key that is in no good answer is refused without a further question: the latest fetch
     /// for one was good, and the next is not allowed yet.
     pub(crate) fn settled_until(&self) -> Option<Instant> {
-        let is_under_way = self.demand.is_pending || self.attempts.running == Some(Purpose::Demand);
         let is_good = self.demand.ended == Some((self.demand.number, true));
-        if is_under_way || !is_good || self.not_before.is_some() {
+        if !is_good || self.not_before.is_some() {
             return None;
         }
         self.demand.begun?.checked_add(self.timing.refetch_cooldown)
