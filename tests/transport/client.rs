@@ -106,6 +106,16 @@ async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
 }
 
 #[tokio::test]
+async fn the_deadline_is_that_of_the_builder_whatever_the_client_was_told() {
+    let entra = MockEntra::start().await;
+    let keys = RemoteKeys::builder(&entra.policy())
+        .configure_client(|client| client.timeout(std::time::Duration::ZERO))
+        .build()
+        .unwrap();
+    keys.ready().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_deadline_without_end_is_none() {
     let entra = MockEntra::start().await;
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
