@@ -585,6 +585,31 @@ mod tests {
     }
 
     #[test]
+    fn a_suspend_ages_a_seed_beyond_what_it_was_already() {
+        let mut case = Case::new();
+        let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() - 19 * 3600);
+        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        case.jump(2 * 3600);
+        assert_eq!(case.find("a"), "nothing");
+    }
+
+    #[test]
+    fn the_next_end_is_that_of_a_retention_or_of_the_stale_limit() {
+        let mut case = Case::new();
+        assert_eq!(case.held.next_end(case.now, &case.timing), None);
+        case.merge(set(&["a", "b"]));
+        let start = case.now.mono;
+        assert_eq!(case.held.next_end(case.now, &case.timing), Some(start + STALE_LIMIT));
+        case.pass(HOUR);
+        case.merge(set(&["b"]));
+        assert_eq!(case.held.next_end(case.now, &case.timing), Some(start + RETENTION));
+        case.pass(RETENTION - HOUR);
+        assert_eq!(case.held.next_end(case.now, &case.timing), Some(start + HOUR + STALE_LIMIT));
+        case.pass(HOUR + STALE_LIMIT - RETENTION);
+        assert_eq!(case.held.next_end(case.now, &case.timing), None, "nothing is left that could end");
+    }
+
+    #[test]
     fn a_seed_whose_age_cannot_be_told_is_not_served() {
         let mut case = Case::new();
         let taken = case.now.wall.unwrap();

@@ -146,6 +146,22 @@ impl<'de> Members<'de> for Document<'de> {
     }
 }
 
+/// Makes a visitor take `null`, numbers, truth values, and what is named besides, for one and the same value.
+macro_rules! visit_plain {
+    ($type:ty, $value:expr $(, $visit:ident($argument:ty))*) => {
+        visit_plain!(@each $type, $value, visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) $($visit($argument))*);
+
+        fn visit_unit<E: de::Error>(self) -> Result<$type, E> {
+            Ok($value)
+        }
+    };
+    (@each $type:ty, $value:expr, $($visit:ident($argument:ty))*) => {
+        $(fn $visit<E: de::Error>(self, _: $argument) -> Result<$type, E> {
+            Ok($value)
+        })*
+    };
+}
+
 /// What the array holds. Of an entry without a name nothing is kept: no token can ask for it, and half a
 /// million of them find room in a document.
 #[derive(Debug, Default)]
@@ -181,11 +197,10 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// One entry as it stands, whatever it is.
+/// One entry as it stands. What is no object at all is one without members.
 #[derive(Debug, Default)]
 struct Entry<'de> {
-    /// Set when it is no object or has a name twice.
-    is_odd: bool,
+    has_a_name_twice: bool,
     kty: Member<'de>,
     kid: Member<'de>,
     usage: Member<'de>,
@@ -215,7 +230,7 @@ impl Entry<'_> {
     }
 
     fn judge(&self, id: &KeyId, cloud: Option<&str>) -> Result<VerificationKey, Unusable> {
-        if self.is_odd {
+        if self.has_a_name_twice {
             return Err(Unusable::Malformed);
         }
         if self.kty.required()? != "RSA" {
@@ -293,7 +308,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
                     continue;
                 }
             };
-            entry.is_odd |= !matches!(member, Member::Absent);
+            entry.has_a_name_twice |= !matches!(member, Member::Absent);
             *member = map.next_value()?;
         }
         Ok(entry)
@@ -301,38 +316,10 @@ impl<'de> Visitor<'de> for EntryVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Entry::odd())
+        Ok(Entry::default())
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Entry<'de>, E> {
-        Ok(Entry::odd())
-    }
-}
-
-impl Entry<'_> {
-    fn odd() -> Self {
-        Self { is_odd: true, ..Self::default() }
-    }
+    visit_plain!(Entry<'de>, Entry::default(), visit_str(&str));
 }
 
 /// A member of an entry, of whatever type.
@@ -415,25 +402,7 @@ impl<'de> Visitor<'de> for MemberVisitor {
         Ok(Member::Other)
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Member<'de>, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Member<'de>, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Member<'de>, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Member<'de>, E> {
-        Ok(Member::Other)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Member<'de>, E> {
-        Ok(Member::Other)
-    }
+    visit_plain!(Member<'de>, Member::Other);
 }
 
 #[cfg(test)]
@@ -529,7 +498,9 @@ mod tests {
         ] {
             assert_eq!(judged(key("odd", &[change])), Some(Unusable::Unfit), "{change:?}");
         }
-        for change in [("use", ""), ("alg", r#""RS256""#), ("key_ops", r#"["sign","verify"]"#)] {
+        for change in
+            [("use", ""), ("use", r#""s\u0069g""#), ("alg", r#""RS256""#), ("key_ops", r#"["sign","verify"]"#)]
+        {
             assert_eq!(judged(key("odd", &[change])), None, "{change:?}");
         }
     }
@@ -547,6 +518,11 @@ mod tests {
             ("e", ""),
             ("e", "65537"),
             ("use", "null"),
+            ("use", "true"),
+            ("use", "1"),
+            ("alg", "-1"),
+            ("alg", "1.5"),
+            ("alg", r#"["RS256"]"#),
             ("key_ops", r#""verify""#),
             ("issuer", "{}"),
             ("cloud_instance_name", "1.5"),
