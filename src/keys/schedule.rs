@@ -93,17 +93,9 @@ pub(crate) enum Answer {
 /// What a request waits for, and until when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    event: Event,
+    /// The on-demand fetch of this number; without one the next attempt, since there are no keys.
+    demand: Option<u64>,
     pub(crate) until: Instant,
-}
-
-/// The end of something.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    /// The attempt of this number, since there are no keys.
-    Attempt(u64),
-    /// The on-demand fetch of this number.
-    Demand(u64),
 }
 
 /// Why an attempt failed.
@@ -254,37 +246,27 @@ impl Schedule {
     /// The same after a change, for a request that waits.
     pub(crate) fn ask_again(&mut self, id: &KeyId, ticket: Ticket, now: Moment) -> Answer {
         self.notice(now);
-        self.answer(id, Some(ticket.event), ticket.until, now)
+        self.answer(id, ticket.demand, ticket.until, now)
     }
 
-    fn answer(&mut self, id: &KeyId, awaited: Option<Event>, until: Instant, now: Moment) -> Answer {
+    fn answer(&mut self, id: &KeyId, awaited: Option<u64>, until: Instant, now: Moment) -> Answer {
         match self.held.find(id, now, &self.timing) {
             Found::Key(key) => Answer::Key(key.clone()),
             Found::Forgotten => Answer::Refused(KeyError::forgotten()),
             Found::Unusable => Answer::Refused(KeyError::unusable()),
-            Found::Nothing => match awaited {
-                Some(event @ Event::Attempt(number)) if self.attempts.decided < number => {
-                    Answer::Wait(Ticket { event, until })
-                }
-                _ => self.await_load(until, now),
-            },
+            Found::Nothing => self.await_load(until, now),
             Found::Unknown => match (awaited, self.demand.ended) {
-                (Some(Event::Demand(number)), Some((ended, was_good))) if ended >= number => {
-                    self.after_demand(was_good, now)
-                }
-                (Some(event @ Event::Demand(_)), _) => Answer::Wait(Ticket { event, until }),
-                // Asks for the first time, or keys were loaded meanwhile that lack this one.
+                (Some(number), Some((ended, was_good))) if ended >= number => self.after_demand(was_good, now),
+                // Asks for the first time, still waits, or keys were loaded meanwhile that lack this one.
                 _ => self.demand(until, now),
             },
         }
     }
 
-    /// No keys: wait for the attempt that is due, if that is soon. Starts none.
+    /// No keys: wait for the attempt that is under way or due soon. Starts none.
     fn await_load(&self, until: Instant, now: Moment) -> Answer {
-        let is_near =
-            self.attempts.running.is_some() || self.is_asked_for || self.demand.is_pending || self.due <= until;
-        if is_near {
-            Answer::Wait(Ticket { event: Event::Attempt(self.next_to_end()), until })
+        if self.attempts.running.is_some() || self.is_asked_for || self.due <= until {
+            Answer::Wait(Ticket { demand: None, until })
         } else {
             Answer::Refused(self.unavailable(self.due, now))
         }
@@ -306,7 +288,7 @@ impl Schedule {
             self.demand.is_pending = true;
             self.is_news = true;
         }
-        Answer::Wait(Ticket { event: Event::Demand(self.demand.number), until })
+        Answer::Wait(Ticket { demand: Some(self.demand.number), until })
     }
 
     /// Until when a key that is in no good answer is refused without a further question: the latest fetch
@@ -651,6 +633,16 @@ mod tests {
         case.pass(SECOND);
         case.jump(26 * 3600);
         assert_eq!(case.step(), Step::Fetch);
+    }
+
+    #[test]
+    fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
+        let mut case = Case::warm();
+        case.sleep();
+        case.jump(26 * 3600);
+        assert!(!case.schedule.take_news());
+        ticket(case.ask("a"));
+        assert!(case.schedule.take_news() && !case.schedule.take_news());
     }
 
     #[test]
@@ -1008,6 +1000,24 @@ mod tests {
     }
 
     #[test]
+    fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
+        let mut case = Case::cold();
+        for _ in 0..4 {
+            case.fetch_bad();
+            case.sleep_it_out();
+        }
+        case.fetch_bad();
+        assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
+        case.schedule.ask_for_refresh();
+        let waits = ticket(case.ask("a"));
+        case.begin();
+        let waits = ticket(case.ask_again("a", waits));
+        ticket(case.ask("b"));
+        case.succeed(&["a"]);
+        assert!(is_key(&case.ask_again("a", waits)));
+    }
+
+    #[test]
     fn a_key_that_the_first_load_lacks_is_searched_for() {
         let mut case = Case::cold();
         let waits = ticket(case.ask("new"));
@@ -1059,6 +1069,25 @@ mod tests {
         assert!(case.schedule.outcome(number).is_none());
         case.fetch_bad();
         assert!(matches!(case.schedule.outcome(number), Some(Err(_))));
+    }
+
+    #[test]
+    fn the_attempt_that_ends_next_is_the_one_under_way_or_the_next_to_begin() {
+        let mut case = Case::cold();
+        assert_eq!(case.schedule.next_to_end(), 1);
+        case.begin();
+        assert_eq!(case.schedule.next_to_end(), 1);
+        case.succeed(&["a"]);
+        assert_eq!(case.schedule.next_to_end(), 2);
+    }
+
+    #[test]
+    fn keys_for_which_there_is_no_room_are_rejected_entries() {
+        let mut case = Case::cold();
+        let names: Vec<_> = (0..1003).map(|number| format!("key-{number}")).collect();
+        case.begin();
+        case.schedule.succeeded(set(&names), case.now, 0.5);
+        assert_eq!(case.schedule.counts().rejected_entries, 3);
     }
 
     #[test]
