@@ -268,6 +268,38 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_one_end_are_two_tokens() {
+        let tokens = with(1 << 20, 0..=FRONT);
+        let (one, mut other) = (token(FRONT + 1), token(FRONT + 1));
+        other[0] = b'b';
+        remember(&tokens, &one, "one");
+        remember(&tokens, &other, "other");
+        assert_eq!(find(&tokens, &one).as_deref(), Some("one"));
+        assert_eq!(find(&tokens, &other).as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn the_front_needs_nothing_behind_it() {
+        let tokens = with(1 << 20, 0..2);
+        tokens.all.invalidate_all();
+        tokens.all.run_pending_tasks();
+        assert!(find(&tokens, &token(0)).is_some());
+        assert_eq!(find(&tokens, &token(2)), None);
+    }
+
+    #[test]
+    fn an_entry_weighs_its_token_its_claims_and_something_over() {
+        let tokens = with(1 << 20, 0..3);
+        let claims = size_of::<Parts>() + "a".len();
+        assert_eq!(tokens.all.weighted_size(), u64::try_from(3 * (1500 + claims + OVERHEAD)).unwrap());
+    }
+
+    #[test]
+    fn what_is_remembered_is_not_shown() {
+        assert_eq!(format!("{:?}", with(1 << 20, 0..3)), "VerifiedTokens { entries: 3, .. }");
+    }
+
+    #[test]
     fn what_is_no_token_of_entras_size_is_not_remembered() {
         let tokens = VerifiedTokens::new(1 << 20);
         for length in [1, 15, MAX_TOKEN + 1] {

@@ -458,6 +458,8 @@ mod tests {
         assert_eq!((found.id().as_str(), found.bits()), ("a", 2048));
         assert_eq!(found.issuer(), Some("https://login.microsoftonline.com/{tenantid}/v2.0"));
         assert_eq!((found.cloud_instance_name(), set.rejected()), (None, 0));
+        assert_eq!(format!("{found:?}"), r#"VerificationKey { id: KeyId("a"), bits: 2048, .. }"#);
+        assert_eq!(format!("{:?}", found.rs256()), "Rs256Key");
     }
 
     #[test]
@@ -499,7 +501,7 @@ mod tests {
             assert_eq!(judged(key("odd", &[change])), Some(Unusable::Unfit), "{change:?}");
         }
         for change in
-            [("use", ""), ("use", r#""s\u0069g""#), ("alg", r#""RS256""#), ("key_ops", r#"["sign","verify"]"#)]
+            [("use", ""), ("kty", r#""\u0052SA""#), ("alg", r#""RS256""#), ("key_ops", r#"["sign","verify"]"#)]
         {
             assert_eq!(judged(key("odd", &[change])), None, "{change:?}");
         }
@@ -545,6 +547,8 @@ mod tests {
         assert_eq!(judged([key("odd", &[]), key("odd", &[("kty", "\"EC\"")])].join(",")), Some(Unusable::Ambiguous));
         let three = [key("odd", &[("n", &other)]), key("odd", &[]), key("odd", &[])].join(",");
         assert_eq!(judged(three), Some(Unusable::Ambiguous));
+        let unfit = key("odd", &[("use", "\"enc\""), ("n", &other)]);
+        assert_eq!(judged([key("odd", &[]), unfit].join(",")), Some(Unusable::Ambiguous));
         // One key for two issuers or two clouds, in either order.
         for name in ["issuer", "cloud_instance_name"] {
             let (one, other) = (key("odd", &[(name, "\"one\"")]), key("odd", &[(name, "\"other\"")]));

@@ -363,3 +363,55 @@ pub(crate) fn skew_fault(skew: Duration) -> Option<ConfigFault> {
 
 const DEFAULT_SKEW: Duration = Duration::from_secs(300);
 const MAX_SKEW: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+    const OTHER: &str = "33333333-aaaa-4bbb-8ccc-222222222222";
+
+    fn builder() -> PolicyBuilder {
+        let callers = Callers::object_ids([ONE]).unwrap();
+        Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers)
+    }
+
+    fn faults(builder: PolicyBuilder) -> Vec<String> {
+        builder.build().unwrap_err().faults().map(|fault| fault.field().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_policy_says_what_it_was_built_from() {
+        let policy = builder().clock_skew(Duration::from_secs(600)).required_roles(["a", "b"]).build().unwrap();
+        assert_eq!(policy.clock_skew(), Duration::from_secs(600));
+        assert_eq!(policy.required_roles(), ["a", "b"]);
+        let (tenant, stranger) = (ONE.parse().unwrap(), OTHER.parse().unwrap());
+        let issuer = |version| policy.expected_issuer(&tenant, version).map(str::to_owned);
+        assert_eq!(issuer(TokenVersion::V1), Some(format!("https://sts.windows.net/{ONE}/")));
+        assert_eq!(issuer(TokenVersion::V2), Some(format!("https://login.microsoftonline.com/{ONE}/v2.0")));
+        assert_eq!(policy.expected_issuer(&stranger, TokenVersion::V2), None);
+        let usual = builder().build().unwrap();
+        assert_eq!((usual.clock_skew(), usual.required_roles().len()), (Duration::from_secs(300), 0));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let callers = Callers::tenant_object_ids([(OTHER.parse().unwrap(), ONE.parse().unwrap())]).unwrap();
+        let strange = Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers);
+        let strange = strange.clock_skew(Duration::from_nanos(600_000_000_001)).required_roles(["a", " "]);
+        assert_eq!(faults(strange), ["clock_skew_secs", "required_roles", "callers"]);
+    }
+
+    #[test]
+    fn a_keys_issuer_has_the_tenant_in_each_of_its_gaps_and_nothing_else() {
+        let issuers = Issuers { tenant: "t".to_owned(), v1: String::new(), v2: String::new() };
+        for (template, issuer) in
+            [("https://a/{tenantid}/", "https://a/t/"), ("a", "a"), ("{tenantid}{tenantid}", "tt")]
+        {
+            assert!(issuers.expands(template, issuer), "{template}");
+        }
+        for issuer in ["https://a/t", "https://a/u/", "https://a/t//", "https://a/{tenantid}/", "https://a//", ""] {
+            assert!(!issuers.expands("https://a/{tenantid}/", issuer), "{issuer}");
+        }
+    }
+}
