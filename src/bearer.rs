@@ -167,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a hundred thousand bytes, one by one")]
     fn length_is_judged_before_the_alphabet() {
         let sized = |fill: &str, length: usize| token(&[format!("Bearer {}", fill.repeat(length)).as_bytes()]);
         assert!(sized("a", MAX_CREDENTIALS - "Bearer ".len()).is_ok());
@@ -179,6 +180,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "half a million bytes, one by one")]
     fn the_alphabet_is_that_of_token68_byte_for_byte() {
         for byte in 0..=u8::MAX {
             let is_listed = byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);

@@ -278,9 +278,11 @@ mod tests {
         ] {
             assert_eq!(fault(text), ObjectFault::Duplicate, "{text}");
         }
-        let many: Vec<_> = (0..500).map(|n| format!("\"{n}\":0")).collect();
+        // Under Miri each name takes its time.
+        let count = if cfg!(miri) { 40 } else { 500 };
+        let many: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
         assert!(object::<Sample<'_>>(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
-        assert_eq!(fault(format!("{{{},\"400\":0}}", many.join(","))), ObjectFault::Duplicate);
+        assert_eq!(fault(format!("{{{},\"{}\":0}}", many.join(","), count - 5)), ObjectFault::Duplicate);
         assert_eq!(fault(format!("{{{},\"4\":0}}", many.join(","))), ObjectFault::Duplicate);
     }
 
