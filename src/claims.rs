@@ -11,7 +11,15 @@ use crate::ids::{ClientId, ObjectId, TenantId};
 /// The only way to get one is through the whole check. The layer puts it into the extensions of the
 /// request. Cheap to clone.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Claims(Arc<Parts>);
+pub struct Claims(Arc<Own>);
+
+/// What the copies of one [`Claims`] count their references in: long enough that the counters of two of them never share
+/// a line of the processor's cache.
+#[derive(Eq, PartialEq)]
+struct Own {
+    parts: Arc<Parts>,
+    _room: [u64; 14],
+}
 
 /// What [`Claims`] is made of.
 #[derive(Debug, Eq, PartialEq)]
@@ -29,77 +37,94 @@ pub(crate) struct Parts {
 impl Claims {
     /// States that every check has passed. Called by [`Policy::admit`](crate::Policy) alone.
     pub(crate) fn assertion(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self::counted_apart(Arc::new(parts))
+    }
+
+    /// The same claims, whose copies are counted by themselves: threads that copy the one do not wait for those that
+    /// copy the other.
+    pub(crate) fn apart(&self) -> Self {
+        Self::counted_apart(Arc::clone(&self.0.parts))
+    }
+
+    fn counted_apart(parts: Arc<Parts>) -> Self {
+        Self(Arc::new(Own { parts, _room: [0; 14] }))
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
     /// The tenant that issued the token (`tid`).
     #[must_use]
     pub fn tenant_id(&self) -> TenantId {
-        self.0.tenant
+        self.parts().tenant
     }
 
     /// The object id of the caller's service principal (`oid`).
     #[must_use]
     pub fn object_id(&self) -> ObjectId {
-        self.0.object_id
+        self.parts().object_id
     }
 
     /// The client id of the caller: `appid` of a v1 token, `azp` of a v2 one. `None` if the token has
     /// none, or one that is no GUID.
     #[must_use]
     pub fn client_id(&self) -> Option<ClientId> {
-        self.0.client_id
+        self.parts().client_id
     }
 
     /// The audience as the token spells it (`aud`).
     #[must_use]
     pub fn audience(&self) -> &str {
-        &self.0.audience
+        &self.parts().audience
     }
 
     /// The version of the token (`ver`), which the audience's app registration decides.
     #[must_use]
     pub fn version(&self) -> TokenVersion {
-        self.0.version
+        self.parts().version
     }
 
     /// The app roles of the caller (`roles`); a managed identity usually has none.
     #[must_use]
     pub fn roles(&self) -> &[String] {
-        &self.0.roles
+        &self.parts().roles
     }
 
     /// When the token ends (`exp`), without any clock skew.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
-        self.0.expires_at
+        self.parts().expires_at
     }
 
     /// The identifier of the token (`uti`), to find it in Entra's sign-in logs. The same token comes with
     /// thousands of requests, so it is no nonce.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.token_id.as_deref()
+        self.parts().token_id.as_deref()
     }
 
     /// How many bytes this takes on the heap, roughly.
     pub(crate) fn weight(&self) -> usize {
-        let texts = self.0.audience.len() + self.0.token_id.as_ref().map_or(0, String::len);
-        size_of::<Parts>() + texts + self.0.roles.iter().map(|role| size_of::<String>() + role.len()).sum::<usize>()
+        let texts = self.parts().audience.len() + self.parts().token_id.as_ref().map_or(0, String::len);
+        size_of::<Own>()
+            + size_of::<Parts>()
+            + texts
+            + self.parts().roles.iter().map(|role| size_of::<String>() + role.len()).sum::<usize>()
     }
 }
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims")
-            .field("tenant_id", &self.0.tenant)
-            .field("object_id", &self.0.object_id)
-            .field("client_id", &self.0.client_id)
-            .field("audience", &self.0.audience)
-            .field("version", &self.0.version)
-            .field("roles", &self.0.roles)
-            .field("expires_at", &self.0.expires_at)
-            .field("token_id", &self.0.token_id)
+            .field("tenant_id", &self.parts().tenant)
+            .field("object_id", &self.parts().object_id)
+            .field("client_id", &self.parts().client_id)
+            .field("audience", &self.parts().audience)
+            .field("version", &self.parts().version)
+            .field("roles", &self.parts().roles)
+            .field("expires_at", &self.parts().expires_at)
+            .field("token_id", &self.parts().token_id)
             .finish()
     }
 }
@@ -173,10 +198,25 @@ mod tests {
 
     #[test]
     fn the_weight_is_that_of_the_struct_and_of_all_its_texts() {
-        let weight = size_of::<Parts>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
+        let weight = size_of::<Own>()
+            + size_of::<Parts>()
+            + "api://a".len()
+            + "uti".len()
+            + 2 * size_of::<String>()
+            + "onethree".len();
         assert_eq!(Claims::assertion(parts()).weight(), weight);
         let bare = Parts { roles: Vec::new(), token_id: None, ..parts() };
-        assert_eq!(Claims::assertion(bare).weight(), size_of::<Parts>() + "api://a".len());
+        assert_eq!(Claims::assertion(bare).weight(), size_of::<Own>() + size_of::<Parts>() + "api://a".len());
+    }
+
+    #[test]
+    fn claims_counted_apart_are_the_same_claims() {
+        let claims = Claims::assertion(parts());
+        let apart = claims.apart();
+        assert_eq!(apart, claims);
+        assert!(!Arc::ptr_eq(&apart.0, &claims.0) && Arc::ptr_eq(&apart.0.parts, &claims.0.parts));
+        assert!(size_of::<Own>() >= 2 * 56, "two counters are a line apart");
+        assert_ne!(Claims::assertion(Parts { expires_at: UnixTime::from_secs(8), ..parts() }), claims);
     }
 
     #[test]

@@ -301,7 +301,7 @@ mod tests {
     fn types_of_jwt_and_access_token_pass() {
         for (accepted, names) in [
             (true, &["JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/JWT"][..]),
-            (false, &["", "JWS", "JOSE", "id+jwt", "dpop+jwt", "application/", "text/jwt", "JWT "]),
+            (false, &["", "JWS", "JOSE", "id+jwt", "dpop+jwt", "application/", "text/jwt", "application.JWT", "JWT "]),
         ] {
             for name in names {
                 let header = format!(r#"{{"typ":"{name}","alg":"RS256","kid":"k"}}"#);

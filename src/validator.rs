@@ -171,10 +171,10 @@ impl Validator {
     /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
     /// full check finds the reason.
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
-        self.0.verified.find(token, |known| {
+        self.0.verified.find(token, |known, claims| {
             self.0.policy.valid(&known.validity, now).ok()?;
             let is_held = self.0.keys.still_holds(&known.tenant, &known.key_id, &known.key);
-            is_held.then(|| known.claims.clone())
+            is_held.then(|| claims.clone())
         })
     }
 

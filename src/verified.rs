@@ -34,7 +34,7 @@ pub(crate) struct VerifiedTokens {
 #[derive(Debug)]
 pub(crate) struct VerifiedToken {
     token: Arc<[u8]>,
-    pub(crate) claims: Claims,
+    claims: Claims,
     pub(crate) tenant: TenantId,
     /// The key as the token names it. A key source may know the key by another name, too.
     pub(crate) key_id: KeyId,
@@ -53,9 +53,22 @@ impl VerifiedToken {
 struct FrontEntry {
     tail: Tail,
     verified: Arc<VerifiedToken>,
+    /// Its claims once for each lane, since all threads copy those of the one token that all calls carry.
+    claims: Arc<[Claims; LANES]>,
 }
 
 impl FrontEntry {
+    fn new(tail: Tail, verified: Arc<VerifiedToken>) -> Self {
+        let claims = Arc::new(std::array::from_fn(|_| verified.claims.apart()));
+        Self { tail, verified, claims }
+    }
+
+    /// The claims for this thread to copy.
+    fn claims(&self) -> &Claims {
+        let lane = LANE.with(|lane| *lane);
+        self.claims.get(lane).unwrap_or(&self.verified.claims)
+    }
+
     fn is(&self, tail: Tail, token: &[u8]) -> bool {
         self.tail == tail && *self.verified.token == *token
     }
@@ -76,18 +89,24 @@ impl VerifiedTokens {
     }
 
     /// Finds a token that is the same to the last byte, and says what `judge` makes of it.
-    pub(crate) fn find<T>(&self, token: BearerToken<'_>, judge: impl FnOnce(&VerifiedToken) -> Option<T>) -> Option<T> {
+    ///
+    /// The claims beside it are its own, for this thread to copy.
+    pub(crate) fn find<T>(
+        &self,
+        token: BearerToken<'_>,
+        judge: impl FnOnce(&VerifiedToken, &Claims) -> Option<T>,
+    ) -> Option<T> {
         let token = token.as_bytes();
         let tail = self.key_of(token)?;
         if let Some(found) = self.front.load().iter().find(|entry| entry.is(tail, token)) {
-            return judge(&found.verified);
+            return judge(&found.verified, found.claims());
         }
         let found = self.all.get(&Borrowed { tail, token })?;
         // Not each time: with more live tokens than places in front, every hit would write.
         if self.hits_behind.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
-            self.promote(FrontEntry { tail, verified: Arc::clone(&found) });
+            self.promote(FrontEntry::new(tail, Arc::clone(&found)));
         }
-        judge(&found)
+        judge(&found, &found.claims)
     }
 
     /// Remembers a token that was just accepted.
@@ -105,7 +124,7 @@ impl VerifiedTokens {
         let front = self.front.load();
         // What is known of a token that is there already has changed.
         if front.len() < FRONT || front.iter().any(|entry| entry.is(tail, token)) {
-            self.promote(FrontEntry { tail, verified: Arc::clone(&verified) });
+            self.promote(FrontEntry::new(tail, Arc::clone(&verified)));
         }
         self.all.insert(Whole { tail, token: Arc::clone(&verified.token) }, verified);
     }
@@ -189,6 +208,17 @@ const FRONT: usize = 8;
 
 const PROMOTE_EVERY: usize = 64;
 
+/// Threads that copy the claims of one token at once and do not disturb each other.
+const LANES: usize = 8;
+
+thread_local! {
+    /// Threads take the lanes by turns.
+    static LANE: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed) % LANES
+    };
+}
+
 /// What an entry takes beside its token and claims: two reference-counted blocks and the cache's own
 /// book-keeping.
 const OVERHEAD: usize = 512;
@@ -212,7 +242,7 @@ mod tests {
 
     fn find(tokens: &VerifiedTokens, token: &[u8]) -> Option<String> {
         let token = BearerToken::from_token68(token).unwrap();
-        tokens.find(token, |found| Some(found.claims.audience().to_owned()))
+        tokens.find(token, |_, claims| Some(claims.audience().to_owned()))
     }
 
     fn remember(tokens: &VerifiedTokens, token: &[u8], audience: &str) {
@@ -288,9 +318,23 @@ mod tests {
     }
 
     #[test]
+    fn threads_copy_claims_from_lanes_of_their_own() {
+        let tokens = Arc::new(with(1 << 20, 0..1));
+        let lanes: Vec<_> = (0..LANES)
+            .map(|_| {
+                let tokens = Arc::clone(&tokens);
+                let lane = move || std::ptr::from_ref(tokens.front.load()[0].claims()).addr();
+                std::thread::spawn(lane).join().unwrap()
+            })
+            .collect();
+        // Other tests start threads, too, and take lanes between.
+        assert!(lanes.iter().collect::<std::collections::HashSet<_>>().len() > 1, "{lanes:?}");
+    }
+
+    #[test]
     fn an_entry_weighs_its_token_its_claims_and_something_over() {
         let tokens = with(1 << 20, 0..3);
-        let claims = size_of::<Parts>() + "a".len();
+        let claims = tokens.front.load()[0].verified.claims.weight();
         assert_eq!(tokens.all.weighted_size(), u64::try_from(3 * (1500 + claims + OVERHEAD)).unwrap());
     }
 

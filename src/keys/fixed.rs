@@ -45,3 +45,20 @@ impl KeySource for FixedKeys {
         Box::pin(std::future::ready(answer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::sample::{another_key, document, id, key, read};
+
+    #[test]
+    fn a_key_is_held_as_long_as_it_is_this_one_under_this_name() {
+        let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+        let (keys, others) = (read(&document(&[key("a"), key("b")])), read(&document(&[another_key("a", 1)])));
+        let (this, other) = (keys.usable().next().unwrap().clone(), others.usable().next().unwrap());
+        let fixed = FixedKeys::new(keys);
+        assert!(fixed.still_holds(&tenant, this.id(), &this));
+        assert!(!fixed.still_holds(&tenant, &id("a"), other));
+        assert!(!fixed.still_holds(&tenant, &id("never"), &this));
+    }
+}
