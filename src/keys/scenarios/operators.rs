@@ -1,14 +1,18 @@
 //! The handles for operators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended};
+use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, WallClock, ended};
 use super::testlog;
+use crate::clock::UnixTime;
 use crate::ids::KeyId;
-use crate::keys::sample::{document, key, unfit};
+use crate::keys::sample::{another_key, document, id, key, set, unfit};
+use crate::keys::source::Lookup;
 use crate::keys::status::KeyState;
+use crate::keys::timing::Timing;
 
 #[tokio::test(start_paused = true)]
 async fn the_status_tells_how_the_keys_stand() {
@@ -83,7 +87,7 @@ async fn a_forgotten_key_is_refused_from_the_next_request_on_until_it_is_unforgo
     let rig = Rig::warm(|_| Reply::keys(&["a", "b"])).await;
     rig.store.forget(&KeyId::new("a"));
     let before = rig.provider.attempts();
-    assert_eq!(rig.request("a").await, (Outcome::Invalid, std::time::Duration::ZERO));
+    assert_eq!(rig.request("a").await, (Outcome::Invalid, Duration::ZERO));
     let store = Arc::clone(&rig.store);
     let error = store.resolve(KeyId::new("a")).await.unwrap_err();
     assert_eq!(error.kind(), crate::KeyErrorKind::Forgotten);
@@ -124,7 +128,7 @@ fn without_a_runtime_nothing_panics_and_nothing_is_started() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { Rig::cold(|_| Reply::keys(&["a"])) })
     };
-    assert!(matches!(rig.store.lookup(&KeyId::new("a")), crate::Lookup::Absent));
+    assert!(matches!(rig.store.lookup(&KeyId::new("a")), Lookup::Absent));
     assert!(!rig.store.is_serving());
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     for mut future in [rig.store.ready(), rig.store.refresh_now()] {
@@ -150,4 +154,45 @@ async fn each_attempt_is_reported_once_and_no_request_is() {
     }
     assert_eq!(log.count_at(tracing::Level::WARN), 1, "with keys it is a warning");
     assert_eq!(log.count_at(tracing::Level::ERROR), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_held_until_it_is_forgotten_or_another_takes_its_name() {
+    let rig = Rig::warm(|attempt| match attempt.number {
+        0 => Reply::keys(&["a", "b"]),
+        _ => Reply::Document(document(&[another_key("a", 1), key("b")])),
+    })
+    .await;
+    let held = |name: &str| match rig.store.lookup(&id(name)) {
+        Lookup::Held(key) => key,
+        other => panic!("{other:?}"),
+    };
+    let (a, b) = (held("a"), held("b"));
+    assert!(rig.store.still_holds(&id("a"), &a) && rig.store.still_holds(&id("b"), &b));
+    assert!(!rig.store.still_holds(&id("a"), &b));
+    rig.store.forget(&id("b"));
+    assert!(!rig.store.still_holds(&id("b"), &b));
+    ended(rig.store.refresh_now()).await.unwrap();
+    assert!(!rig.store.still_holds(&id("a"), &a) && rig.store.still_holds(&id("a"), &held("a")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_good_search_an_unknown_key_is_refused_at_a_glance_until_the_next_is_allowed() {
+    let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
+    assert!(matches!(rig.store.lookup(&id("unknown")), Lookup::Absent));
+    assert_eq!(rig.request("unknown").await.0, Outcome::Invalid);
+    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Refused(_)));
+    sleep(Timing::default().refetch_cooldown).await;
+    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Absent));
+}
+
+/// Without a runtime there is no task, so nobody else would notice. Real time, since only a runtime's can be paused.
+#[test]
+fn without_a_task_keys_age_by_the_steady_clock_though_the_other_stands_still() {
+    let timing = Timing { stale_limit: Duration::from_millis(20), ..Timing::default() };
+    let seed = (set(&["a"]), UnixTime::from_secs(WallClock::EPOCH));
+    let rig = Rig::build(timing, Some(seed), |_| Reply::DOWN);
+    std::thread::sleep(Duration::from_millis(40));
+    rig.clock.set_ahead(-1000);
+    assert!(matches!(rig.store.lookup(&id("a")), Lookup::Absent));
 }
