@@ -463,6 +463,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_remember_the_cloud_of_the_document_that_led_to_them() {
+        let document = format!("{{\"keys\":[{}]}}", key("a", &[]));
+        for (label, expected) in [(Some("cloud.example"), Some("cloud.example")), (Some(" "), None), (None, None)] {
+            let set = KeySet::from_document(document.as_bytes(), label).unwrap();
+            assert_eq!(set.usable().next().unwrap().document_cloud(), expected);
+        }
+    }
+
+    #[test]
     fn three_sizes_and_one_exponent() {
         let sized = |modulus: Vec<u8>| judged(key("odd", &[("n", &format!("\"{}\"", encoded(&modulus)))]));
         for bytes in [256, 384, 512] {
