@@ -272,4 +272,12 @@ mod tests {
         }
         assert!(!is_graph(CLIENT) && !is_graph("https://vault.azure.net"));
     }
+
+    #[test]
+    fn client_ids_and_uris_are_told_apart() {
+        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
+        let audiences = Audiences::parse([id, "api://one", "https://two.example"]).unwrap();
+        assert_eq!(audiences.client_ids().map(|id| id.to_string()).collect::<Vec<_>>(), [id]);
+        assert_eq!(audiences.uris().collect::<Vec<_>>(), ["api://one", "https://two.example"]);
+    }
 }

@@ -435,4 +435,28 @@ mod tests {
             assert!(Cloud::custom("https://login.example", "https://a/{tenantid}", issuer).is_err(), "{issuer}");
         }
     }
+
+    #[test]
+    fn a_cloud_is_shown_by_its_name_and_the_host_that_is_asked() {
+        let issuer = "https://sts.example/{tenantid}/";
+        let custom = |login: &str| Cloud::custom(login, issuer, issuer).unwrap();
+        for (cloud, name, host, shown) in [
+            (Cloud::public(), "public", "login.microsoftonline.com", "Cloud(public, login.microsoftonline.com)"),
+            (custom("https://a.example"), "custom", "a.example", "Cloud(custom, a.example)"),
+            (custom("https://a.example:8443"), "custom", "a.example", "Cloud(custom, a.example:8443)"),
+            (custom("http://127.0.0.1:80"), "custom", "127.0.0.1", "Cloud(custom, 127.0.0.1)"),
+            (custom("http://127.0.0.1:443"), "custom", "127.0.0.1", "Cloud(custom, 127.0.0.1:443)"),
+        ] {
+            assert_eq!((cloud.name(), cloud.login_host(), format!("{cloud:?}").as_str()), (name, host, shown));
+        }
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn only_a_cloud_on_loopback_may_be_plain() {
+        let issuer = "https://sts.example/{tenantid}/";
+        assert!(Cloud::custom("http://127.0.0.1:1", issuer, issuer).unwrap().is_plain_http());
+        assert!(!Cloud::custom("https://127.0.0.1:1", issuer, issuer).unwrap().is_plain_http());
+        assert!(!Cloud::public().is_plain_http());
+    }
 }
