@@ -48,10 +48,18 @@ impl Stamp {
     ///
     /// A jump ahead cannot be told from a suspend; it counts, and is taken back when the clock is.
     pub(crate) fn age(&self, now: Moment) -> Duration {
-        let sure = self.sure_age(now);
+        self.sure_age(now).max(self.wall_age(now))
+    }
+
+    /// At least so much by either clock: of two readings in whole seconds the difference may be one too many.
+    fn least_age(&self, now: Moment) -> Duration {
+        self.sure_age(now).max(self.wall_age(now).saturating_sub(Duration::from_secs(1)))
+    }
+
+    fn wall_age(&self, now: Moment) -> Duration {
         match (now.wall, self.at.wall) {
-            (Some(now), Some(then)) => sure.max(now.saturating_since(then)),
-            _ => sure,
+            (Some(now), Some(then)) => now.saturating_since(then),
+            _ => Duration::ZERO,
         }
     }
 
@@ -200,7 +208,7 @@ impl HeldEntry {
     /// What an answer lists counts as long as that answer does; what it lacks counts for the retention
     /// after it was last seen.
     fn is_over(&self, now: Moment, timing: &Timing) -> bool {
-        !self.is_listed && self.seen.age(now) >= timing.key_retention
+        !self.is_listed && self.seen.least_age(now) >= timing.key_retention
     }
 
     /// Whether it will never count again. A key that is over by the wall clock alone comes back with it.
@@ -527,6 +535,17 @@ mod tests {
         let changes = case.merge(set(&["old7", "new"]));
         assert_eq!((changes.dropped.len(), changes.surplus), (MAX_KEYS - 1, 0));
         assert_eq!(["old7", "new"].map(|name| case.find(name)), ["key", "key"]);
+    }
+
+    #[test]
+    fn a_wall_clock_that_counts_whole_seconds_takes_no_key_away_early() {
+        let mut case = Case::with(&["a"]);
+        case.merge(set(&["b"]));
+        case.now.mono += RETENTION - Duration::from_millis(900);
+        case.jump(i64::try_from(RETENTION.as_secs()).unwrap());
+        assert_eq!(case.find("a"), "key");
+        case.now.mono += Duration::from_millis(900);
+        assert_eq!(case.find("a"), "unknown");
     }
 
     #[test]
