@@ -85,8 +85,14 @@ fn is_scheme_byte(byte: u8) -> bool {
 /// makes a few wide instructions of a block.
 fn is_token68(token: &[u8]) -> bool {
     // `-`, `.`, `/` and the digits stand in a row.
-    let is_good =
-        |byte: u8| byte.is_ascii_alphabetic() | matches!(byte, b'-'..=b'9') | matches!(byte, b'_' | b'~' | b'+' | b'=');
+    let is_good = |byte: u8| {
+        byte.is_ascii_alphabetic()
+            | matches!(byte, b'-'..=b'9')
+            | (byte == b'_')
+            | (byte == b'~')
+            | (byte == b'+')
+            | (byte == b'=')
+    };
     token.chunks(256).all(|block| block.iter().fold(true, |so_far, byte| so_far & is_good(*byte)))
 }
 

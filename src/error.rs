@@ -481,9 +481,6 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
-
 /// An error with all its causes in one line.
 #[cfg(feature = "remote")]
 pub(crate) struct Chain<'e>(pub(crate) &'e (dyn Error + 'static));
@@ -501,6 +498,9 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

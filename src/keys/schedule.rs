@@ -421,6 +421,17 @@ mod tests {
             Self::new(Timing::default())
         }
 
+        /// After five failures in a row, so that the next attempt is seconds away.
+        fn cold_and_failing() -> Self {
+            let mut case = Self::cold();
+            for _ in 0..4 {
+                case.fetch_bad();
+                case.sleep_it_out();
+            }
+            case.fetch_bad();
+            case
+        }
+
         /// With keys `a` and `b`, fetched just now.
         fn warm() -> Self {
             let mut case = Self::cold();
@@ -986,12 +997,7 @@ mod tests {
 
     #[test]
     fn without_keys_and_with_no_attempt_near_a_request_is_not_kept_waiting() {
-        let mut case = Case::cold();
-        for _ in 0..4 {
-            case.fetch_bad();
-            case.sleep_it_out();
-        }
-        case.fetch_bad();
+        let mut case = Case::cold_and_failing();
         assert_eq!(retry_after(case.ask("a")), SECOND * 8);
         case.pass(SECOND * 6 - TICK);
         assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
@@ -1001,12 +1007,7 @@ mod tests {
 
     #[test]
     fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
-        let mut case = Case::cold();
-        for _ in 0..4 {
-            case.fetch_bad();
-            case.sleep_it_out();
-        }
-        case.fetch_bad();
+        let mut case = Case::cold_and_failing();
         assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
         case.schedule.ask_for_refresh();
         let waits = ticket(case.ask("a"));
