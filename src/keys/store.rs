@@ -11,8 +11,9 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::held::{Changes, Found, HeldKeys, Moment};
+use super::held::{Changes, Found, HeldKeys};
 use super::jwks::KeySet;
+use super::moment::Moment;
 use super::schedule::{Answer, Counts, Failure, Schedule, Step};
 use super::source::{KeyFuture, Lookup};
 use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
