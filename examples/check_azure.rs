@@ -245,7 +245,7 @@ impl<'j> Check<'_, 'j> {
             return self.unknown(format!("{what}; its object id is not in the file, see {how}"));
         };
         let tenants: Vec<_> = tenant.into_iter().chain(self.policy.tenants().iter().copied()).collect();
-        let is_listed = tenants.iter().any(|tenant| self.policy.callers().allow(*tenant, principal, client));
+        let is_listed = tenants.iter().any(|tenant| self.policy.callers().allows(*tenant, principal, client));
         if is_listed {
             self.ok(format!("{what}, object id {principal}, may call"));
         } else if client.is_none() && env::var_os(CLIENT_IDS).is_some_and(|ids| !ids.is_empty()) {
@@ -306,14 +306,14 @@ impl<'j> Check<'_, 'j> {
             return self.fail(format!("upstream {address}: audience {problem}"));
         }
         let audiences = self.policy.audiences();
-        if !audiences.accept(audience, TokenVersion::V1) {
+        if !audiences.accepts(audience, TokenVersion::V1) {
             return self.fail(format!(
                 "upstream {address}: the audience `{audience}` is not among SIGNALR_UPSTREAM_AUDIENCES"
             ));
         }
         self.ok(format!("upstream {address}: managed identity, audience `{audience}`, as configured"));
         let client = audience.strip_prefix("api://").unwrap_or(audience).trim_end_matches('/');
-        if !audiences.accept(client, TokenVersion::V2) || client.parse::<ClientId>().is_err() {
+        if !audiences.accepts(client, TokenVersion::V2) || client.parse::<ClientId>().is_err() {
             self.note(format!(
                 "upstream {address}: if the app registration issues v2 tokens (requestedAccessTokenVersion 2), their audience \
                  is its client id; have that in SIGNALR_UPSTREAM_AUDIENCES, too"

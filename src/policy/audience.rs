@@ -42,7 +42,7 @@ impl Audiences {
     /// Whether a token of this version may name this audience. This says nothing of a token: whoever
     /// writes one may name any audience.
     #[must_use]
-    pub fn accept(&self, audience: &str, version: TokenVersion) -> bool {
+    pub fn accepts(&self, audience: &str, version: TokenVersion) -> bool {
         self.0.iter().any(|allowed| allowed.accepts(audience, version))
     }
 }
@@ -177,7 +177,7 @@ mod tests {
 
     fn accepts(configured: &str, audience: &str) -> (bool, bool) {
         let audiences = Audiences::parse([configured]).unwrap();
-        (audiences.accept(audience, V1), audiences.accept(audience, V2))
+        (audiences.accepts(audience, V1), audiences.accepts(audience, V2))
     }
 
     #[test]

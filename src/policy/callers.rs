@@ -90,7 +90,7 @@ impl Callers {
     /// Whether an identity is on the list. This says nothing of a token: who names an identity need not
     /// be it. [`Validator`](crate::Validator) asks it after the signature.
     #[must_use]
-    pub fn allow(&self, tenant: TenantId, object: ObjectId, client: Option<ClientId>) -> bool {
+    pub fn allows(&self, tenant: TenantId, object: ObjectId, client: Option<ClientId>) -> bool {
         match &self.0 {
             Rule::AnyInTenant => true,
             Rule::Listed { object_ids, client_ids, pairs } => {
@@ -171,7 +171,7 @@ mod tests {
     const T2: &str = "11111111-aaaa-4bbb-8ccc-333333333333";
 
     fn allow(callers: &Callers, tenant: &str, object: &str, client: Option<&str>) -> bool {
-        callers.allow(tenant.parse().unwrap(), object.parse().unwrap(), client.map(|client| client.parse().unwrap()))
+        callers.allows(tenant.parse().unwrap(), object.parse().unwrap(), client.map(|client| client.parse().unwrap()))
     }
 
     #[test]

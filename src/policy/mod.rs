@@ -203,7 +203,7 @@ impl Policy {
             TokenVersion::V2 => claims.azp.as_deref(),
         };
         let client_id = client_id.and_then(|id| id.parse::<ClientId>().ok());
-        if !self.0.callers.allow(tenant, object_id, client_id) {
+        if !self.0.callers.allows(tenant, object_id, client_id) {
             return Err(RejectionKind::CallerNotAllowed);
         }
         let roles = claims.roles.as_ref().map_or(&[][..], Texts::as_slice);
@@ -257,7 +257,7 @@ impl Policy {
 
     /// Whether a token's one audience is among the accepted ones.
     pub(crate) fn accepts_audience(&self, audience: Option<&str>, version: TokenVersion) -> bool {
-        audience.is_some_and(|audience| self.0.audiences.accept(audience, version))
+        audience.is_some_and(|audience| self.0.audiences.accepts(audience, version))
     }
 
     fn validity(token: &UnverifiedToken<'_>) -> Result<Validity, RejectionKind> {
