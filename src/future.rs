@@ -102,12 +102,17 @@ where
     }
 }
 
-/// The rejection rides along whatever the responder does.
+/// The rejection rides along whatever the responder does, and a refusal never looks like anything else: the
+/// service would tell its client that all went well, and a proxy that asks would let the request through.
 fn respond<R, ResBody>(rejection: Rejection, responder: &R) -> Response<ResBody>
 where
     R: ResponseForRejection<ResBody>,
 {
     let mut response = responder.response_for_rejection(&rejection);
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        *response.status_mut() = rejection.status();
+    }
     response.extensions_mut().insert(rejection);
     response
 }

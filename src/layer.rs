@@ -52,8 +52,8 @@ impl UpstreamAuthLayer {
 }
 
 impl<R> UpstreamAuthLayer<R> {
-    /// Answers refusals with another response: a closure `Fn(&Rejection) -> Response<B>`, or a
-    /// [`ResponseForRejection`](crate::ResponseForRejection).
+    /// Answers refusals with another response: a closure `|rejection: &Rejection| -> Response<B>`, or a
+    /// [`ResponseForRejection`](crate::ResponseForRejection), which has an example.
     pub fn with_rejection_response<T>(self, responder: T) -> UpstreamAuthLayer<T> {
         UpstreamAuthLayer { validator: self.validator, responder, authorization: self.authorization }
     }
@@ -88,12 +88,13 @@ impl<R> UpstreamAuthLayer<R> {
     ///
     /// # Errors
     ///
-    /// Why there are no keys, for any tenant.
+    /// If no tenant has keys: why.
     pub async fn ready(&self) -> Result<(), KeyError> {
         self.validator.keys().ready().await
     }
 
-    /// Whether requests can be judged at this moment: there are keys for at least one tenant.
+    /// Whether requests can be judged at this moment: there are keys for at least one tenant. Inside a
+    /// runtime this, too, starts the loading.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.validator.keys().is_ready()

@@ -8,9 +8,31 @@ use crate::error::Rejection;
 /// Makes the response to a refused request.
 ///
 /// Implemented for closures `Fn(&Rejection) -> Response<B>`. Whatever it returns, the layer puts the
-/// [`Rejection`] into the response's extensions.
+/// [`Rejection`] into the response's extensions, and a status that is not 4xx or 5xx becomes
+/// [`Rejection::status`].
 ///
-/// [`refusal_headers`] gives the headers of the default response, to build upon.
+/// [`refusal_headers`] gives the headers of the default response, to build upon:
+///
+/// ```
+/// use axum::body::Body;
+/// use http::Response;
+/// use signalr_upstream_auth::{Rejection, UpstreamAuthLayer, refusal_headers};
+/// # fn with_text(layer: UpstreamAuthLayer) {
+///
+/// let layer = layer.with_rejection_response(|rejection: &Rejection| {
+///     let mut response = Response::new(Body::from(rejection.to_string()));
+///     *response.status_mut() = rejection.status();
+///     *response.headers_mut() = refusal_headers(rejection);
+///     response
+/// });
+/// # axum::Router::<()>::new().layer(layer);
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer refusals with a response whose body is `{B}`",
+    note = "write the type of a closure's parameter: `|rejection: &Rejection| …`",
+    note = "the default response needs a body that is `Default`"
+)]
 pub trait ResponseForRejection<B> {
     /// The response.
     fn response_for_rejection(&self, rejection: &Rejection) -> Response<B>;

@@ -161,6 +161,21 @@ async fn a_custom_response_keeps_the_rejection() {
 }
 
 #[tokio::test]
+async fn a_refusal_never_looks_like_success() {
+    let entra = entra().await;
+    for status in [100, 200, 204, 302, 399, 400, 499, 500, 599] {
+        let layer = fixed_layer(&entra, entra.policy()).with_rejection_response(move |_: &Rejection| {
+            let mut response = Response::new(String::new());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            response
+        });
+        let inner = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+        let response = layer.layer(inner).oneshot(request::<String>(&[""; 0])).await.unwrap();
+        assert_eq!(response.status().as_u16(), if status < 400 { 401 } else { status }, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
     struct NoDefault(&'static str);
     let entra = entra().await;
