@@ -2,10 +2,11 @@
 
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::request::Parts;
+use http::{Extensions, StatusCode};
 
 use crate::claims::Claims;
+use crate::events;
 
 /// Hands a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
 ///
@@ -32,14 +33,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Claims {
     type Rejection = MissingUpstreamAuthLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingUpstreamAuthLayer> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!(target: crate::events::AXUM, "{MissingUpstreamAuthLayer}");
-            MissingUpstreamAuthLayer
-        })
+        claims_of(&parts.extensions).cloned()
     }
 }
 
-/// A handler asked for [`Claims`], and no [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) stands before it.
+/// The claims that the layer put in. That there are none is logged for the developer.
+pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstreamAuthLayer> {
+    extensions.get().ok_or_else(|| {
+        tracing::error!(target: events::AXUM, "{MissingUpstreamAuthLayer}");
+        MissingUpstreamAuthLayer
+    })
+}
+
+/// A request came to a handler of [`Claims`], or to a `Dispatcher`, and no
+/// [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) stands before it.
 ///
 /// As a response it is a 500 with a sentence for the developer.
 ///
@@ -63,7 +70,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Claims {
 /// ```
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error(
-    "the handler extracts `Claims`, but no `UpstreamAuthLayer` checked this request; \
+    "no `UpstreamAuthLayer` checked this request, and its handler relies on one; \
      add `.layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route"
 )]
 #[non_exhaustive]

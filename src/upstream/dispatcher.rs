@@ -11,7 +11,7 @@ use std::task::{self, Poll};
 use axum_core::body::Body;
 use axum_core::extract::Request;
 use axum_core::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
 use tower_service::Service;
 
 use super::body::{DEFAULT_BODY_LIMIT, read_body};
@@ -24,6 +24,7 @@ use super::invocation::Invocation;
 use super::payload::Payload;
 use super::protocol::Protocol;
 use super::reply::{IntoCompletion, IntoStatus};
+use crate::axum::{MissingUpstreamAuthLayer, claims_of};
 
 /// Calls the handler that is registered for the hub and the event of a call: a tower service for
 /// axum's `route_service`, or for hyper.
@@ -59,10 +60,11 @@ use super::reply::{IntoCompletion, IntoStatus};
 ///
 /// # The way of a call
 ///
-/// The headers say what a call is about; the path does not matter. Put the layer that checks the token
-/// in front: without it anybody can write these headers. The first failure decides:
+/// The headers say what a call is about; the path does not matter. Anybody can write these headers, so
+/// the layer that checks the token has to stand in front. The first failure decides:
 ///
-/// 1. The method is `POST`, else 405.
+/// 1. [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) has let the call through, else 500 with a sentence for the
+///    developer: [`MissingUpstreamAuthLayer`](crate::MissingUpstreamAuthLayer). The method is `POST`, else 405.
 /// 2. The headers can be read, else 400; the event is a known one, else 404.
 /// 3. A handler is registered, else 404. The client then reads that its invocation failed with status
 ///    404; a handler for `*` can say more.
@@ -86,6 +88,7 @@ pub struct Dispatcher<S = ()> {
     routes: Arc<HashMap<Key, Route<S>>>,
     state: S,
     body_limit: usize,
+    needs_layer: bool,
 }
 
 impl Dispatcher {
@@ -100,7 +103,7 @@ impl<S: Clone + Send + Sync + 'static> Dispatcher<S> {
     /// Without handlers, and with a state that axum's `State` extractor finds in them.
     #[must_use]
     pub fn with_state(state: S) -> Self {
-        Self { routes: Arc::default(), state, body_limit: DEFAULT_BODY_LIMIT }
+        Self { routes: Arc::default(), state, body_limit: DEFAULT_BODY_LIMIT, needs_layer: true }
     }
 
     /// The longest body that is read, in bytes. [`DEFAULT_BODY_LIMIT`] if not set; axum's
@@ -108,6 +111,16 @@ impl<S: Clone + Send + Sync + 'static> Dispatcher<S> {
     #[must_use]
     pub fn body_limit(mut self, limit: usize) -> Self {
         self.body_limit = limit;
+        self
+    }
+
+    /// Serves calls that no [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) of this program has checked.
+    ///
+    /// **Whoever reaches the dispatcher is taken for SignalR then.** Only for tests of handlers, and behind a
+    /// proxy that has the token checked and that alone can connect.
+    #[must_use]
+    pub fn dangerous_without_layer(mut self) -> Self {
+        self.needs_layer = false;
         self
     }
 
@@ -171,6 +184,11 @@ impl<S: Clone + Send + Sync + 'static> Dispatcher<S> {
         })
     }
 
+    /// Fails without the layer that checks the token, unless nobody relies on one.
+    fn check_layer(&self, extensions: &Extensions) -> Result<(), MissingUpstreamAuthLayer> {
+        if self.needs_layer { claims_of(extensions).map(drop) } else { Ok(()) }
+    }
+
     async fn dispatch<B>(self, request: http::Request<B>) -> Result<Response, Error>
     where
         B: http_body::Body + Send + 'static,
@@ -207,7 +225,7 @@ impl Default for Dispatcher {
 
 impl<S: Clone> Clone for Dispatcher<S> {
     fn clone(&self) -> Self {
-        Self { routes: Arc::clone(&self.routes), state: self.state.clone(), body_limit: self.body_limit }
+        Self { routes: Arc::clone(&self.routes), state: self.state.clone(), ..*self }
     }
 }
 
@@ -217,6 +235,7 @@ impl<S> fmt::Debug for Dispatcher<S> {
         f.debug_struct("Dispatcher")
             .field("handlers", &self.routes.len())
             .field("body_limit", &self.body_limit)
+            .field("needs_layer", &self.needs_layer)
             .finish_non_exhaustive()
     }
 }
@@ -238,7 +257,12 @@ where
     fn call(&mut self, request: http::Request<B>) -> DispatcherFuture {
         let dispatcher = self.clone();
         DispatcherFuture {
-            response: Box::pin(async move { dispatcher.dispatch(request).await.unwrap_or_else(Error::into_response) }),
+            response: Box::pin(async move {
+                match dispatcher.check_layer(request.extensions()) {
+                    Ok(()) => dispatcher.dispatch(request).await.unwrap_or_else(Error::into_response),
+                    Err(missing) => missing.into_response(),
+                }
+            }),
         }
     }
 }

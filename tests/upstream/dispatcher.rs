@@ -17,6 +17,11 @@ use tower::ServiceExt;
 
 use crate::support::{ID, PROTOCOLS, decode, event_headers, invocation_body};
 
+/// What is tested here comes after the check of the token.
+fn unprotected() -> Dispatcher {
+    Dispatcher::new().dangerous_without_layer()
+}
+
 type Log = Arc<Mutex<Vec<String>>>;
 
 fn call(category: &str, event: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
@@ -52,6 +57,7 @@ fn logging() -> (Log, Dispatcher<Log>) {
         log.lock().unwrap().push(format!("disconnected: {:?}", body.error()));
     };
     let dispatcher = Dispatcher::with_state(log.clone())
+        .dangerous_without_layer()
         .connected("chat", note("connected"))
         .disconnected("chat", on_disconnected)
         .message("chat", "echo", note("this hub, this method"))
@@ -151,20 +157,20 @@ async fn what_cannot_be_dispatched_is_refused_without_calling_anything() {
     let mut elsewhere = call("connections", "connected", "");
     elsewhere.headers_mut().insert("x-asrs-hub", HeaderValue::from_static("game"));
     assert_eq!(answer(&dispatcher, elsewhere).await.0, 404, "connected is registered for one hub");
-    assert_eq!(answer(&Dispatcher::new(), good()).await.0, 404);
+    assert_eq!(answer(&unprotected(), good()).await.0, 404);
     assert_eq!(*log.lock().unwrap(), [""; 0]);
 }
 
 #[test]
 #[should_panic(expected = "two handlers")]
 fn a_second_handler_for_the_same_event_is_a_mistake() {
-    let _ = Dispatcher::new().message("chat", "echo", async || ()).message("Chat", "Echo", async || ());
+    let _ = unprotected().message("chat", "echo", async || ()).message("Chat", "Echo", async || ());
 }
 
 #[tokio::test]
 async fn a_handler_sees_the_secret_headers_marked() {
     let sensitive = async |headers: HeaderMap| Reply(headers["x-asrs-client-query"].is_sensitive());
-    let dispatcher = Dispatcher::new().message("chat", "t", sensitive);
+    let dispatcher = unprotected().message("chat", "t", sensitive);
     let mut request = message(Protocol::Json, Some("1"), "t", json!([]));
     request.headers_mut().insert("x-asrs-client-query", HeaderValue::from_static("?access_token=hush"));
     assert_eq!(decode(Protocol::Json, &answer(&dispatcher, request).await.1)["result"], true);
@@ -213,7 +219,7 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
     async fn patient(arguments: Result<Arguments<(u8,)>, ArgumentsRejection>) -> Reply<String> {
         Reply(arguments.unwrap_err().error().kind().to_string())
     }
-    let dispatcher = Dispatcher::new()
+    let dispatcher = unprotected()
         .message("chat", "join", join)
         .message("chat", "fail", fail)
         .message("chat", "byHand", by_hand)
@@ -256,7 +262,7 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
 
 #[tokio::test]
 async fn connection_events_are_answered_with_a_status() {
-    let dispatcher = Dispatcher::new()
+    let dispatcher = unprotected()
         .connected("unit", async || ())
         .connected("status", async || StatusCode::NO_CONTENT)
         .connected("refused", async || Err::<(), _>(HandlerError::new("not you")))
@@ -332,7 +338,7 @@ async fn a_dispatcher_serves_hyper_with_bytes_as_they_come_over_the_wire() {
         Reply(context.user_id().map(str::to_owned).into_iter().chain(claims).collect())
     }
     let router =
-        Router::new().route_service("/{hub}/{category}/{event}", Dispatcher::new().message("*", "Größe", describe));
+        Router::new().route_service("/{hub}/{category}/{event}", unprotected().message("*", "Größe", describe));
     let (mut client, server) = tokio::io::duplex(4096);
     let connection = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(server), TowerToHyperService::new(router));
@@ -379,7 +385,7 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
         .with_writer(move || made.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let dispatcher = Dispatcher::new().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
+    let dispatcher = unprotected().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
         "other",
         "*",
         async || HandlerError::new("no such method"),
@@ -410,7 +416,7 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
     let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
     let forged = json!([format!("x\nERROR forged {}", "c".repeat(1000))]);
     let chosen = message(Protocol::Json, Some("1"), "choose", forged);
-    assert_eq!(answer(&Dispatcher::new().message("*", "choose", choose), chosen).await.0, 200);
+    assert_eq!(answer(&unprotected().message("*", "choose", choose), chosen).await.0, 200);
 
     let log = String::from_utf8(writer.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("unknown variant `x") && log.contains("ERROR forged c"), "{log}");

@@ -100,3 +100,23 @@ fn a_context_and_a_payload_hold_what_the_service_was_told_to_send() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_dispatcher_that_nobody_protects_serves_nobody() {
+    let entra = MockEntra::start().await;
+    let dispatcher = Dispatcher::new().message("chat", "echo", async || Reply("called"));
+    let call = || UpstreamRequest::message("chat", "echo").invocation_id("1").bearer(entra.token().mint());
+    let status = async |dispatcher: &Dispatcher, request: Request<Body>| {
+        dispatcher.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+
+    let refused = dispatcher.clone().oneshot(call().into_request::<Body>()).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = refused.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.starts_with(b"no `UpstreamAuthLayer` checked this request"), "{text:?}");
+
+    let mut admitted = call().into_request::<Body>();
+    admitted.extensions_mut().insert(entra.claims());
+    assert_eq!(status(&dispatcher, admitted).await, 200);
+    assert_eq!(status(&dispatcher.dangerous_without_layer(), call().into_request()).await, 200);
+}
