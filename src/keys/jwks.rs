@@ -23,7 +23,7 @@ use crate::verify::Rs256Key;
 /// (RFC 7517 section 4, RFC 7518 sections 3.3 and 6.3). Other entries are kept by name only: a token
 /// that names one is refused without a search for its key. Two usable entries with one `kid` that differ in
 /// modulus, issuer or cloud make that `kid` unusable.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySet {
     entries: HashMap<KeyId, KeyEntry>,
     rejected: usize,

@@ -105,10 +105,10 @@ impl RemoteKeys {
 }
 
 impl KeySource for RemoteKeys {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup {
         match self.0.find(tenant) {
-            Some(store) => store.lookup(key),
-            None => Lookup::Refused(KeyError::unknown()),
+            Some(store) => store.lookup(id),
+            None => Lookup::Refused(not_ours(tenant)),
         }
     }
 
@@ -116,10 +116,10 @@ impl KeySource for RemoteKeys {
         self.0.find(tenant).is_some_and(|store| store.still_holds(id, key))
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         match self.0.find(tenant) {
-            Some(store) => store.resolve(key.clone()),
-            None => Box::pin(std::future::ready(Err(KeyError::unknown()))),
+            Some(store) => store.resolve(id.clone()),
+            None => Box::pin(std::future::ready(Err(not_ours(tenant)))),
         }
     }
 
@@ -145,6 +145,13 @@ impl fmt::Debug for Tenants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(KeyStore::tenant)).finish()
     }
+}
+
+/// The keys were built for one policy and serve another: a mistake on this side, which proves nothing of a token.
+fn not_ours(tenant: &TenantId) -> KeyError {
+    KeyError::unavailable(format!(
+        "these keys were built for a policy without the tenant {tenant}; build them from the policy they serve"
+    ))
 }
 
 /// Waits for all futures at once, or until `is_enough` says that one of the outcomes will do. Outcomes come
@@ -211,8 +218,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Another wall clock than the system's. It only matters for the age of keys across a suspend and for
-    /// a `Retry-After` that is a date.
+    /// Another wall clock than the system's. It only matters for the age of keys across a suspend, for the age
+    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

@@ -10,13 +10,13 @@ use crate::key::VerificationKey;
 
 /// A source of verification keys, held as `Arc<dyn KeySource>`.
 ///
-/// A request first asks [`lookup`](Self::lookup), or [`still_holds`](Self::still_holds) for a token that
-/// was verified before, on every call; only when that answers [`Lookup::Absent`] does it ask
+/// For a token that was verified before, a request asks [`still_holds`](Self::still_holds). For any other, or
+/// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Absent`] also
 /// [`resolve`](Self::resolve). The tenant is always one of the policy's, and the token's claims are plausible by then.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// What is known of a key at this moment. Must not wait, neither for a lock that is held long nor
     /// for anything else.
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup;
+    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup;
 
     /// Whether a key that was [`Lookup::Held`] before may still be used under this name, for tokens that
     /// were verified with it. Must not wait either.
@@ -35,7 +35,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`KeyError::unknown`] refuses the request with 401; answer it only when the keys are current.
     /// [`KeyError::unavailable`] answers 503, so that the sender may try again.
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
+    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
 
     /// Waits until there are keys, or until it is known that there are none for now.
     ///

@@ -83,9 +83,10 @@ pub enum KeyState {
     Cold,
     /// None were fetched within the stale limit. Requests are answered 503.
     Expired,
-    /// The latest attempt was good.
+    /// The latest attempt, if there was one, was good, and the last good answer is at most two refreshes old.
     Fresh,
-    /// The latest attempt failed; the keys held are served until the stale limit.
+    /// The latest attempt failed, or the last good answer is older than two refreshes; the keys held are served
+    /// until the stale limit.
     Stale,
 }
 

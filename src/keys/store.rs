@@ -235,7 +235,8 @@ impl Shared {
         // Before the next question, so that no change after it is missed.
         let mut changes = self.changed.subscribe();
         loop {
-            if !self.ensure_running() {
+            // The task may be another runtime's; to wait takes one here.
+            if !self.ensure_running() || Handle::try_current().is_err() {
                 return Err(no_task());
             }
             let now = self.now();

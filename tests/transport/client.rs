@@ -1,10 +1,19 @@
 //! The client that is built: what a user can set, what holds all the same, and when it cannot be built.
 
+use std::future::Future;
+use std::pin::pin;
 use std::process::Command;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use signalr_upstream_auth::reqwest::ClientBuilder;
 use signalr_upstream_auth::testing::MockEntra;
-use signalr_upstream_auth::{Audiences, Callers, Cloud, KeySource, Policy, RemoteKeys, Tenants};
+use signalr_upstream_auth::{
+    Audiences, Callers, Cloud, KeySet, KeySource, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime,
+    UpstreamAuthLayer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -86,7 +95,11 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
     let error = RemoteKeys::builder(&entra.policy())
         .refresh(std::time::Duration::ZERO)
         .stale_limit(std::time::Duration::MAX)
-        .seed(stranger, signalr_upstream_auth::KeySet::default(), signalr_upstream_auth::UnixTime::from_secs(0))
+        .seed(
+            stranger,
+            KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap(),
+            UnixTime::from_secs(0),
+        )
         .build()
         .unwrap_err();
     let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
@@ -121,4 +134,40 @@ async fn a_deadline_without_end_is_none() {
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
     keys.ready().await.unwrap();
     keys.refresh_now().await.unwrap();
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())])
+}
+
+#[tokio::test]
+async fn keys_of_another_policy_are_our_own_mistake() {
+    let entra = MockEntra::start().await;
+    let other = MockEntra::builder().tenant("22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap()).start().await;
+    let keys = RemoteKeys::new(&other.policy()).unwrap();
+    let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys));
+    let rejection = layer.validator().validate(&bearer(&entra.token().mint())).await.unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::KeysUnavailable);
+    let cause = std::error::Error::source(&rejection).and_then(|error| error.source()).unwrap().to_string();
+    assert!(cause.contains("without the tenant 11111111-aaaa-4bbb-8ccc-222222222222"), "{cause}");
+}
+
+#[test]
+fn a_request_outside_of_any_runtime_is_judged_by_the_keys_at_hand() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (entra, layer) = runtime.block_on(async {
+        let entra = MockEntra::start().await;
+        let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
+        layer.ready().await.unwrap();
+        (entra, layer)
+    });
+    let verdict = |token: &str| {
+        let headers = bearer(token);
+        match pin!(layer.validator().validate(&headers)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome.map(drop).map_err(|rejection| rejection.kind()),
+            Poll::Pending => panic!("it waits, and nobody will wake it"),
+        }
+    };
+    assert_eq!(verdict(&entra.token().mint()), Ok(()));
+    assert_eq!(verdict(&entra.token().key_id("unknown").mint()), Err(RejectionKind::KeysUnavailable));
 }
