@@ -9,9 +9,9 @@ use crate::error::RejectionKind;
 
 /// The token of a request as it stands in the header, not looked into.
 ///
-/// It is known to be one word of at most 16 KiB. Whether every byte of it is of the token68 alphabet is
-/// only asked when nothing else has shown it: a token that equals an accepted one, or whose segments are
-/// base64url, needs no look of its own.
+/// At most 16 KiB that begin with no space. Whether every byte is of the token68 alphabet is only asked
+/// when nothing else has shown it: a token that equals an accepted one, or whose segments are base64url,
+/// needs no look of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct BearerToken<'h>(&'h [u8]);
 
