@@ -1,5 +1,5 @@
-//! Strict reading of one JSON object: every top-level name at most once, only the members asked for
-//! are kept, and a member of the wrong type is told apart from text that is no JSON.
+//! Strict reading of one JSON object: every top-level name at most once and not too many of them, only the
+//! members asked for are kept, and a member of the wrong type is told apart from text that is no JSON.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -60,7 +60,7 @@ pub(crate) fn read_text<'de, A: MapAccess<'de>>(
 pub(crate) enum ObjectFault {
     /// A name occurs twice, or beside a look-alike.
     Duplicate,
-    /// The text is not JSON, or not an object.
+    /// The text is not JSON, or not an object, or one of more than 256 members.
     NotAnObject,
     /// A member that is read has the wrong type, or a name is no text.
     WrongType,
@@ -85,9 +85,63 @@ pub(crate) fn object<'de, T: Members<'de>>(text: &'de [u8]) -> Result<T, ObjectF
 }
 
 fn is_object(text: &str) -> bool {
-    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
-        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    serde_json::from_str::<AnyObject>(text).is_ok()
 }
+
+/// An object that is only looked at for its syntax and its size.
+struct AnyObject;
+
+impl<'de> Deserialize<'de> for AnyObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyObject {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut members = 0;
+        while let Some(AnyName) = map.next_key()? {
+            members = one_more(members)?;
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(self)
+    }
+}
+
+/// A name, be it a text or not: half a character is JSON (RFC 8259 section 8.2).
+struct AnyName;
+
+impl<'de> Deserialize<'de> for AnyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Self)
+    }
+}
+
+impl Visitor<'_> for AnyName {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_bytes<E: de::Error>(self, _: &[u8]) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+/// Counts a member. Each name costs a comparison with all before it.
+fn one_more<E: de::Error>(members: usize) -> Result<usize, E> {
+    if members < MAX_MEMBERS { Ok(members + 1) } else { Err(E::custom("too many members")) }
+}
+
+/// Entra's tokens have about thirty claims and its documents about as many members.
+const MAX_MEMBERS: usize = 256;
 
 struct Object<'s, T> {
     duplicate: &'s Cell<bool>,
@@ -112,7 +166,9 @@ impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut members = T::default();
         let mut others = Names::none();
+        let mut count = 0;
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            count = one_more(count)?;
             let is_new = match members.read(&name, &mut map)? {
                 Known::Yes => continue,
                 Known::Again => false,
@@ -129,7 +185,7 @@ impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
 }
 
 /// The names seen so far whose values are not kept: a short list as long as tokens look like Entra's, a
-/// set beyond that, so that thousands of names cost no more each than a few do.
+/// set beyond that, so that hundreds of names cost no more each than a few do.
 struct Names<'de> {
     few: [Cow<'de, str>; 16],
     count: usize,
@@ -279,11 +335,33 @@ mod tests {
             assert_eq!(fault(text), ObjectFault::Duplicate, "{text}");
         }
         // Under Miri each name takes its time.
-        let count = if cfg!(miri) { 40 } else { 500 };
+        let count = if cfg!(miri) { 40 } else { 250 };
         let many: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
         assert!(object::<Sample<'_>>(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
         assert_eq!(fault(format!("{{{},\"{}\":0}}", many.join(","), count - 5)), ObjectFault::Duplicate);
         assert_eq!(fault(format!("{{{},\"4\":0}}", many.join(","))), ObjectFault::Duplicate);
+    }
+
+    #[test]
+    fn an_object_of_too_many_members_is_none_whatever_else_is_wrong_with_it() {
+        let with = |count: usize, last: &str| {
+            let members: String = (1..count).map(|n| format!("\"{n}\":0,")).collect();
+            object::<Sample<'_>>(format!("{{{members}{last}}}").as_bytes()).map(drop)
+        };
+        for last in ["\"other\":0", "\"text\":\"a\""] {
+            assert_eq!(with(MAX_MEMBERS, last), Ok(()));
+            assert_eq!(with(MAX_MEMBERS + 1, last), Err(ObjectFault::NotAnObject));
+        }
+        for (last, fault) in [
+            ("\"1\":0", ObjectFault::Duplicate),
+            ("\"text\":0", ObjectFault::WrongType),
+            ("\"\\ud800\":0", ObjectFault::WrongType),
+        ] {
+            assert_eq!(with(MAX_MEMBERS, last), Err(fault), "{last}");
+            assert_eq!(with(MAX_MEMBERS + 1, last), Err(ObjectFault::NotAnObject), "{last}");
+        }
+        let early = format!("{{\"text\":0{}}}", ",\"a\":0".repeat(MAX_MEMBERS));
+        assert_eq!(fault(early), ObjectFault::NotAnObject);
     }
 
     #[test]
