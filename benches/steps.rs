@@ -295,9 +295,25 @@ fn refused(entra: &MockEntra) -> Vec<Refused> {
         case(
             "14 other caller",
             CallerNotAllowed,
-            token.caller("88888888-5432-4dcb-8aed-999999999999".parse().unwrap(), entra.caller_client_id()).mint(),
+            token
+                .clone()
+                .caller("88888888-5432-4dcb-8aed-999999999999".parse().unwrap(), entra.caller_client_id())
+                .mint(),
+        ),
+        // The dearest of their size that were found.
+        case("15 thousands of members, 16 KiB", MalformedToken, token.clone().raw_claims(members(1_500)).mint()),
+        case(
+            "16 thousands of roles and a bad signature, 16 KiB",
+            InvalidSignature,
+            token.roles(vec![""; 3_500]).signed_by(&stranger).key_id(entra.signing_key().key_id().clone()).mint(),
         ),
     ]
+}
+
+/// An object with so many short names.
+fn members(count: usize) -> String {
+    let members: Vec<_> = (0..count).map(|number| format!("\"{number:x}\":0")).collect();
+    format!("{{{}}}", members.join(","))
 }
 
 fn bearer(token: &str) -> HeaderMap {
