@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use crate::bearer::BearerToken;
 use crate::claims::Claims;
 use crate::clock::{Clock, SystemClock, UnixTime};
-use crate::error::{Rejection, RejectionKind};
+use crate::error::Rejection;
 use crate::events;
 use crate::ids::{KeyId, TenantId};
 use crate::key::VerificationKey;
@@ -92,6 +92,18 @@ impl Validator {
         &self.0.keys
     }
 
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// The time by this validator's clock.
+    pub(crate) fn now(&self) -> Option<UnixTime> {
+        self.0.clock.now()
+    }
+}
+
+/// The way of a request.
+impl Validator {
     /// Judges a request as far as that goes without waiting, counts it and logs a refusal.
     pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
         let now = self.now();
@@ -103,7 +115,7 @@ impl Validator {
                 }
                 None => self.measure(token, now),
             },
-            Err(kind) => self.check(Err(kind), now),
+            Err(kind) => Verdict::Refused(kind.into()),
         };
         match verdict {
             Verdict::Accepted(claims) => {
@@ -118,33 +130,89 @@ impl Validator {
         }
     }
 
-    /// The whole check of a token as if it came for the first time, not counted and not logged.
-    pub(crate) fn check(&self, token: Result<BearerToken<'_>, RejectionKind>, now: Option<UnixTime>) -> Verdict {
-        let checked = token
-            .map_err(Rejection::from)
-            .and_then(|token| self.examine(token, now, |token, plausible| self.decide(token, plausible)));
-        checked.unwrap_or_else(Verdict::Refused)
+    /// Whether the token was accepted before and would be again at this moment. Everything that may have
+    /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
+    /// full check finds the reason.
+    fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
+        self.0.verified.find(token, |known, claims| {
+            self.0.policy.valid(&known.validity, now).ok()?;
+            let is_held = self.0.keys.still_holds(&claims.tenant_id(), &known.key_id, &known.key);
+            is_held.then(|| claims.clone())
+        })
     }
 
-    /// The same with the time it took, which a check that waits takes down when it goes on.
+    /// The whole check with the time it took, which a check that waits takes down when it goes on.
     fn measure(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
         let stopwatch = Stopwatch::start();
-        let verdict = self.check(Ok(token), now);
+        let verdict = self.check(token, now);
         if !matches!(verdict, Verdict::Waiting(_)) {
             stopwatch.checked();
         }
         verdict
     }
 
-    /// The time by this validator's clock.
-    pub(crate) fn now(&self) -> Option<UnixTime> {
-        self.0.clock.now()
+    /// The whole check of a token as if it came for the first time, not counted and not logged.
+    pub(crate) fn check(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
+        self.examine(token, now, |plausible| self.decide(token, plausible)).unwrap_or_else(Verdict::Refused)
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.0.policy
+    /// Reads a token and goes on with it if it is plausible.
+    fn examine<T>(
+        &self,
+        token: BearerToken<'_>,
+        now: Option<UnixTime>,
+        go_on: impl FnOnce(PlausibleToken<'_>) -> Result<T, Rejection>,
+    ) -> Result<T, Rejection> {
+        let segments = Segments::decode(token)?;
+        let unverified = UnverifiedToken::parse(&segments)?;
+        go_on(self.0.policy.plausible(unverified, now)?)
     }
 
+    /// Decides with the key at hand, or says that it has to be found first.
+    fn decide(&self, token: BearerToken<'_>, plausible: PlausibleToken<'_>) -> Result<Verdict, Rejection> {
+        let tenant = plausible.facts().tenant;
+        match self.0.keys.lookup(&tenant, plausible.key_id()) {
+            Lookup::Held(key) => self.conclude(token, plausible, key).map(Verdict::Accepted),
+            Lookup::Refused(error) => Err(error.into()),
+            Lookup::Absent => {
+                let key = plausible.key_id().clone();
+                let token = token.as_bytes().to_vec();
+                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, tenant, key))))
+            }
+        }
+    }
+
+    /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
+    /// key source may take as long as it likes.
+    async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
+        let key = self.0.keys.resolve(&tenant, &key).await?;
+        let stopwatch = Stopwatch::start();
+        let decided = BearerToken::from_token68(&token)
+            .map_err(Rejection::from)
+            .and_then(|token| self.examine(token, self.now(), |plausible| self.conclude(token, plausible, key)));
+        stopwatch.checked();
+        decided
+    }
+
+    /// Everything from the key on: whether it fits, the signature, the caller.
+    fn conclude(
+        &self,
+        token: BearerToken<'_>,
+        plausible: PlausibleToken<'_>,
+        key: VerificationKey,
+    ) -> Result<Claims, Rejection> {
+        let validity = plausible.facts().validity;
+        let key_id = plausible.key_id().clone();
+        let fitting = self.0.policy.fit(&key, &plausible)?;
+        let signed = plausible.verify(fitting)?;
+        let claims = self.0.policy.admit(&signed)?;
+        self.0.verified.remember(token, claims.clone(), (key_id, key), validity);
+        Ok(claims)
+    }
+}
+
+/// What is counted and logged.
+impl Validator {
     /// Counts and logs a check that waits for its key when it has ended, in the span of the request.
     fn watch(&self, pending: Pending, headers: &HeaderMap, now: Option<UnixTime>) -> Pending {
         let sighting = if RefusalLog::is_read() { Sighting::of(headers) } else { Sighting::default() };
@@ -165,76 +233,6 @@ impl Validator {
     fn report(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> Sighting) {
         metrics::refused(rejection.kind());
         self.0.refusals.record(rejection, now, sighting);
-    }
-
-    /// Whether the token was accepted before and would be again at this moment. Everything that may have
-    /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
-    /// full check finds the reason.
-    fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
-        self.0.verified.find(token, |known, claims| {
-            self.0.policy.valid(&known.validity, now).ok()?;
-            let is_held = self.0.keys.still_holds(&known.tenant, &known.key_id, &known.key);
-            is_held.then(|| claims.clone())
-        })
-    }
-
-    /// Reads a token and goes on with it if it is plausible.
-    fn examine<T>(
-        &self,
-        token: BearerToken<'_>,
-        now: Option<UnixTime>,
-        go_on: impl FnOnce(BearerToken<'_>, PlausibleToken<'_>) -> Result<T, Rejection>,
-    ) -> Result<T, Rejection> {
-        let segments = Segments::decode(token)?;
-        let unverified = UnverifiedToken::parse(&segments)?;
-        let plausible = self.0.policy.plausible(unverified, now)?;
-        go_on(token, plausible)
-    }
-
-    /// Decides with the key at hand, or says that it has to be found first.
-    fn decide(&self, token: BearerToken<'_>, plausible: PlausibleToken<'_>) -> Result<Verdict, Rejection> {
-        let tenant = plausible.facts().tenant;
-        match self.0.keys.lookup(&tenant, plausible.key_id()) {
-            Lookup::Held(key) => self.conclude(token, plausible, key).map(Verdict::Accepted),
-            Lookup::Refused(error) => Err(error.into()),
-            Lookup::Absent => {
-                let key = plausible.key_id().clone();
-                let token = token.as_bytes().to_vec();
-                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, tenant, key))))
-            }
-        }
-    }
-
-    /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
-    /// key source may take as long as it likes.
-    async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
-        match self.0.keys.resolve(&tenant, &key).await {
-            Ok(key) => {
-                let stopwatch = Stopwatch::start();
-                let decided = BearerToken::from_token68(&token).map_err(Rejection::from).and_then(|token| {
-                    self.examine(token, self.now(), |token, plausible| self.conclude(token, plausible, key))
-                });
-                stopwatch.checked();
-                decided
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Everything from the key on: whether it fits, the signature, the caller.
-    fn conclude(
-        &self,
-        token: BearerToken<'_>,
-        plausible: PlausibleToken<'_>,
-        key: VerificationKey,
-    ) -> Result<Claims, Rejection> {
-        let facts = plausible.facts();
-        let key_id = plausible.key_id().clone();
-        let fitting = self.0.policy.fit(&key, &plausible)?;
-        let signed = plausible.verify(fitting)?;
-        let claims = self.0.policy.admit(&signed)?;
-        self.0.verified.remember(token, claims.clone(), facts.tenant, (key_id, key), facts.validity);
-        Ok(claims)
     }
 }
 

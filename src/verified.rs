@@ -12,7 +12,7 @@ use moka::sync::Cache;
 
 use crate::bearer::BearerToken;
 use crate::claims::Claims;
-use crate::ids::{KeyId, TenantId};
+use crate::ids::KeyId;
 use crate::key::VerificationKey;
 use crate::validity::Validity;
 
@@ -35,7 +35,6 @@ pub(crate) struct VerifiedTokens {
 pub(crate) struct VerifiedToken {
     token: Arc<[u8]>,
     claims: Claims,
-    pub(crate) tenant: TenantId,
     /// The key as the token names it. A key source may know the key by another name, too.
     pub(crate) key_id: KeyId,
     pub(crate) key: VerificationKey,
@@ -114,13 +113,12 @@ impl VerifiedTokens {
         &self,
         token: BearerToken<'_>,
         claims: Claims,
-        tenant: TenantId,
         (key_id, key): (KeyId, VerificationKey),
         validity: Validity,
     ) {
         let token = token.as_bytes();
         let Some(tail) = self.key_of(token) else { return };
-        let verified = Arc::new(VerifiedToken { token: token.into(), claims, tenant, key_id, key, validity });
+        let verified = Arc::new(VerifiedToken { token: token.into(), claims, key_id, key, validity });
         let front = self.front.load();
         // What is known of a token that is there already has changed.
         if front.len() < FRONT || front.iter().any(|entry| entry.is(tail, token)) {
@@ -262,8 +260,7 @@ mod tests {
             token_id: None,
         });
         let validity = Validity { exp: 1, nbf: None, iat: None };
-        let tenant = claims.tenant_id();
-        tokens.remember(BearerToken::from_token68(token).unwrap(), claims, tenant, (key.id().clone(), key), validity);
+        tokens.remember(BearerToken::from_token68(token).unwrap(), claims, (key.id().clone(), key), validity);
     }
 
     fn with(max_bytes: u64, numbers: impl IntoIterator<Item = usize>) -> VerifiedTokens {

@@ -62,10 +62,11 @@ impl Validator {
             Some(headers) => BearerToken::from_headers(headers),
             None => BearerToken::from_credentials(credentials.lines.first().copied().unwrap_or_default()),
         };
-        let outcome = match self.check(token, self.now()) {
-            Verdict::Accepted(claims) => Ok(claims),
-            Verdict::Refused(rejection) => Err(rejection),
-            Verdict::Waiting(pending) => pending.await,
+        let outcome = match token.map(|token| self.check(token, self.now())) {
+            Ok(Verdict::Accepted(claims)) => Ok(claims),
+            Ok(Verdict::Refused(rejection)) => Err(rejection),
+            Ok(Verdict::Waiting(pending)) => pending.await,
+            Err(kind) => Err(kind.into()),
         };
         // Afterwards, since a check that waits for its key goes by the time that it is then.
         Explanation::of(self, &credentials, outcome, self.now())
