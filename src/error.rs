@@ -16,7 +16,6 @@ use http::StatusCode;
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,
-    retry_after: Option<Duration>,
     source: Option<KeyError>,
 }
 
@@ -37,7 +36,7 @@ impl Rejection {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then(|| {
-            let wanted = self.retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
+            let wanted = self.source.as_ref().and_then(KeyError::retry_after).unwrap_or(RETRY_AFTER_DEFAULT);
             let seconds = wanted.as_secs() + u64::from(wanted.subsec_nanos() > 0);
             Duration::from_secs(seconds.clamp(1, RETRY_AFTER_MAX.as_secs()))
         })
@@ -46,7 +45,7 @@ impl Rejection {
 
 impl From<RejectionKind> for Rejection {
     fn from(kind: RejectionKind) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, source: None }
     }
 }
 
@@ -58,7 +57,7 @@ impl From<KeyError> for Rejection {
             KeyErrorKind::Unknown => RejectionKind::UnknownKey,
             KeyErrorKind::Unusable => RejectionKind::UnusableKey,
         };
-        Self { kind, retry_after: error.retry_after, source: Some(error) }
+        Self { kind, source: Some(error) }
     }
 }
 

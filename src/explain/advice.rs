@@ -44,7 +44,7 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
             not signed by Entra. If you pasted it, check that all of it came along."),
         K::IssuedInFuture => vec![not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.iat), "issued")],
         K::KeysUnavailable => keys_unavailable(rejection, evidence),
-        K::MalformedClaims if Stage::of(rejection.kind(), evidence) == Stage::Application => {
+        K::MalformedClaims if evidence.stage_of(rejection.kind()) == Stage::Application => {
             one("`oid` is not a GUID in lower case, so Entra did not write it for a service principal.")
         }
         K::MalformedClaims => {

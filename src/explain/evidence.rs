@@ -9,6 +9,7 @@ use super::stage::Stage;
 use crate::bearer::{BearerToken, MAX_CREDENTIALS};
 use crate::claims::TokenVersion;
 use crate::clock::UnixTime;
+use crate::error::RejectionKind;
 use crate::excerpt::excerpt;
 use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
 use crate::key::VerificationKey;
@@ -105,6 +106,45 @@ impl<'e> Evidence<'e> {
         match self.validator.keys().lookup(&self.tenant()?, &self.key_id()?) {
             Lookup::Held(key) => Some(key),
             Lookup::Absent | Lookup::Refused(_) => None,
+        }
+    }
+
+    /// The check that refuses for this reason. A few reasons can come from two checks; what was found
+    /// tells which.
+    pub(super) fn stage_of(&self, kind: RejectionKind) -> Stage {
+        use RejectionKind as K;
+        match kind {
+            K::MalformedCredentials
+            | K::MissingCredentials
+            | K::MultipleCredentials
+            | K::TokenTooLarge
+            | K::UnsupportedScheme => Stage::Credentials,
+            K::EncryptedToken | K::MalformedToken => Stage::Form,
+            K::AlgorithmNotAllowed | K::CriticalHeader | K::MalformedHeader | K::MissingKeyId | K::UnsupportedType => {
+                Stage::Header
+            }
+            K::DuplicateMember if self.is_header_readable() => Stage::Claims,
+            K::DuplicateMember => Stage::Header,
+            // An `oid` that is no GUID is a fault of the caller's identity, found after the signature.
+            K::MalformedClaims if self.claims.is_some() => Stage::Application,
+            K::MalformedClaims => Stage::Claims,
+            K::MissingClaim => self.first_missing(),
+            K::UnsupportedVersion => Stage::Version,
+            K::WrongTenant => Stage::Tenant,
+            K::WrongIssuer => Stage::Issuer,
+            K::GraphToken if self.is_audience_accepted() => Stage::Signature,
+            K::GraphToken | K::WrongAudience => Stage::Audience,
+            K::ClockUnavailable | K::Expired | K::IssuedInFuture | K::NotYetValid | K::ValidityReversed => Stage::Times,
+            K::ForeignCloudKey
+            | K::ForeignIssuerKey
+            | K::ForgottenKey
+            | K::KeysUnavailable
+            | K::UnknownKey
+            | K::UnusableKey => Stage::Key,
+            K::InvalidSignature => Stage::Signature,
+            K::DelegatedToken => Stage::Application,
+            K::CallerNotAllowed => Stage::Caller,
+            K::MissingRole => Stage::Role,
         }
     }
 

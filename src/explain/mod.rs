@@ -119,7 +119,7 @@ impl Explanation {
     ) -> Self {
         let segments = credentials.segments();
         let evidence = Evidence::gather(validator, credentials, segments.as_ref(), now);
-        let failed = outcome.as_ref().err().map(|rejection| Stage::of(rejection.kind(), &evidence));
+        let failed = outcome.as_ref().err().map(|rejection| evidence.stage_of(rejection.kind()));
         let checks = Stage::ALL.map(|stage| Check {
             name: stage.name(),
             state: match failed {
