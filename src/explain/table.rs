@@ -2,12 +2,26 @@
 
 use std::fmt;
 
-use super::{CheckState, Explanation};
+use super::explanation::{CheckState, Explanation};
+
+impl Explanation {
+    /// The table with colours for a terminal (ANSI escape codes).
+    #[must_use]
+    pub fn coloured(&self) -> impl fmt::Display + '_ {
+        Table { explanation: self, has_colours: true }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Table { explanation: self, has_colours: false }.fmt(f)
+    }
+}
 
 /// The table, one check a line.
-pub(super) struct Table<'e> {
-    pub(super) explanation: &'e Explanation,
-    pub(super) has_colours: bool,
+struct Table<'e> {
+    explanation: &'e Explanation,
+    has_colours: bool,
 }
 
 impl fmt::Display for Table<'_> {
