@@ -8,7 +8,10 @@
 //! | Reading the log | [`events`] |
 //! | Changing a duration or a bound | [`tuning`] |
 //! | What was tried to take the keys down | [`faults`] |
+//! | What is defended, and what is not | [`threat_model`] |
+//! | How the crate itself is tested | [`assurance`] |
 //! | What a check costs, and how to measure it | [`performance`] |
+//! | What comes with it, and why | [`dependencies`] |
 //! | Several instances behind a load balancer | [`instances`] |
 //! | US Government, China, a cloud of your own | [`clouds`] |
 //! | Callers from several tenants | [`cross_tenant`] |
@@ -40,6 +43,9 @@
 //! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
 //!    the status of each failed upstream call.
 
+#[doc = include_str!("assurance.md")]
+pub mod assurance {}
+
 #[doc = include_str!("azure.md")]
 pub mod azure {}
 
@@ -48,6 +54,9 @@ pub mod clouds {}
 
 #[doc = include_str!("cross_tenant.md")]
 pub mod cross_tenant {}
+
+#[doc = include_str!("dependencies.md")]
+pub mod dependencies {}
 
 #[doc = include_str!("events.md")]
 pub mod events {}
@@ -89,6 +98,9 @@ pub mod refusals {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("threat_model.md")]
+pub mod threat_model {}
 
 #[doc = include_str!("tuning.md")]
 pub mod tuning {}
