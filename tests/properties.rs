@@ -442,9 +442,11 @@ impl Written {
             ("AUDIENCES".to_owned(), list(&self.audiences)),
             ("CALLER_OBJECT_IDS".to_owned(), list(&self.objects)),
             ("CALLER_CLIENT_IDS".to_owned(), list(&self.clients)),
-            ("REQUIRED_ROLES".to_owned(), list(&self.roles)),
             ("CLOUD".to_owned(), self.cloud.to_owned()),
         ];
+        if !self.roles.is_empty() {
+            vars.push(("REQUIRED_ROLES".to_owned(), list(&self.roles)));
+        }
         for (name, number) in NUMBERS.iter().zip(self.numbers) {
             vars.extend(number.map(|number| (name.to_uppercase(), number.to_string())));
         }

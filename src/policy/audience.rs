@@ -30,7 +30,7 @@ impl Audiences {
     /// # Errors
     ///
     /// Names `audiences`, once for each item that is neither, or that is the audience of a service of
-    /// Microsoft's: Graph, Azure management, Key Vault, SignalR itself. A token for one of these was not
+    /// Microsoft's: Graph, Azure management, Key Vault, Storage, SignalR itself. A token for one of these was not
     /// meant for you. Also when none is left.
     pub fn parse<I>(items: I) -> Result<Self, ConfigError>
     where
@@ -125,8 +125,8 @@ pub(crate) fn foreign_service(audience: &str) -> Option<&'static str> {
     let (scheme, rest) = audience.split_once("://").unwrap_or(("", &audience));
     let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    if host == GRAPH_APP {
-        return Some(GRAPH);
+    if let Some((_, service)) = FOREIGN_APPS.iter().find(|(foreign, _)| host == *foreign) {
+        return Some(service);
     }
     if !matches!(scheme, "https" | "http") {
         return None;
@@ -142,7 +142,14 @@ const MISSING: &str = "write the client id or the App ID URI that stands in the 
                        the portal's App registrations, your app, Overview, Application (client) ID";
 
 const GRAPH: &str = "Microsoft Graph";
-const GRAPH_APP: &str = "00000003-0000-0000-c000-000000000000";
+
+const FOREIGN_APPS: &[(&str, &str)] = &[
+    ("00000003-0000-0000-c000-000000000000", GRAPH),
+    ("00000002-0000-0000-c000-000000000000", "Azure AD Graph"),
+    ("797f4846-ba00-4fd7-ba43-dac1f8f63013", "Azure management"),
+    ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", "Azure Key Vault"),
+    ("e406a681-f3d4-42a8-90b6-c2b029497af1", "Azure Storage"),
+];
 
 const FOREIGN_HOSTS: &[(&str, &str)] = &[
     ("graph.microsoft.com", GRAPH),
@@ -157,6 +164,7 @@ const FOREIGN_HOSTS: &[(&str, &str)] = &[
     ("management.core.usgovcloudapi.net", "Azure management"),
     ("management.chinacloudapi.cn", "Azure management"),
     ("management.core.chinacloudapi.cn", "Azure management"),
+    ("storage.azure.com", "Azure Storage"),
     ("vault.azure.net", "Azure Key Vault"),
     ("vault.usgovcloudapi.net", "Azure Key Vault"),
     ("vault.azure.cn", "Azure Key Vault"),
@@ -224,6 +232,11 @@ mod tests {
             ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
             ("00000003-0000-0000-C000-000000000000", "Microsoft Graph"),
             ("api://00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
+            ("00000002-0000-0000-c000-000000000000", "Azure AD Graph"),
+            ("797F4846-ba00-4fd7-ba43-dac1f8f63013", "Azure management"),
+            ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", "Key Vault"),
+            ("api://e406a681-f3d4-42a8-90b6-c2b029497af1", "Storage"),
+            ("https://contoso.storage.azure.com", "Storage"),
             ("https://graph.microsoft.com", "Microsoft Graph"),
             ("https://graph.microsoft.com/", "Microsoft Graph"),
             ("https://GRAPH.microsoft.com/.default", "Microsoft Graph"),

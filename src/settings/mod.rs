@@ -48,7 +48,7 @@ use crate::policy::{Policy, skew_fault};
 /// # In the environment
 ///
 /// Lists are separated by commas. Items are trimmed and empty items ignored; a list left empty counts as
-/// missing. Other values are read to the letter: no blanks around them, booleans and clouds in lower
+/// missing, but for `required_roles`, where that is an error. Other values are read to the letter: no blanks around them, booleans and clouds in lower
 /// case, seconds in digits. A variable that begins with `SIGNALR_UPSTREAM_` and is not in the table is
 /// a `tracing` warning and no error, because Kubernetes injects such names for a service named
 /// `signalr-upstream`.
@@ -230,6 +230,7 @@ impl Settings {
             .cloned()
             .collect();
         faults.extend(skew.and_then(skew_fault));
+        faults.extend(self.roles_fault());
         faults.extend(unreadable);
         faults.sort_by_key(|fault| FIELDS.iter().position(|field| fault.field().starts_with(field)));
         if let Some(error) = ConfigError::from_faults(faults) {
@@ -276,6 +277,13 @@ impl Settings {
              the tenants that gets a token for your audience may call then"
         );
         ConfigError::new("caller_object_ids", problem)
+    }
+
+    /// Roles that got lost on their way here, as with a variable that is set to nothing, must not mean that
+    /// none is demanded.
+    fn roles_fault(&self) -> Option<ConfigFault> {
+        let is_lost = !self.required_roles.is_empty() && !is_given(&self.required_roles);
+        is_lost.then(|| ConfigFault::new("required_roles", "no role is named; write one, or leave the setting out"))
     }
 
     /// The durations, with what is wrong with them.

@@ -120,6 +120,8 @@ fn every_fault_names_its_variable_and_what_to_write() {
         ("AUDIENCES", Some("https://graph.microsoft.com"), "Microsoft Graph"),
         ("CALLER_OBJECT_IDS", Some("x"), "not a GUID"),
         ("CALLER_CLIENT_IDS", Some("x"), "not a GUID"),
+        ("REQUIRED_ROLES", Some(""), "no role is named; write one, or leave the setting out"),
+        ("REQUIRED_ROLES", Some(" , "), "no role is named"),
         ("ALLOW_ANY_CALLER", Some("yes"), "`yes` is neither `true` nor `false`"),
         ("ALLOW_ANY_CALLER", Some("True"), "neither"),
         ("ALLOW_ANY_CALLER", Some("1"), "neither"),
