@@ -14,8 +14,8 @@
 //!   answer but 2xx, 401 and 403 for a failure of this server;
 //! - 503 if the keys cannot be had. nginx makes 500 of that; the configuration in the guide makes it 503 again.
 //!
-//! Settings and the Entra it makes without them are those of `axum_upstream`. The guide, page `forward_auth`, has the
-//! proxies' configurations. Only the proxy should reach this server.
+//! Settings are those of `axum_upstream`; without them it does not start. The guide, page `forward_auth`, has the proxies'
+//! configurations. Only the proxy should reach this server.
 
 #[allow(dead_code, reason = "a part of it is for the other servers")]
 mod support;
@@ -30,7 +30,7 @@ use signalr_upstream_auth::{Claims, Rejection, UpstreamAuthLayer, refusal_header
 
 #[tokio::main]
 async fn main() -> Result<(), support::Failure> {
-    let (auth, listener) = support::start(UpstreamAuthLayer::from_env).await?;
+    let (auth, listener) = support::start_configured(UpstreamAuthLayer::from_env).await?;
     axum::serve(listener, app(auth)).await?;
     Ok(())
 }

@@ -117,6 +117,7 @@ mod forward_auth {
     use super::client::{request, send};
     use super::program::Program;
     use super::public_cloud::PublicCloud;
+    use super::{assert_says, run};
 
     #[tokio::test]
     async fn the_verdict_does_not_depend_on_method_or_path_and_names_the_caller() {
@@ -160,6 +161,13 @@ mod forward_auth {
         let delegated = cloud.entra.token().delegated().mint();
         let answer = send(Version::HTTP_11, server, request(Method::GET, "/verify", Some(&delegated))).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn without_settings_it_does_not_start() {
+        let ended = run("forward_auth", &[], &[], "").await;
+        assert_eq!(ended.code, 1);
+        assert_says(&ended.stderr, &["this server cannot start", "SIGNALR_UPSTREAM_TENANT_IDS"]);
     }
 
     #[tokio::test]

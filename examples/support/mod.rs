@@ -21,9 +21,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) async fn start(
     configured: fn() -> Result<UpstreamAuthLayer, ConfigError>,
 ) -> Result<(UpstreamAuthLayer, TcpListener), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let is_terminal = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
+    log();
     match (listen_addr(), Settings::is_configured_in(env::vars_os())) {
         (Ok(address), false) if address.ip().is_loopback() => {
             // For its warnings: somebody may have misspelt the one variable that is set.
@@ -31,15 +29,36 @@ pub(crate) async fn start(
             embedded::start(listen(address).await?).await
         }
         (Err(fault), false) => Err(fault),
-        (address, is_configured) => {
-            let (address, auth) = both(address, configured().map_err(Failure::from))
-                .map_err(|failure| if is_configured { failure } else { failure.and(NO_SETTINGS) })?;
-            let listener = listen(address).await?;
-            tracing::info!(address = %listener.local_addr()?, "listening");
-            load_keys(&auth);
-            Ok((auth, listener))
-        }
+        (address, is_configured) => open(address, configured)
+            .await
+            .map_err(|failure| if is_configured { failure } else { failure.and(NO_SETTINGS) }),
     }
+}
+
+/// The same without an Entra of its own: where settings that got lost must not let anybody in.
+pub(crate) async fn start_configured(
+    configured: fn() -> Result<UpstreamAuthLayer, ConfigError>,
+) -> Result<(UpstreamAuthLayer, TcpListener), Failure> {
+    log();
+    open(listen_addr(), configured).await
+}
+
+async fn open(
+    address: Result<SocketAddr, Failure>,
+    configured: fn() -> Result<UpstreamAuthLayer, ConfigError>,
+) -> Result<(UpstreamAuthLayer, TcpListener), Failure> {
+    let (address, auth) = both(address, configured().map_err(Failure::from))?;
+    let listener = listen(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    load_keys(&auth);
+    Ok((auth, listener))
+}
+
+/// Writes events to standard error, at INFO and above if `RUST_LOG` says nothing else.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
 }
 
 /// Whether a call was made by hand rather than by the service, which names the connection in every call. With
