@@ -5,10 +5,12 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{NOON, StillClock, entra, fixed_keys, fixed_layer, judge, request, send};
 use signalr_upstream_auth::testing::{Jwk, MockEntra, MockEntraBuilder};
 use signalr_upstream_auth::{
-    Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UnixTime, UpstreamAuthLayer,
+    Audiences, Callers, Cloud, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime, UpstreamAuthLayer,
 };
 
 const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";
@@ -90,6 +92,17 @@ async fn a_government_key_in_the_public_documents_does_not_sign_for_public_tenan
     assert_eq!(judge(&strict, &token).await, Some(RejectionKind::ForeignCloudKey));
     let lax = entra.policy_builder().dangerous_accept_foreign_cloud_labels().build().unwrap();
     assert_eq!(judge(&fixed_layer(&entra, lax), &token).await, None);
+}
+
+#[tokio::test]
+async fn the_keys_of_a_cloud_do_not_sign_for_the_policy_of_another() {
+    let entra = MockEntra::builder().clock(StillClock::at(NOON)).start().await;
+    let keys = Arc::new(RemoteKeys::new(&entra.policy()).unwrap());
+    for (label, expected) in [("entra.test", None), ("another.test", Some(RejectionKind::ForeignCloudKey))] {
+        let policy = entra.policy_builder().cloud(entra.cloud().with_label(label)).build().unwrap();
+        let layer = UpstreamAuthLayer::with_keys(policy, keys.clone()).with_clock(entra.clock());
+        assert_eq!(judge(&layer, &entra.token().mint()).await, expected, "{label}");
+    }
 }
 
 #[tokio::test]

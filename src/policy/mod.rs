@@ -166,9 +166,10 @@ impl Policy {
         {
             return Err(RejectionKind::ForeignIssuerKey);
         }
-        let expected = key.document_cloud().or_else(|| self.0.cloud.label());
-        if let (Some(cloud), Some(expected)) = (key.cloud_instance_name(), expected)
-            && cloud != expected
+        // Both, since the keys may have been fetched for another policy.
+        let mut expected = [key.document_cloud(), self.0.cloud.label()].into_iter().flatten();
+        if let Some(cloud) = key.cloud_instance_name()
+            && expected.any(|expected| cloud != expected)
             && !self.0.accepts_foreign_cloud_labels
         {
             return Err(RejectionKind::ForeignCloudKey);
