@@ -74,7 +74,7 @@ impl RemoteKeys {
     /// How the keys of each tenant stand, in the order of their ids.
     #[must_use]
     pub fn status(&self) -> Vec<KeyStatus> {
-        self.0.0.iter().map(|store| KeyStatus::new(store.tenant(), store.report())).collect()
+        self.0.0.iter().map(KeyStore::status).collect()
     }
 
     /// Fetches the keys of every tenant now, whatever is scheduled, and waits for the outcomes.

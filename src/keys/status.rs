@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use super::store::Report;
+use super::schedule::Counts;
 use crate::error::KeyError;
 use crate::ids::TenantId;
 
 /// How the keys of one tenant stand.
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
-    tenant: TenantId,
-    report: Report,
+    pub(crate) tenant: TenantId,
+    pub(crate) age: Option<Duration>,
+    pub(crate) is_serving: bool,
+    pub(crate) usable: usize,
+    pub(crate) last_error: Option<KeyError>,
+    pub(crate) counts: Counts,
+    pub(crate) refresh: Duration,
 }
 
 impl KeyStatus {
-    pub(crate) fn new(tenant: TenantId, report: Report) -> Self {
-        Self { tenant, report }
-    }
-
     /// The tenant.
     #[must_use]
     pub fn tenant_id(&self) -> TenantId {
@@ -27,11 +28,11 @@ impl KeyStatus {
     /// Whether requests can be judged, and how good the keys are.
     #[must_use]
     pub fn state(&self) -> KeyState {
-        match (self.report.age, self.report.is_serving) {
+        match (self.age, self.is_serving) {
             (None, _) => KeyState::Cold,
             (Some(_), false) => KeyState::Expired,
             // A refresh may be late by its jitter and one fetch without anything being wrong.
-            (Some(age), true) if self.report.last_error.is_some() || age > self.report.refresh * 2 => KeyState::Stale,
+            (Some(age), true) if self.last_error.is_some() || age > self.refresh * 2 => KeyState::Stale,
             (Some(_), true) => KeyState::Fresh,
         }
     }
@@ -39,39 +40,39 @@ impl KeyStatus {
     /// The time since the last good answer. `None` if there was none.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        self.report.age
+        self.age
     }
 
     /// Why the latest attempt failed. `None` if it did not.
     #[must_use]
     pub fn last_error(&self) -> Option<&KeyError> {
-        self.report.last_error.as_ref()
+        self.last_error.as_ref()
     }
 
     /// How many keys there are to verify with, those left out that were [forgotten](crate::RemoteKeys::forget).
     /// Without a good answer within the stale limit they are kept, but not used.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.report.usable
+        self.usable
     }
 
     /// How many entries of the latest good answer were not taken as keys: not usable, or more than there is
     /// room for.
     #[must_use]
     pub fn rejected_entries(&self) -> usize {
-        self.report.counts.rejected_entries
+        self.counts.rejected_entries
     }
 
     /// How many attempts have brought a good answer.
     #[must_use]
     pub fn refreshes(&self) -> u64 {
-        self.report.counts.good
+        self.counts.good
     }
 
     /// How many attempts have failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.report.counts.failed
+        self.counts.failed
     }
 }
 

@@ -9,13 +9,14 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::held::{Changes, Found, HeldKeys};
 use super::jwks::KeySet;
 use super::moment::Moment;
-use super::schedule::{Answer, Counts, Failure, Schedule, Step};
+use super::schedule::{Answer, Failure, Schedule, Step};
 use super::source::{KeyFuture, Lookup};
+use super::status::KeyStatus;
 use super::sync::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
 use super::timing::Timing;
 use crate::clock::{Clock, UnixTime};
@@ -188,10 +189,11 @@ impl KeyStore {
     }
 
     /// How the keys stand.
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn status(&self) -> KeyStatus {
         let now = self.0.now();
         let schedule = self.0.schedule();
-        Report {
+        KeyStatus {
+            tenant: self.0.tenant,
             age: schedule.held().age(now),
             is_serving: schedule.held().is_serving(now, &self.0.timing),
             usable: schedule.held().usable(now, &self.0.timing),
@@ -209,17 +211,6 @@ impl Drop for KeyStore {
             task.abort();
         }
     }
-}
-
-/// How the keys of one tenant stand at a moment.
-#[derive(Clone, Debug)]
-pub(crate) struct Report {
-    pub(crate) age: Option<Duration>,
-    pub(crate) is_serving: bool,
-    pub(crate) usable: usize,
-    pub(crate) last_error: Option<KeyError>,
-    pub(crate) counts: Counts,
-    pub(crate) refresh: Duration,
 }
 
 /// What requests do.

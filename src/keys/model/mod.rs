@@ -25,7 +25,7 @@ use shuttle::{Config, Runner};
 use self::store::KeyStore;
 use super::scenarios::{Outcome, Row};
 // What the store imports from beside it.
-use super::{held, jwks, moment, schedule, source, timing};
+use super::{held, jwks, moment, schedule, source, status, timing};
 use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
 use crate::ids::KeyId;

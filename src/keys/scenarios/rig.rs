@@ -78,7 +78,7 @@ impl Rig {
     }
 
     pub(super) fn status(&self) -> KeyStatus {
-        KeyStatus::new(self.store.tenant(), self.store.report())
+        self.store.status()
     }
 }
 
