@@ -71,4 +71,4 @@ def main(path):
     return 0
 
 
-sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "target/doc/signalr_upstream_auth.json"))
+sys.exit(main(sys.argv[1]))
