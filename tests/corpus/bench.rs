@@ -17,12 +17,16 @@ use peak_alloc::PeakAlloc;
 use signalr_upstream_auth::fuzzing::signatures_checked;
 use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{
-    Claims, Policy, Rejection, RejectionKind as K, RemoteKeys, TokenVersion, UpstreamAuthLayer,
+    Claims, ObjectId, Policy, Rejection, RejectionKind as K, RemoteKeys, TokenVersion, UpstreamAuthLayer,
 };
+use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::common::{NOON, StillClock, entra};
+use crate::leaks::with_canaries;
+use crate::story::{Step, Story};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -30,8 +34,11 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// What a request may take on the heap beyond a few times its own size. Most of it is what the test itself keeps.
 pub const HEAP: usize = 100_000;
 
-/// What fetching documents may take: one of a mebibyte, read by this crate, and the mock that writes it.
-pub const DOCUMENT: usize = 4_000_000;
+/// What documents may take on the heap, of which so many bytes were served: a list of the shortest entries there can be
+/// the most for each byte, up to the thousand that are held. The mock that writes them is counted, too.
+pub fn fetched(served: usize) -> usize {
+    (20 * served).min(500_000 + 5 * served)
+}
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +49,8 @@ pub struct Expected {
     later_fetches: (usize, usize),
     first_signatures: u64,
     later_signatures: u64,
+    /// What is fetched by all that happens before the request.
+    fetches_before: (usize, usize),
     /// Whether a refresh of the keys succeeds, for entries about documents.
     pub refresh: Option<bool>,
     /// Whether the fetches are repeated while the request waits.
@@ -56,6 +65,7 @@ pub const PASS: Expected = Expected {
     later_fetches: (0, 0),
     first_signatures: 1,
     later_signatures: 0,
+    fetches_before: (0, 0),
     refresh: None,
     is_retried: false,
 };
@@ -78,6 +88,7 @@ pub const fn refused(status: u16, kind: K) -> Expected {
         later_fetches: (0, 0),
         first_signatures: 0,
         later_signatures: 0,
+        fetches_before: (0, 0),
         refresh: None,
         is_retried: false,
     }
@@ -92,6 +103,16 @@ impl Expected {
     /// Documents are fetched for it, every time anew: so many of discovery, so many of keys.
     pub const fn fetching(self, discovery: usize, keys: usize) -> Self {
         Self { first_fetches: (discovery, keys), later_fetches: (discovery, keys), ..self }
+    }
+
+    /// Documents are fetched for it the first time only.
+    pub const fn fetching_once(self, discovery: usize, keys: usize) -> Self {
+        Self { first_fetches: (discovery, keys), later_fetches: (0, 0), ..self }
+    }
+
+    /// Documents are fetched by what happens before it.
+    pub const fn after(self, discovery: usize, keys: usize) -> Self {
+        Self { fetches_before: (discovery, keys), ..self }
     }
 
     /// After a refresh that brought a good document.
@@ -109,9 +130,19 @@ impl Expected {
         self.kind.is_some() || self.refresh == Some(false)
     }
 
+    /// How many documents of each kind are fetched for it.
+    pub fn fetches(&self, is_repeated: bool) -> (usize, usize) {
+        if is_repeated { self.later_fetches } else { self.first_fetches }
+    }
+
+    /// How many were fetched by what happened before it.
+    pub fn fetches_before(&self, is_repeated: bool) -> (usize, usize) {
+        if is_repeated { (0, 0) } else { self.fetches_before }
+    }
+
     pub fn judge_fetches(&self, found: (usize, usize), is_repeated: bool) -> Result<(), String> {
-        let expected = if is_repeated { self.later_fetches } else { self.first_fetches };
-        let times = if self.is_retried { found.0.clamp(1, 6) } else { 1 };
+        let expected = self.fetches(is_repeated);
+        let times = if self.is_retried { found.0.clamp(ATTEMPTS.0, ATTEMPTS.1) } else { 1 };
         if found == (expected.0 * times, expected.1 * times) {
             Ok(())
         } else {
@@ -124,12 +155,22 @@ impl Expected {
     }
 }
 
+/// How many attempts a request without keys sees fail, at once and after a half to one, one to two, and two to four
+/// halves of a second, before its two seconds are over: three or four, and two when each attempt itself takes long.
+///
+/// It cannot be made exact here. The waits are random on purpose, and time that is paused runs on by itself whenever
+/// all wait for a socket, so that no answer of a real connection would come within any limit. Paused time and exact
+/// numbers are in `src/keys/scenarios`, without sockets; and a provider that asks for patience is asked once, also here.
+const ATTEMPTS: (usize, usize) = (2, 4);
+
 /// One request with what must become of it.
 pub struct Entry {
     pub name: String,
     pub expected: Expected,
     sent: Sent,
     scene: Scene,
+    /// The path that its key document is at, if it is another than the tenant's own.
+    pub keys_at: Option<&'static str>,
 }
 
 /// A request.
@@ -157,6 +198,8 @@ enum Scene {
     Served(Arc<MockEntra>, Endpoint, Fault),
     /// A mock of its own whose service has not asked for keys yet.
     Cold(Arc<MockEntra>),
+    /// A service with a past.
+    Story(Story),
 }
 
 impl Sent {
@@ -188,6 +231,13 @@ impl Sent {
         Self { has_claims: true, ..self }
     }
 
+    /// Everything of it that can hold a token. The names of hub and event are logged as they are.
+    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let is_named = |name: &HeaderName| ["x-asrs-hub", "x-asrs-event"].contains(&name.as_str());
+        let values = self.headers.iter().filter(move |(name, _)| !is_named(name)).map(|(_, value)| &value[..]);
+        values.chain([self.uri.as_bytes()])
+    }
+
     fn request(&self, bench: &Bench, polled: &Arc<AtomicBool>) -> Request<Untouchable> {
         let mut request = Request::new(Untouchable(Arc::clone(polled)));
         *request.method_mut() = self.method.clone();
@@ -204,7 +254,7 @@ impl Sent {
 
 impl Entry {
     fn of(name: impl Into<String>, expected: Expected, sent: Sent, scene: Scene) -> Self {
-        Self { name: name.into(), expected, sent, scene }
+        Self { name: name.into(), expected, sent, scene, keys_at: None }
     }
 
     /// A request to the usual service.
@@ -227,7 +277,7 @@ impl Entry {
         let entra = Arc::new(blocking(entra));
         let key = entra.new_key();
         entra.publish(listed(&key));
-        let sent = Sent::token(&entra.token().signed_by(&key).mint());
+        let sent = Sent::token(&with_canaries(entra.token()).signed_by(&key).mint());
         Self::of(name, expected, sent, Scene::Loaded(entra))
     }
 
@@ -235,7 +285,7 @@ impl Entry {
     pub fn served(name: &str, expected: Expected, endpoint: Endpoint, fault: impl FnOnce(&MockEntra) -> Fault) -> Self {
         let entra = Arc::new(blocking(entra));
         let fault = fault(&entra);
-        let sent = Sent::token(&entra.token().mint());
+        let sent = Sent::token(&with_canaries(entra.token()).mint());
         Self::of(name, expected, sent, Scene::Served(entra, endpoint, fault))
     }
 
@@ -249,18 +299,40 @@ impl Entry {
         let entra = Arc::new(blocking(entra));
         let fault = fault(&entra);
         entra.fail(endpoint, fault);
-        let sent = Sent::token(&entra.token().mint());
+        let sent = Sent::token(&with_canaries(entra.token()).mint());
         Self::of(name, expected, sent, Scene::Cold(entra))
+    }
+
+    /// A request to a service with a mock and a past of its own.
+    pub fn story(
+        name: impl Into<String>,
+        expected: Expected,
+        tell: impl FnOnce(&MockEntra, &mut Story) -> Sent,
+    ) -> Self {
+        let entra = Arc::new(blocking(entra));
+        let mut story = Story::new(Arc::clone(&entra));
+        let sent = tell(&entra, &mut story);
+        Self::of(name, expected, sent, Scene::Story(story))
+    }
+
+    /// With the key document at another path.
+    pub fn keys_at(self, path: &'static str) -> Self {
+        Self { keys_at: Some(path), ..self }
+    }
+
+    /// Everything that is sent for it and can hold a token.
+    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let before = match &self.scene {
+            Scene::Story(story) => Some(story.sent()),
+            _ => None,
+        };
+        before.into_iter().flatten().chain([&self.sent]).flat_map(Sent::secrets)
     }
 
     /// The bytes of the whole request.
     pub fn bytes(&self) -> usize {
         self.sent.uri.len()
             + self.sent.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
-    }
-
-    pub fn credentials(&self) -> impl Iterator<Item = &[u8]> {
-        self.sent.headers.iter().filter(|(name, _)| *name == AUTHORIZATION).map(|(_, value)| &value[..])
     }
 }
 
@@ -278,6 +350,16 @@ pub struct Outcome {
     pub headers: HeaderMap,
     pub body: String,
     pub fetches: (usize, usize),
+    /// What was fetched before the request came, or what went wrong there.
+    pub before: Result<(usize, usize), String>,
+    /// The paths that were asked for on behalf of the request and before.
+    pub paths: Vec<String>,
+    /// The paths that may be asked for: those of the tenant.
+    pub usual_paths: [String; 2],
+    /// The bytes that documents were served in for the request.
+    pub served: usize,
+    /// How often the request was polled before there was an answer.
+    pub polls: usize,
     pub signatures: u64,
     pub handler_reached: bool,
     pub body_polled: bool,
@@ -285,13 +367,10 @@ pub struct Outcome {
     pub trapped: usize,
     pub heap: usize,
     pub log: String,
-}
-
-impl Outcome {
-    pub fn answer_text(&self) -> String {
-        let values = self.headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        values.chain([self.body.clone()]).collect::<Vec<_>>().join("\n")
-    }
+    /// The answer with everything in it, and the rejection it carries in all its forms.
+    pub answer: String,
+    /// What the service knows without any request: its own addresses and issuers.
+    pub known: Vec<String>,
 }
 
 /// The usual service.
@@ -338,7 +417,7 @@ impl Bench {
     }
 
     pub fn token(&self) -> TokenBuilder {
-        self.entra.token()
+        with_canaries(self.entra.token())
     }
 
     /// A good token.
@@ -388,21 +467,87 @@ impl Bench {
                 let (keys, layer) = service(entra, entra.policy());
                 (&**entra, Some(keys), layer)
             }
+            Scene::Story(story) => {
+                let keys = Arc::new((story.configure)(RemoteKeys::builder(&story.policy)).build().unwrap());
+                let layer = UpstreamAuthLayer::with_keys(story.policy.clone(), keys.clone());
+                (&*story.entra, Some(keys), layer.with_clock(story.entra.clock()))
+            }
         };
+        let mut past = Past::start(self, entra);
         if let Scene::Cold(_) = entry.scene {
-            // The next one would come while another attempt is due.
-            return vec![self.send(entry, entra, &layer, None, false).await];
+            let first = self.send(entry, entra, &layer, past, false).await;
+            if entry.expected.is_retried {
+                // The next one would come while another attempt is due.
+                return vec![first];
+            }
+            return vec![first, self.send(entry, entra, &layer, Past::start(self, entra), true).await];
         }
         let before = asked(entra);
         layer.ready().await.unwrap();
         let after = asked(entra);
         self.account(entra, (after.0 - before.0, after.1 - before.1));
-        let mut refreshed = None;
-        if let Scene::Served(_, endpoint, fault) = &entry.scene {
-            entra.fail(*endpoint, fault.clone());
-            refreshed = keys.as_deref();
+        past.fetches = after;
+        match &entry.scene {
+            Scene::Served(_, endpoint, fault) => {
+                entra.fail(*endpoint, fault.clone());
+                past.refresh = keys;
+            }
+            Scene::Story(story) => {
+                let keys = keys.expect("a story has keys");
+                let mut told = Ok(());
+                for step in &story.steps {
+                    told = told.and(self.take(step, entra, &keys, &layer).await);
+                }
+                let now = asked(entra);
+                past.before = told.map(|()| (now.0 - after.0, now.1 - after.1));
+                past.fetches = now;
+            }
+            _ => {}
         }
-        vec![self.send(entry, entra, &layer, refreshed, false).await, self.send(entry, entra, &layer, None, true).await]
+        let first = self.send(entry, entra, &layer, past, false).await;
+        vec![first, self.send(entry, entra, &layer, Past::start(self, entra), true).await]
+    }
+
+    /// Takes a step of a story. Says what went otherwise than told.
+    async fn take(
+        &self,
+        step: &Step,
+        entra: &MockEntra,
+        keys: &RemoteKeys,
+        layer: &UpstreamAuthLayer,
+    ) -> Result<(), String> {
+        let polled = Arc::default();
+        let ask = |sent: &Sent| ask(layer.clone(), sent.request(self, &polled), self.claims_of_another.object_id());
+        let judge = |seen: Seen, kind: &Option<K>| match seen.kind() == *kind && !seen.panicked {
+            true => Ok(()),
+            false => Err(format!("a request before: {:?}, not {kind:?}", seen.kind())),
+        };
+        match step {
+            Step::Happens(what) => what(entra, keys),
+            Step::Refresh(is_good) => {
+                let outcome = keys.refresh_now().await;
+                if outcome.is_ok() != *is_good {
+                    return Err(format!("a refresh before: {outcome:?}"));
+                }
+            }
+            Step::InTurn(sent, kind) => {
+                for sent in sent {
+                    judge(ask(sent).await, kind)?;
+                }
+            }
+            Step::AtOnce(sent, kind) => {
+                let mut all: JoinSet<_> = sent.iter().map(ask).collect();
+                while let Some(seen) = all.join_next().await {
+                    judge(seen.unwrap(), kind)?;
+                }
+            }
+            Step::Left(sent) => {
+                let before = entra.requests().log().len();
+                tokio::spawn(ask(sent));
+                entra.requests_until(|requests| requests.log().len() > before).await;
+            }
+        }
+        Ok(())
     }
 
     /// Sends an entry once, after a refresh of the keys if there is one to make.
@@ -411,55 +556,122 @@ impl Bench {
         entry: &Entry,
         entra: &MockEntra,
         layer: &UpstreamAuthLayer,
-        refresh: Option<&RemoteKeys>,
+        past: Past,
         is_repeated: bool,
     ) -> Outcome {
         let polled = Arc::new(AtomicBool::new(false));
-        let reached = Arc::new(AtomicBool::new(false));
-        let handler = Arc::clone(&reached);
-        let another = self.claims_of_another.object_id();
-        let service = layer.clone().layer(tower::service_fn(move |request: Request<Untouchable>| {
-            handler.store(true, Ordering::Relaxed);
-            let claims = request.extensions().get::<Claims>().expect("claims");
-            assert_ne!(claims.object_id(), another, "claims that somebody else put there");
-            std::future::ready(Ok::<_, Infallible>(Response::new("reached".to_owned())))
-        }));
         let request = entry.sent.request(self, &polled);
-        let (fetches_before, signatures_before) = (asked(entra), signatures_checked());
+        let asking = ask(layer.clone(), request, self.claims_of_another.object_id());
+        let (served_before, signatures_before) = (entra.requests().bytes_sent(), signatures_checked());
         let trapped_before = self.trap.requests().connections();
-        let subscriber =
-            tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(self.log.clone()).finish();
-        let guard = tracing::subscriber::set_default(subscriber);
-        self.log.take();
         let heap_before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
-        let refreshed = match refresh {
+        let refreshed = match &past.refresh {
             Some(keys) => Some(keys.refresh_now().await.is_ok()),
             None => None,
         };
-        let response = CatchPanic(Box::pin(service.oneshot(request))).await;
+        let Seen { panicked, polls, handler_reached, response } = asking.await;
         let heap = ALLOCATOR.peak_usage().saturating_sub(heap_before);
-        drop(guard);
-        let (fetches_after, signatures_after) = (asked(entra), signatures_checked());
-        let fetches = (fetches_after.0 - fetches_before.0, fetches_after.1 - fetches_before.1);
+        drop(past.guard);
+        let (now, requests) = (asked(entra), entra.requests());
+        let fetches = (now.0 - past.fetches.0, now.1 - past.fetches.1);
         self.account(entra, fetches);
-        let panicked = response.is_none();
-        let response = response.map_or_else(|| Response::new(String::new()), Result::unwrap);
+        let rejection = response.extensions().get::<Rejection>();
+        let values = response.headers().values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let texts = rejection.iter().flat_map(|rejection| [format!("{rejection:#?}"), rejection.to_string()]);
+        let answer = values.chain(texts).chain([response.body().clone()]).collect::<Vec<_>>().join("\n");
+        let discovery = format!("/{}/v2.0/.well-known/openid-configuration", entra.tenant());
+        let keys = format!("/{}/discovery/v2.0/keys", entra.tenant());
+        let known = [discovery.as_str(), keys.as_str()].map(|path| format!("{}{path}", entra.url()));
+        let issuers = [TokenVersion::V1, TokenVersion::V2].map(|version| entra.issuer(entra.tenant(), version));
         Outcome {
             is_repeated,
             panicked,
             status: response.status().as_u16(),
-            kind: response.extensions().get::<Rejection>().map(Rejection::kind),
+            kind: rejection.map(Rejection::kind),
             headers: response.headers().clone(),
-            body: response.into_body(),
+            body: response.body().clone(),
             fetches,
-            signatures: signatures_after - signatures_before,
-            handler_reached: reached.load(Ordering::Relaxed),
+            before: past.before,
+            paths: requests.log()[past.asked..].iter().map(|request| request.path().to_owned()).collect(),
+            usual_paths: [discovery, keys],
+            served: requests.bytes_sent() - served_before,
+            polls,
+            signatures: signatures_checked() - signatures_before,
+            handler_reached,
             body_polled: polled.load(Ordering::Relaxed),
             refreshed,
             trapped: self.trap.requests().connections() - trapped_before,
             heap,
             log: self.log.take(),
+            answer,
+            known: known.into_iter().chain(issuers).collect(),
+        }
+    }
+}
+
+/// What has happened at a mock before a request, and the log from there on.
+struct Past {
+    /// How many requests there were at the mock, whatever they asked for.
+    asked: usize,
+    /// How many documents had been fetched when the request came.
+    fetches: (usize, usize),
+    before: Result<(usize, usize), String>,
+    refresh: Option<Arc<RemoteKeys>>,
+    guard: DefaultGuard,
+}
+
+impl Past {
+    fn start(bench: &Bench, entra: &MockEntra) -> Self {
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(bench.log.clone()).finish();
+        bench.log.take();
+        Self {
+            asked: entra.requests().log().len(),
+            fetches: asked(entra),
+            before: Ok((0, 0)),
+            refresh: None,
+            guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+}
+
+/// What was seen of one request from outside.
+struct Seen {
+    panicked: bool,
+    polls: usize,
+    handler_reached: bool,
+    response: Response<String>,
+}
+
+impl Seen {
+    fn kind(&self) -> Option<K> {
+        self.response.extensions().get::<Rejection>().map(Rejection::kind)
+    }
+}
+
+/// Sends one request through a layer to a handler that must not see the claims of this object.
+fn ask(
+    layer: UpstreamAuthLayer,
+    request: Request<Untouchable>,
+    another: ObjectId,
+) -> impl Future<Output = Seen> + Send + use<> {
+    let reached = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&reached);
+    let service = layer.layer(tower::service_fn(move |request: Request<Untouchable>| {
+        handler.store(true, Ordering::Relaxed);
+        let claims = request.extensions().get::<Claims>().expect("claims");
+        assert_ne!(claims.object_id(), another, "claims that somebody else put there");
+        std::future::ready(Ok::<_, Infallible>(Response::new("reached".to_owned())))
+    }));
+    let mut watched = Watched { future: Box::pin(service.oneshot(request)), polls: 0 };
+    async move {
+        let response = (&mut watched).await;
+        Seen {
+            panicked: response.is_none(),
+            polls: watched.polls,
+            handler_reached: reached.load(Ordering::Relaxed),
+            response: response.map_or_else(|| Response::new(String::new()), Result::unwrap),
         }
     }
 }
@@ -504,14 +716,18 @@ impl Body for Untouchable {
     }
 }
 
-/// A future whose panic is `None`.
-struct CatchPanic<F>(Pin<Box<F>>);
+/// A future whose panic is `None` and whose polls are counted.
+struct Watched<F> {
+    future: Pin<Box<F>>,
+    polls: usize,
+}
 
-impl<F: Future> Future for CatchPanic<F> {
+impl<F: Future> Future for Watched<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+        self.polls += 1;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Some),
             Err(_) => Poll::Ready(None),
         }

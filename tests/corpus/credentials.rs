@@ -139,10 +139,10 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         format!("Basic {}", "a".repeat(100_000)),
     );
     let padded = |padding: usize| bench.token().claim("padding", "x".repeat(padding)).mint();
-    sized("a good token of 4,000 bytes", PASS, format!("Bearer {}", padded(1800)));
+    sized("a good token of 4,000 bytes", PASS, format!("Bearer {}", padded(1500)));
     let not_remembered = PASS.signed();
     sized("a good token too large to be remembered", not_remembered, format!("Bearer {}", padded(4000)));
-    sized("a good token near the limit", not_remembered, format!("Bearer {}", padded(11_000)));
+    sized("a good token near the limit", not_remembered, format!("Bearer {}", padded(10_700)));
     sized("a good token beyond the limit", refused(401, K::TokenTooLarge), format!("Bearer {}", padded(12_000)));
     let invisible = [0x80_u8, 0xff];
     for byte in invisible {

@@ -147,13 +147,6 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("cloud_instance_name: missing", |entra| without(entra, "cloud_instance_name")),
             ("cloud_instance_name: null", |entra| with(entra, "cloud_instance_name", json!(null))),
             ("cloud_instance_name: blank", |entra| with(entra, "cloud_instance_name", json!(" "))),
-            ("jwks_uri: with a query", |entra| {
-                let address = parsed(entra)["jwks_uri"].as_str().unwrap().to_owned();
-                with(entra, "jwks_uri", json!(address + "?appid=x"))
-            }),
-            ("jwks_uri: the common keys", |entra| {
-                with(entra, "jwks_uri", json!(format!("{}/common/discovery/v2.0/keys", entra.url())))
-            }),
             ("other members of every type", |entra| with(entra, "x", json!([null, {"y": 1.5}]))),
             ("another algorithm announced", |entra| {
                 with(entra, "id_token_signing_alg_values_supported", json!(["none", "HS256"]))
@@ -162,6 +155,13 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: of exactly 256 kibibytes", |_| Fault::oversize(262_144)),
         ],
     );
+    for (name, path) in [
+        ("jwks_uri: with a query", "/11111111-aaaa-4bbb-8ccc-222222222222/discovery/v2.0/keys?appid=x"),
+        ("jwks_uri: the common keys", "/common/discovery/v2.0/keys"),
+    ] {
+        let fault = |entra: &MockEntra| with(entra, "jwks_uri", json!(format!("{}{path}", entra.url())));
+        entries.push(Entry::served(name, TAKEN, Endpoint::Discovery, fault).keys_at(path));
+    }
     entries
 }
 

@@ -23,17 +23,20 @@ mod discovery_documents;
 mod jose_header;
 mod key_documents;
 mod known_flaws;
+mod leaks;
 mod parties;
 mod request;
+mod story;
 mod times;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use bench::{Bench, DOCUMENT, Entry, HEAP, Outcome};
+use bench::{Bench, Entry, HEAP, Outcome, fetched};
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use leaks::Written;
 use signalr_upstream_auth::RejectionKind as K;
 
 type Area = (&'static str, fn(&Bench) -> Vec<Entry>);
@@ -124,23 +127,23 @@ fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
     demand("handler reached", outcome.handler_reached, expected.kind.is_none())?;
     demand("body polled", outcome.body_polled, false)?;
     demand("connections to where a token points", outcome.trapped, 0)?;
-    let bound = HEAP + 6 * entry.bytes() + DOCUMENT * outcome.fetches.1.max(outcome.fetches.0);
+    demand("fetches before it", outcome.before.clone(), Ok(expected.fetches_before(outcome.is_repeated)))?;
+    let is_expected = |path: &&String| outcome.usual_paths.contains(path) || entry.keys_at == Some(path.as_str());
+    if let Some(path) = outcome.paths.iter().find(|path| !is_expected(path)) {
+        return Err(format!("`{path}` was asked for"));
+    }
+    if let Some(path) = entry.keys_at.filter(|path| !outcome.is_repeated && !outcome.paths.iter().any(|p| p == path)) {
+        return Err(format!("`{path}` was not asked for"));
+    }
+    if expected.fetches(outcome.is_repeated) == (0, 0) {
+        demand("polls of what needs no fetch", outcome.polls, 1)?;
+    }
+    let bound = HEAP + 6 * entry.bytes() + fetched(outcome.served);
     if outcome.heap > bound {
         return Err(format!("{} bytes of heap, more than {bound}", outcome.heap));
     }
-    let answer = outcome.answer_text();
-    for line in entry.credentials() {
-        let pieces = line.windows(12.min(line.len().max(1))).filter(|piece| piece.len() >= 12);
-        for piece in pieces.filter(|piece| !b"                ".starts_with(piece)) {
-            let piece = String::from_utf8_lossy(piece);
-            if answer.contains(&*piece) {
-                return Err(format!("`{piece}` of the credentials is in the answer"));
-            }
-            if outcome.log.contains(&*piece) {
-                return Err(format!("`{piece}` of the credentials is in the log"));
-            }
-        }
-    }
+    let written = [Written { place: "answer", text: &outcome.answer }, Written { place: "log", text: &outcome.log }];
+    leaks::find(entry.secrets(), &outcome.known, &written)?;
     let Some(kind) = expected.kind else { return Ok(()) };
     let (status, code) = (expected.status, code(kind));
     let text = |name| outcome.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap());
