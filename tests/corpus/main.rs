@@ -26,6 +26,7 @@ mod known_flaws;
 mod leaks;
 mod parties;
 mod request;
+mod rotation;
 mod story;
 mod times;
 mod types;
@@ -51,6 +52,7 @@ const AREAS: &[Area] = &[
     ("known_flaws", known_flaws::entries),
     ("parties", parties::entries),
     ("request", request::entries),
+    ("rotation", rotation::entries),
     ("times", times::entries),
     ("types", types::entries),
 ];
@@ -92,6 +94,8 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), refused + passed, failures.join("\n"));
     println!("{refused} hostile entries, {passed} good ones");
+    let kinds: Vec<_> = answers.keys().copied().collect();
+    assert_eq!(kinds, K::ALL, "the kinds of refusal that an entry meets");
     assert!(refused >= 400, "only {refused} hostile entries");
     assert!(passed >= 60, "only {passed} good entries");
 }

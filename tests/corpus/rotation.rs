@@ -1,0 +1,421 @@
+//! Keys that come and go after the first load, met with every setting as it is by default: so that a key nobody knew yet
+//! costs one fetch, and the next in less than 30 seconds none.
+
+use std::time::Duration;
+
+use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
+use signalr_upstream_auth::{RejectionKind as K, RemoteKeysBuilder};
+
+use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, refused};
+use crate::leaks::with_canaries;
+use crate::story::Story;
+
+pub fn entries(_: &Bench) -> Vec<Entry> {
+    let mut entries = new_keys();
+    entries.extend(failed_searches());
+    entries.extend(withdrawn_keys());
+    entries.extend(forgotten_keys());
+    entries.extend(crowds());
+    entries.extend(floods());
+    entries
+}
+
+/// A token whose key is published only after the first load.
+fn new_keys() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut add = |name: &str, expected: Expected, change: fn(TokenBuilder) -> TokenBuilder| {
+        entries.push(Entry::story(format!("a new key: {name}"), expected, |entra, story| {
+            let key = new_key(story, entra);
+            Sent::token(&change(token(entra).signed_by(&key)).mint())
+        }));
+    };
+    let found = PASS.fetching_once(1, 1);
+    add("a good token", found, |token| token);
+    add("a good token of version 2", found, TokenBuilder::v2);
+    add("a good token too large to be remembered", PASS.signed().fetching_once(1, 1), |token| {
+        token.claim("padding", "x".repeat(6000))
+    });
+    let signed = |status, kind| refused(status, kind).signed().fetching_once(1, 1);
+    add("a bad signature", signed(401, K::InvalidSignature), |token| token.signature([7; 256]));
+    add("no signature", signed(401, K::InvalidSignature), |token| token.signature([]));
+    add("a stranger", signed(403, K::CallerNotAllowed), stranger);
+    add("a stranger of version 2", signed(403, K::CallerNotAllowed), |token| stranger(token.v2()));
+    add("a user", signed(403, K::DelegatedToken), TokenBuilder::delegated);
+    add("no object", signed(401, K::MissingClaim), |token| token.without_claim("oid"));
+    // What is implausible is refused before, and nobody looks for its key.
+    add("an end in the past", refused(401, K::Expired), TokenBuilder::expired);
+    add("another tenant", refused(401, K::WrongTenant), |token| token.tenant(OTHER_TENANT.parse().unwrap()));
+
+    let signed = refused(401, K::InvalidSignature).signed().fetching_once(1, 1);
+    entries.push(Entry::story("a new key: the claims of another token", signed, |entra, story| {
+        let key = new_key(story, entra);
+        let (one, other) = (token(entra).signed_by(&key).mint(), stranger(token(entra)).signed_by(&key).mint());
+        Sent::token(&format!("{}.{}", other.rsplit_once('.').unwrap().0, one.rsplit_once('.').unwrap().1))
+    }));
+    entries.push(Entry::story("a new key: signed by one that was held before", signed, |entra, story| {
+        let key = new_key(story, entra);
+        Sent::token(&token(entra).key_id(key.key_id().clone()).mint())
+    }));
+    entries.push(Entry::story("a new key: signed by a stranger in its name", signed, |entra, story| {
+        let key = new_key(story, entra);
+        Sent::token(&token(entra).signed_by(&SigningKey::stranger().with_key_id(key.key_id().clone())).mint())
+    }));
+    let missing_role = refused(403, K::MissingRole).signed().fetching_once(1, 1);
+    entries.push(Entry::story("a new key: a caller without the role", missing_role, |entra, story| {
+        story.policy = entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
+        let key = new_key(story, entra);
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+
+    let mut listed = |name: &str, kind: K, list: fn(&SigningKey) -> Jwk| {
+        let expected = refused(401, kind).fetching_once(1, 1);
+        entries.push(Entry::story(format!("a new key: {name}"), expected, |entra, story| {
+            let key = new_key_as(story, entra, list);
+            Sent::token(&token(entra).signed_by(&key).mint())
+        }));
+    };
+    listed("of another issuer", K::ForeignIssuerKey, |key| {
+        Jwk::from(key).member("issuer", "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0")
+    });
+    listed("of another cloud", K::ForeignCloudKey, |key| {
+        Jwk::from(key).member("cloud_instance_name", "microsoftonline.us")
+    });
+    listed("for encryption", K::UnusableKey, |key| Jwk::from(key).member("use", "enc"));
+    listed("of another kind", K::UnusableKey, |key| Jwk::from(key).member("kty", "EC"));
+    listed("without its modulus", K::UnusableKey, |key| Jwk::from(key).without_member("n"));
+    listed("without its name", K::UnknownKey, |key| Jwk::from(key).without_member("kid"));
+
+    entries.push(Entry::story("a new key in the place of all others", found, |entra, story| {
+        let key = entra.new_key();
+        let published = key.clone();
+        story.happens(move |entra, _| {
+            entra.rotate_abruptly();
+            entra.publish(&published);
+        });
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a key that one good answer lacks", PASS.after(1, 1), |entra, story| {
+        let held = entra.signing_key();
+        story.happens(move |entra, _| entra.withhold(held.key_id()));
+        story.refresh(true);
+        Sent::token(&token(entra).mint())
+    }));
+    entries.push(Entry::story("a key that is not published yet, then is", found.after(1, 1), |entra, story| {
+        story.configure(without_cooldown);
+        let key = entra.new_key();
+        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::UnknownKey));
+        let published = key.clone();
+        story.happens(move |entra, _| entra.publish(&published));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a token of the key before a rotation", PASS.after(1, 1), |entra, story| {
+        let before = token(entra).mint();
+        let key = new_key(story, entra);
+        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], None);
+        Sent::token(&before)
+    }));
+    entries
+}
+
+/// A search for a key that no document has, or that no document answers.
+fn failed_searches() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let unknown = refused(401, K::UnknownKey).fetching_once(1, 1);
+    entries.push(Entry::story("a key that is still not listed", unknown, |entra, _| {
+        Sent::token(&token(entra).signed_by(&entra.new_key()).mint())
+    }));
+    let mut failing = |name: &str, fetches: (usize, usize), endpoint: Endpoint, fault: fn() -> Fault| {
+        let expected = refused(503, K::KeysUnavailable).fetching_once(fetches.0, fetches.1);
+        entries.push(Entry::story(format!("a new key while {name}"), expected, |entra, story| {
+            let key = new_key(story, entra);
+            story.happens(move |entra, _| entra.fail(endpoint, fault()));
+            Sent::token(&token(entra).signed_by(&key).mint())
+        }));
+        let expected = PASS.after(fetches.0, fetches.1);
+        entries.push(Entry::story(format!("a key that is held while {name}"), expected, |entra, story| {
+            story.happens(move |entra, _| entra.fail(endpoint, fault()));
+            story.in_turn([Sent::token(&token(entra).key_id("x").mint())], Some(K::KeysUnavailable));
+            Sent::token(&token(entra).mint())
+        }));
+    };
+    // Without an answer of discovery the place that is known is asked for keys.
+    failing("everything answers 500", (1, 1), Endpoint::Any, || Fault::status(500));
+    failing("the keys answer 500", (1, 1), Endpoint::Keys, || Fault::status(500));
+    failing("the keys answer 500 with an empty set", (1, 1), Endpoint::Keys, empty_set_of_500);
+    failing("the keys are an empty set", (1, 1), Endpoint::Keys, || json_text(r#"{"keys":[]}"#));
+    failing("the keys are a page for people", (1, 1), Endpoint::Keys, Fault::html);
+    failing("discovery is a page for people", (1, 0), Endpoint::Discovery, Fault::html);
+    failing("connections are reset", (1, 1), Endpoint::Any, Fault::refuse);
+    // Discovery says nothing wrong by saying nothing; the keys come from where they were.
+    let found = PASS.fetching_once(1, 1);
+    entries.push(Entry::story("a new key while discovery answers 500", found, |entra, story| {
+        let key = new_key(story, entra);
+        story.happens(|entra, _| entra.fail(Endpoint::Discovery, Fault::status(500)));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a new key after a search that failed", found.after(1, 1), |entra, story| {
+        story.configure(without_cooldown);
+        let key = new_key(story, entra);
+        story.happens(|entra, _| entra.fail_next(2, Endpoint::Any, Fault::status(500)));
+        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a new key after a set without usable keys", found.after(1, 1), |entra, story| {
+        story.configure(without_cooldown);
+        let key = new_key(story, entra);
+        let unusable = || json_text(r#"{"keys":[{"kty":"EC","kid":"x"}]}"#);
+        story.happens(move |entra, _| entra.fail_next(1, Endpoint::Keys, unusable()));
+        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    // A fetch that hangs ends with its limit, here a short one.
+    let given_up = refused(503, K::KeysUnavailable).fetching_once(1, 1);
+    entries.push(Entry::story("a new key while the keys hang", given_up, |entra, story| {
+        story.configure(|keys| keys.fetch_timeout(Duration::from_millis(300)));
+        let key = new_key(story, entra);
+        story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::hang()));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a new key after a fetch that hung", found.after(1, 1), |entra, story| {
+        story.configure(|keys| without_cooldown(keys).fetch_timeout(Duration::from_millis(300)));
+        let key = new_key(story, entra);
+        story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, Fault::hang_in_body(100)));
+        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    let meanwhile = [
+        ("a good token", PASS.after(1, 0), token as fn(&MockEntra) -> TokenBuilder),
+        ("a stranger", refused(403, K::CallerNotAllowed).signed().after(1, 0), |entra| stranger(token(entra))),
+    ];
+    for (name, expected, make) in meanwhile {
+        entries.push(Entry::story(format!("while a fetch for another key hangs: {name}"), expected, |entra, story| {
+            story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
+            story.left(Sent::token(&token(entra).key_id("x").mint()));
+            Sent::token(&make(entra).mint())
+        }));
+    }
+    entries
+}
+
+/// A key that was good and is not any more, while a token of it is remembered.
+fn withdrawn_keys() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut add = |name: &str, expected: Expected, relist: fn(&MockEntra, &SigningKey)| {
+        // Once by a refresh, once by the search for another key, for a token seen before and for one that was not.
+        for (by, is_refresh) in [("a refresh", true), ("a search", false)] {
+            for (age, is_seen) in [("remembered", true), ("fresh", false)] {
+                let name = format!("{name} by {by}: a {age} token");
+                entries.push(Entry::story(name, expected.after(1, 1), |entra, story| {
+                    story.configure(|keys| keys.key_retention(Duration::ZERO));
+                    let (key, newer) = (entra.signing_key(), entra.new_key());
+                    let seen = token(entra).mint();
+                    story.in_turn([Sent::token(&seen)], None);
+                    let published = newer.clone();
+                    story.happens(move |entra, _| {
+                        entra.publish(&published);
+                        relist(entra, &key);
+                    });
+                    if is_refresh {
+                        story.refresh(true);
+                    } else {
+                        story.in_turn([Sent::token(&token(entra).signed_by(&newer).mint())], None);
+                    }
+                    Sent::token(&if is_seen { seen } else { token(entra).mint() })
+                }));
+            }
+        }
+    };
+    add("listed for encryption", refused(401, K::UnusableKey), |entra, key| {
+        entra.withhold(key.key_id());
+        entra.publish(Jwk::from(key).member("use", "enc"));
+    });
+    add("listed for another algorithm", refused(401, K::UnusableKey), |entra, key| {
+        entra.withhold(key.key_id());
+        entra.publish(Jwk::from(key).member("alg", "RS512"));
+    });
+    add("listed twice", refused(401, K::UnusableKey), |entra, key| {
+        entra.publish(SigningKey::stranger().with_key_id(key.key_id().clone()));
+    });
+    add("listed for another issuer", refused(401, K::ForeignIssuerKey), |entra, key| {
+        entra.withhold(key.key_id());
+        entra.publish(Jwk::from(key).member("issuer", "https://evil.example/{tenantid}/v2.0"));
+    });
+    add("listed for another cloud", refused(401, K::ForeignCloudKey), |entra, key| {
+        entra.withhold(key.key_id());
+        entra.publish(Jwk::from(key).member("cloud_instance_name", "microsoftonline.us"));
+    });
+    add("replaced under its name", refused(401, K::InvalidSignature).signed(), |entra, key| {
+        entra.withhold(key.key_id());
+        entra.publish(SigningKey::stranger().with_key_id(key.key_id().clone()));
+    });
+    entries.push(Entry::story(
+        "not listed and not retained: a remembered token",
+        refused(401, K::UnknownKey).after(1, 1).fetching_once(1, 1),
+        |entra, story| {
+            story.configure(|keys| keys.key_retention(Duration::ZERO));
+            let key = entra.signing_key();
+            let seen = token(entra).mint();
+            story.in_turn([Sent::token(&seen)], None);
+            story.happens(move |entra, _| entra.withhold(key.key_id()));
+            story.refresh(true);
+            Sent::token(&seen)
+        },
+    ));
+    entries
+}
+
+/// A key that the operator has taken out of use.
+fn forgotten_keys() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let forgotten = refused(401, K::ForgottenKey);
+    let forget = |story: &mut Story, key: &SigningKey| {
+        let id = key.key_id().clone();
+        story.happens(move |_, keys| keys.forget(&id));
+    };
+    let mut add = |name: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
+        entries.push(Entry::story(format!("a forgotten key: {name}"), expected, |entra, story| {
+            forget(story, &entra.signing_key());
+            Sent::token(&make(entra).mint())
+        }));
+    };
+    add("a good token", forgotten, token);
+    add("a bad signature", forgotten, |entra| token(entra).signature([7; 256]));
+    add("a stranger", forgotten, |entra| stranger(token(entra)));
+    add("an end in the past", refused(401, K::Expired), |entra| token(entra).expired());
+    add("a token of another key", PASS, |entra| token(entra).signed_by(&entra.signing_keys()[1]));
+    entries.push(Entry::story("a forgotten key: a remembered token", forgotten, |entra, story| {
+        let seen = token(entra).mint();
+        story.in_turn([Sent::token(&seen)], None);
+        forget(story, &entra.signing_key());
+        Sent::token(&seen)
+    }));
+    entries.push(Entry::story("a forgotten key that is listed again", forgotten.after(1, 1), |entra, story| {
+        forget(story, &entra.signing_key());
+        story.refresh(true);
+        Sent::token(&token(entra).mint())
+    }));
+    entries.push(Entry::story("a forgotten key that was never listed", forgotten, |entra, story| {
+        let key = entra.new_key();
+        forget(story, &key);
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a forgotten key that is published now", forgotten, |entra, story| {
+        let key = new_key(story, entra);
+        forget(story, &key);
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("a key that was forgotten and is not any more", PASS, |entra, story| {
+        let key = entra.signing_key();
+        forget(story, &key);
+        story.in_turn([Sent::token(&token(entra).mint())], Some(K::ForgottenKey));
+        story.happens(move |_, keys| keys.unforget(key.key_id()));
+        Sent::token(&token(entra).mint())
+    }));
+    entries
+}
+
+/// Many good tokens of one new key.
+fn crowds() -> Vec<Entry> {
+    let crowd = |entra: &MockEntra, key: &SigningKey| -> Vec<Sent> {
+        (0..100).map(|_| Sent::token(&token(entra).signed_by(key).mint())).collect()
+    };
+    vec![
+        Entry::story("a new key in a hundred tokens at once", PASS.after(1, 1), |entra, story| {
+            let key = new_key(story, entra);
+            story.at_once(crowd(entra, &key), None);
+            Sent::token(&token(entra).signed_by(&key).mint())
+        }),
+        Entry::story("a new key in a hundred tokens in turn", PASS.after(1, 1), |entra, story| {
+            let key = new_key(story, entra);
+            story.in_turn(crowd(entra, &key), None);
+            Sent::token(&token(entra).signed_by(&key).mint())
+        }),
+    ]
+}
+
+/// Many tokens of keys that nobody knows: one fetch for all of them in 30 seconds.
+fn floods() -> Vec<Entry> {
+    let flood = |entra: &MockEntra| -> Vec<Sent> {
+        (0..200).map(|number| Sent::token(&token(entra).key_id(format!("unknown-{number}").as_str()).mint())).collect()
+    };
+    let mut entries = Vec::new();
+    for (name, is_at_once) in [("at once", true), ("in turn", false)] {
+        let mut add = |what: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
+            let name = format!("two hundred unknown keys {name}: {what}");
+            entries.push(Entry::story(name, expected.after(1, 1), |entra, story| {
+                match is_at_once {
+                    true => story.at_once(flood(entra), Some(K::UnknownKey)),
+                    false => story.in_turn(flood(entra), Some(K::UnknownKey)),
+                }
+                Sent::token(&make(entra).mint())
+            }));
+        };
+        add("another", refused(401, K::UnknownKey), |entra| token(entra).key_id("x"));
+        add("a good token", PASS, token);
+    }
+    let unavailable = refused(503, K::KeysUnavailable).after(1, 1);
+    entries.push(Entry::story("two hundred unknown keys while the keys answer 500", unavailable, |entra, story| {
+        story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::status(500)));
+        story.at_once(flood(entra), Some(K::KeysUnavailable));
+        Sent::token(&token(entra).key_id("x").mint())
+    }));
+    // The price of the cooldown: a rotation within it waits for its end.
+    entries.push(Entry::story(
+        "a new key right after a flood",
+        refused(401, K::UnknownKey).after(1, 1),
+        |entra, story| {
+            story.at_once(flood(entra), Some(K::UnknownKey));
+            let key = new_key(story, entra);
+            Sent::token(&token(entra).signed_by(&key).mint())
+        },
+    ));
+    entries.push(Entry::story("a new key after a flood and a refresh", PASS.after(2, 2), |entra, story| {
+        story.at_once(flood(entra), Some(K::UnknownKey));
+        let key = new_key(story, entra);
+        story.refresh(true);
+        Sent::token(&token(entra).signed_by(&key).mint())
+    }));
+    let invalid = refused(401, K::InvalidSignature).signed();
+    entries.push(Entry::story("two hundred bad signatures of a key that is held", invalid, |entra, story| {
+        let bad = || Sent::token(&token(entra).signature([7; 256]).mint());
+        story.at_once((0..200).map(|_| bad()), Some(K::InvalidSignature));
+        bad()
+    }));
+    entries
+}
+
+/// A key that is published once the keys are loaded.
+pub fn new_key(story: &mut Story, entra: &MockEntra) -> SigningKey {
+    new_key_as(story, entra, |key| key.into())
+}
+
+/// The same with a difference.
+fn new_key_as(story: &mut Story, entra: &MockEntra, listed: fn(&SigningKey) -> Jwk) -> SigningKey {
+    let key = entra.new_key();
+    let entry = listed(&key);
+    story.happens(move |entra, _| entra.publish(entry.clone()));
+    key
+}
+
+pub fn token(entra: &MockEntra) -> TokenBuilder {
+    with_canaries(entra.token())
+}
+
+pub fn without_cooldown(keys: RemoteKeysBuilder) -> RemoteKeysBuilder {
+    keys.refetch_cooldown(Duration::ZERO)
+}
+
+/// An answer of status 500 that has an empty set of keys in it.
+pub fn empty_set_of_500() -> Fault {
+    Fault::raw(
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"keys\":[]}",
+    )
+}
+
+fn json_text(text: &'static str) -> Fault {
+    Fault::content("application/json; charset=utf-8", text)
+}
+
+fn stranger(token: TokenBuilder) -> TokenBuilder {
+    token.caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap())
+}
