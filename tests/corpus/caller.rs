@@ -189,7 +189,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
 const OBJECT: &str = "77777777-4321-4cba-8fed-888888888888";
 const CLIENT: &str = "55555555-1234-4abc-9def-666666666666";
 
-trait PolicyFor {
+pub trait PolicyFor {
     fn policy_builder_for(&self, callers: Callers) -> Policy;
 }
 

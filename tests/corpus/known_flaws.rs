@@ -1,19 +1,150 @@
 //! One named case, at least, for every class of flaw that token validators are known for, and for every defect seen in
 //! other Rust crates of this kind. What each class is about stands at its head.
+//!
+//! Two things hold for every entry of the corpus and need no case: nothing but the tenant's two documents is asked for, so
+//! that no `kid` gets into a path or a query; and nothing that is refused gets to the handler, nor is anything that needs
+//! no fetch kept waiting. What cannot be told by one request is in [`ELSEWHERE`]. Advisories against what this crate is
+//! built of are checked by `.github/workflows/audit.yml`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, SigningKey, TokenBuilder};
-use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
+use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
+use signalr_upstream_auth::{Callers, RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, KEPT, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, refused};
+use crate::bench::{Bench, Entry, Expected, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, refused};
+use crate::caller::PolicyFor as _;
 use crate::common::NOON;
+use crate::rotation::{empty_set_of_500, new_key, token as token_of, without_cooldown};
+
+/// Flaws seen elsewhere that no case of the corpus can tell, and the tests that do: file and name.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "a clone of the handler is called that was never polled ready",
+        "tests/middleware.rs",
+        "services_that_insist_on_readiness_can_stand_behind",
+    ),
+    (
+        "a list that is left empty turns its check off",
+        "src/settings/tests.rs",
+        "every_fault_names_its_variable_and_what_to_write",
+    ),
+    ("a skew without bounds overflows or means none", "src/policy/mod.rs", "every_fault_is_named"),
+    ("keys are read over plain HTTP", "src/policy/cloud.rs", "a_custom_cloud_may_be_plain_on_loopback_only"),
+    ("there is no other cloud", "tests/entra_tokens.rs", "every_cloud_accepts_its_own_tokens_and_no_others"),
+    ("keys are trusted without limit", "src/keys/scenarios/outage.rs", "scenario_04_away_for_more_than_a_day"),
+    ("a refresh keeps requests waiting", "src/keys/scenarios/outage.rs", "scenario_03_away_for_almost_a_day"),
+    (
+        "good tokens are refused for long after an outage",
+        "src/keys/scenarios/outage.rs",
+        "scenario_02_away_at_the_start",
+    ),
+    ("keys are fetched every minute", "src/keys/scenarios/outage.rs", "scenario_01_a_good_day"),
+    ("the provider's headers make fetches endless", "tests/transport/discovery.rs", "scenario_33_cache_headers"),
+    (
+        "the service does not start while the provider is away",
+        "src/keys/scenarios/cold.rs",
+        "a_provider_that_is_away_at_the_start_means_503_with_retry_after_and_not_ready",
+    ),
+    ("each request without keys fetches", "src/keys/scenarios/cold.rs", "scenario_37_a_thousand_at_once"),
+    ("a panic spoils a lock for all", "src/keys/scenarios/cold.rs", "scenario_40_a_panic_in_the_parser"),
+    ("who waits is not woken", "src/keys/model/mod.rs", "a_search_is_one_fetch_and_tells_everybody"),
+    (
+        "a fetch goes on without its service",
+        "tests/transport/shutdown.rs",
+        "the_last_handle_closes_its_connections_and_ends_its_tasks",
+    ),
+    (
+        "the user's client reads one of the documents only",
+        "tests/transport/tls.rs",
+        "scenario_19_certificates_and_versions",
+    ),
+    ("the age of keys follows the wall clock", "src/keys/scenarios/clocks.rs", "scenario_42_the_wall_clock_jumps"),
+    (
+        "keys that cannot be used vanish silently",
+        "src/keys/scenarios/content.rs",
+        "scenario_15_one_broken_key_among_six",
+    ),
+    (
+        "each refusal is a line of the log",
+        "tests/tracing.rs",
+        "a_flood_is_one_line_in_half_a_minute_at_the_usual_level",
+    ),
+    ("remembered tokens have no bound", "src/verified.rs", "the_weight_of_all_stays_within_the_bound"),
+];
+
+/// The published identifiers that have a case here.
+const IDENTIFIERS: &[&str] = &[
+    // "none" and algorithm confusion.
+    "CVE-2015-2951",
+    "CVE-2015-9235",
+    "CVE-2016-10555",
+    "CVE-2021-46743",
+    "CVE-2022-29217",
+    "CVE-2023-48223",
+    "CVE-2024-33663",
+    "CVE-2026-22817",
+    "CVE-2026-22818",
+    "CVE-2026-34950",
+    "CVE-2026-48526",
+    // Empty or zero material.
+    "CVE-2019-20933",
+    "CVE-2020-28042",
+    "CVE-2020-28637",
+    "CVE-2022-21449",
+    "CVE-2026-44351",
+    "CVE-2026-45363",
+    // A key from the token.
+    "CVE-2018-0114",
+    "CVE-2024-21643",
+    "CVE-2026-27962",
+    "GHSA-jc38-x7x8-2xc8",
+    // crit.
+    "CVE-2025-59420",
+    "CVE-2026-32597",
+    "CVE-2026-35042",
+    // Types of claims.
+    "CVE-2024-53861",
+    "CVE-2025-30144",
+    "CVE-2026-25537",
+    // Size and parsing.
+    "CVE-2019-12995",
+    "CVE-2025-22868",
+    "CVE-2025-27144",
+    "CVE-2025-30204",
+    "CVE-2025-53864",
+    "CVE-2025-61920",
+    // JWE.
+    "CVE-2023-50967",
+    "CVE-2024-21319",
+    "CVE-2024-28176",
+    "CVE-2024-33664",
+    // Caches.
+    "CVE-2025-59936",
+    "CVE-2026-35039",
+    // Outgoing requests by what a token says.
+    "CVE-2026-32301",
+    "CVE-2026-41413",
+    // Filters that crash.
+    "CVE-2024-45809",
+    "CVE-2025-64527",
+    "CVE-2026-39350",
+    // Schemes and headers.
+    "CVE-2025-64484",
+    "CVE-2026-35051",
+    "CVE-2026-39858",
+    "CVE-2026-47673",
+];
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut entries = Vec::new();
     published(bench, &mut entries);
     peers(bench, &mut entries);
+    peers_keys(&mut entries);
+    nesting(bench, &mut entries);
     floods(bench, &mut entries);
     entries
 }
@@ -71,7 +202,11 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     add("CVE-2015-9235: a public key as the secret of HS256", algorithm, token().algorithm("HS256"));
     add("CVE-2022-29217: an algorithm outside the list", algorithm, token().header("alg", "EdDSA"));
     add("CVE-2024-33663: another family of keys", algorithm, token().header("alg", "ES256").signature([1; 64]));
-    add("CVE-2026-22817: the token's own algorithm as the default", algorithm, token().algorithm("PS256"));
+    add(
+        "CVE-2026-22817, CVE-2026-22818: the token's own algorithm as the default",
+        algorithm,
+        token().algorithm("PS256"),
+    );
     add("CVE-2021-46743: the algorithm by the key's name", algorithm, token().algorithm("HS512"));
     let text = String::from_utf8(bench.entra.key_document(TokenVersion::V2).into_bytes()).unwrap();
     let signed_with_text = hmac_with(&text, &token());
@@ -96,7 +231,11 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     add("CVE-2022-21449: a signature of zeros", invalid, token().signature([0; 256]));
     add("CVE-2022-21449: a signature of zeros, ES256", algorithm, token().header("alg", "ES256").signature([0; 64]));
     let empty_secret = hmac_with("", &token());
-    entries.push(Entry::sent("CVE-2019-20933, CVE-2026-44351: an empty secret", algorithm, Sent::token(&empty_secret)));
+    entries.push(Entry::sent(
+        "CVE-2019-20933, CVE-2020-28637, CVE-2026-44351, CVE-2026-45363: an empty secret",
+        algorithm,
+        Sent::token(&empty_secret),
+    ));
 
     let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
@@ -232,6 +371,14 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         refused(401, K::UnknownKey).fetching(1, 1),
         token().key_id("x"),
     );
+    entries.push(Entry::story(
+        "CVE-2026-39350: a key that comes while a request waits for it",
+        PASS.fetching_once(1, 1),
+        |entra, story| {
+            let key = new_key(story, entra);
+            Sent::token(&token_of(entra).signed_by(&key).mint())
+        },
+    ));
     entries.push(Entry::unserved(
         "CVE-2024-45809: a good token while no keys can be had",
         refused(503, K::KeysUnavailable).retrying(1, 1),
@@ -305,7 +452,64 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         refused(403, K::CallerNotAllowed).signed(),
         token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()),
     );
-    add("peers: a leeway as wide as the clock", refused(401, K::Expired), token().claim("exp", 0));
+    add("peers: iat is not looked at", refused(401, K::IssuedInFuture), token().claim("iat", NOON + 1000));
+    add("peers: the audience may not be a list", PASS, token().claim("aud", [bench.audience()]));
+    add(
+        "peers: a bad signature costs a fetch",
+        refused(401, K::InvalidSignature).signed(),
+        token().signature([7; 256]),
+    );
+    add("peers: claims that are no JSON are a fault of the server", refused(401, K::MalformedToken), {
+        token().raw_claims("{\"aud\":")
+    });
+    add(
+        "peers: an unknown kid is a fault of the server",
+        refused(401, K::UnknownKey).fetching(1, 1),
+        token().key_id("unknown"),
+    );
+    add(
+        "peers: the kid goes to the provider in a query",
+        refused(401, K::UnknownKey).fetching(1, 1),
+        token().key_id("k?kid=k&x=%2e%2e/#z"),
+    );
+    // The canaries that each token here carries are among them.
+    add(
+        "peers: all claims go into the log",
+        refused(401, K::WrongAudience),
+        token().audience("https://a-secret.example"),
+    );
+    add(
+        "peers: a nested value stands for a number where another crate switches that on",
+        refused(401, K::MalformedClaims),
+        token().claim("exp", json!({"$serde_json::private::Number": (NOON + 9999).to_string()})),
+    );
+    add(
+        "peers: a nested value stands for a text where another crate switches that on",
+        refused(401, K::MalformedClaims),
+        token().claim("tid", json!({"$serde_json::private::RawValue": format!("\"{}\"", bench.tenant())})),
+    );
+    let widest = bench.entra.policy_builder().clock_skew(Duration::from_secs(600)).build().unwrap();
+    for (name, expected, token) in [
+        ("a token of 1970 passes", refused(401, K::Expired), token().claim("exp", 0).without_claim("nbf")),
+        ("it is exceeded by a second", refused(401, K::Expired), token().claim("exp", NOON - 601).without_claim("nbf")),
+        ("a good token is taken for expired", PASS, token()),
+        ("a token without end is taken for expired", PASS, token().claim("exp", i64::MAX)),
+    ] {
+        let name = format!("peers: with the widest leeway {name}");
+        entries.push(Entry::to_policy(name, expected, Sent::token(&token.mint()), widest.clone()));
+    }
+    let by_client = Callers::client_ids([bench.entra.caller_client_id().to_string()]).unwrap();
+    entries.push(Entry::to_policy(
+        "peers: client_id is read before appid",
+        refused(403, K::CallerNotAllowed).signed(),
+        Sent::token(
+            &token().claim("appid", STRANGER).claim("client_id", bench.entra.caller_client_id().to_string()).mint(),
+        ),
+        bench.entra.policy_builder_for(by_client),
+    ));
+    let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
+        entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
+    };
     add(
         "peers: alg none is a fault of the server",
         refused(401, K::AlgorithmNotAllowed),
@@ -375,15 +579,154 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     ] {
         entries.push(beside(name, odd));
     }
-    entries.push(Entry::served("peers: an error page with an empty set counts", KEPT, Endpoint::Keys, |_| {
-        Fault::content("application/json", "{\"keys\":[]}")
+    entries.push(Entry::listed("peers: a key of another kind is a panic", unusable, |key| {
+        Jwk::from(key).member("kty", "EC")
     }));
+    entries.push(Entry::listed(
+        "peers: a key without kid fits any kid",
+        refused(401, K::UnknownKey).fetching(1, 1),
+        |key| Jwk::from(key).without_member("kid"),
+    ));
+    for (name, fault) in [
+        ("peers: an empty set counts", (|_| json_text("{\"keys\":[]}")) as fn(&MockEntra) -> Fault),
+        ("peers: an answer of 500 with an empty set counts", |_| empty_set_of_500()),
+        ("peers: an answer of 500 with another set counts", |_| {
+            let set = json!({"keys": [{"kty": "RSA", "use": "sig", "kid": "x", "e": "AQAB",
+                "n": URL_SAFE_NO_PAD.encode(SigningKey::stranger().modulus())}]})
+            .to_string();
+            Fault::raw(format!("HTTP/1.1 500 Oh\r\nContent-Length: {}\r\n\r\n{set}", set.len()))
+        }),
+        ("peers: an answer without end fills the memory", |_| Fault::endless()),
+    ] {
+        entries.push(Entry::served(name, KEPT, Endpoint::Keys, fault));
+    }
     entries.push(Entry::unserved(
         "peers: an outage is answered 401",
         refused(503, K::KeysUnavailable).retrying(1, 0),
         Endpoint::Discovery,
         |_| Fault::status(500),
     ));
+}
+
+/// The same for what comes of keys over time.
+fn peers_keys(entries: &mut Vec<Entry>) {
+    let found = PASS.fetching_once(1, 1);
+    let unknown = |entra: &MockEntra| Sent::token(&token_of(entra).key_id("unknown").mint());
+    let good = |entra: &MockEntra| Sent::token(&token_of(entra).mint());
+    entries.push(Entry::story("peers: a rotation is never noticed", found, |entra, story| {
+        let key = new_key(story, entra);
+        Sent::token(&token_of(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("peers: the first token after a rotation is a panic", found, |entra, story| {
+        let key = new_key(story, entra);
+        Sent::token(&token_of(entra).v2().signed_by(&key).mint())
+    }));
+    let unknown_key = refused(401, K::UnknownKey).after(1, 1);
+    entries.push(Entry::story("peers: each unknown kid is a fetch", unknown_key, |entra, story| {
+        story.in_turn(
+            (0..50).map(|number| Sent::token(&token_of(entra).key_id(format!("k{number}").as_str()).mint())),
+            Some(K::UnknownKey),
+        );
+        unknown(entra)
+    }));
+    entries.push(Entry::story("peers: a search that fails takes the keys away", PASS.after(1, 1), |entra, story| {
+        story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::status(500)));
+        story.in_turn([unknown(entra)], Some(K::KeysUnavailable));
+        good(entra)
+    }));
+    entries.push(Entry::story("peers: a refresh that hangs is the last", PASS.after(3, 3), |entra, story| {
+        story.configure(|keys| keys.fetch_timeout(Duration::from_millis(200)));
+        story.happens(|entra, _| entra.fail_next(2, Endpoint::Keys, Fault::hang()));
+        story.refresh(false);
+        story.refresh(false);
+        let key = new_key(story, entra);
+        story.refresh(true);
+        Sent::token(&token_of(entra).signed_by(&key).mint())
+    }));
+    entries.push(Entry::story("peers: a fetch keeps those waiting who need none", PASS.after(1, 0), |entra, story| {
+        story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
+        story.left(unknown(entra));
+        good(entra)
+    }));
+    entries.push(Entry::story(
+        "peers: a set without usable keys ends the search",
+        found.after(1, 1),
+        |entra, story| {
+            story.configure(without_cooldown);
+            let key = new_key(story, entra);
+            story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, json_text(r#"{"keys":[{"kid":"x"}]}"#)));
+            story.in_turn([Sent::token(&token_of(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+            Sent::token(&token_of(entra).signed_by(&key).mint())
+        },
+    ));
+    // Neither stays what the provider has withdrawn, nor what was accepted before under it.
+    let withdrawn = refused(401, K::UnknownKey).after(1, 1).fetching_once(1, 1);
+    entries.push(Entry::story(
+        "peers: a withdrawn key still counts for those seen before",
+        withdrawn,
+        |entra, story| {
+            story.configure(|keys| keys.key_retention(Duration::ZERO));
+            let (key, seen) = (entra.signing_key(), token_of(entra).mint());
+            story.in_turn([Sent::token(&seen)], None);
+            story.happens(move |entra, _| entra.withhold(key.key_id()));
+            story.refresh(true);
+            Sent::token(&seen)
+        },
+    ));
+    entries.push(Entry::story("peers: each request fetches both documents", PASS, |entra, story| {
+        story.in_turn((0..10).map(|_| good(entra)), None);
+        good(entra)
+    }));
+    entries.push(Entry::unserved(
+        "peers: a request right at the start is a panic, or refused",
+        found,
+        Endpoint::Any,
+        |_| Fault::none(),
+    ));
+    entries.push(Entry::unserved(
+        "peers: a provider that asks for patience is asked again",
+        refused(503, K::KeysUnavailable).fetching_once(1, 0),
+        Endpoint::Any,
+        |_| Fault::status(503).header("Retry-After", "20"),
+    ));
+}
+
+/// Depth that a parser which calls itself would pay for with its stack, in every text that comes from outside.
+fn nesting(bench: &Bench, entries: &mut Vec<Entry>) {
+    let lists = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let objects = |depth: usize| format!("{}0{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let key_id = bench.entra.signing_key().key_id().clone();
+    for (form, deep, deeper) in [("lists", lists(3000), lists(400_000)), ("objects", objects(1200), objects(120_000))] {
+        let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
+            entries.push(Entry::sent(format!("nested {form} {name}"), expected, Sent::token(&token.mint())));
+        };
+        let token = || bench.token();
+        let header = |member: &str| format!("{{\"alg\":\"RS256\",\"kid\":\"{}\",{member}:{deep}}}", key_id.as_str());
+        // Nobody reads it, so nobody minds; such a token is too large to be remembered.
+        add("in a header member that nobody knows", PASS.signed(), token().raw_header(header("\"x\"")));
+        add("in typ", refused(401, K::MalformedHeader), token().raw_header(header("\"typ\"")));
+        add("in crit", refused(401, K::CriticalHeader), token().raw_header(header("\"crit\"")));
+        let claims = |name: &str| format!("{{\"{name}\":{deep}}}");
+        add("in a claim that nobody knows", refused(401, K::MissingClaim), token().raw_claims(claims("x")));
+        add("in aud", refused(401, K::MalformedClaims), token().raw_claims(claims("aud")));
+        add("in exp", refused(401, K::MalformedClaims), token().raw_claims(claims("exp")));
+        let mut whole = |name: &str, expected: Expected, endpoint: Endpoint, text: String| {
+            entries.push(Entry::served(&format!("nested {form} {name}"), expected, endpoint, |_| json_text(text)));
+        };
+        whole("in the place of keys", KEPT, Endpoint::Keys, format!("{{\"keys\":{deeper}}}"));
+        whole("in a key", KEPT, Endpoint::Keys, format!("{{\"keys\":[{{\"kid\":\"x\",\"n\":{deeper}}}]}}"));
+        whole("in the place of an issuer", NOT_FOLLOWED, Endpoint::Discovery, format!("{{\"issuer\":{deep}}}"));
+        whole(
+            "in discovery, not closed",
+            NOT_FOLLOWED,
+            Endpoint::Discovery,
+            format!("{{\"x\":{}", "[".repeat(200_000)),
+        );
+    }
+}
+
+fn json_text(text: impl Into<bytes::Bytes>) -> Fault {
+    Fault::content("application/json; charset=utf-8", text)
 }
 
 /// A token whose HS256 signature has a text as its secret.
@@ -402,4 +745,55 @@ fn recased(token: &str) -> String {
     let letter = token.as_bytes()[at] as char;
     let other = if letter.is_ascii_lowercase() { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() };
     format!("{}{other}{}", &token[..at], &token[at + 1..])
+}
+
+#[test]
+fn every_published_identifier_has_a_case() {
+    let _turn = crate::turn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let bench = runtime.block_on(Bench::new());
+    let _inside = runtime.enter();
+    let names: Vec<_> = entries(&bench).into_iter().map(|entry| entry.name).collect();
+    let missing: Vec<_> = IDENTIFIERS.iter().filter(|id| !names.iter().any(|name| name.contains(**id))).collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
+
+#[test]
+fn the_tests_that_cases_are_left_to_are_there() {
+    for (flaw, file, test) in ELSEWHERE {
+        let source = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let before = source.split_once(&format!("fn {test}(")).map(|(before, _)| before);
+        let attributes = before.and_then(|before| before.rsplit_once("\n\n")).map(|(_, last)| last);
+        let is_test =
+            attributes.is_some_and(|attributes| attributes.contains("test") && !attributes.contains("ignore"));
+        assert!(is_test, "{flaw}: {file} has no test `{test}`");
+    }
+}
+
+/// Some have shown the claims of every token where no log can be switched off.
+#[test]
+fn nothing_is_printed_but_by_tests() {
+    let mut folders = vec![root().join("src")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for found in std::fs::read_dir(&folder).unwrap() {
+            let path = found.unwrap().path();
+            // The scenarios are tests that print their table.
+            if path.is_dir() && !path.ends_with("keys/scenarios") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files += 1;
+                let source = std::fs::read_to_string(&path).unwrap();
+                for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                    let prints = ["print!(", "println!(", "dbg!(", "stdout()", "stderr()"];
+                    assert!(!prints.iter().any(|print| line.contains(print)), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+    assert!(files > 30, "only {files} files");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }

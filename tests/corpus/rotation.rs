@@ -336,12 +336,12 @@ fn crowds() -> Vec<Entry> {
 /// Many tokens of keys that nobody knows: one fetch for all of them in 30 seconds.
 fn floods() -> Vec<Entry> {
     let flood = |entra: &MockEntra| -> Vec<Sent> {
-        (0..200).map(|number| Sent::token(&token(entra).key_id(format!("unknown-{number}").as_str()).mint())).collect()
+        (0..100).map(|number| Sent::token(&token(entra).key_id(format!("unknown-{number}").as_str()).mint())).collect()
     };
     let mut entries = Vec::new();
     for (name, is_at_once) in [("at once", true), ("in turn", false)] {
         let mut add = |what: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
-            let name = format!("two hundred unknown keys {name}: {what}");
+            let name = format!("a hundred unknown keys {name}: {what}");
             entries.push(Entry::story(name, expected.after(1, 1), |entra, story| {
                 match is_at_once {
                     true => story.at_once(flood(entra), Some(K::UnknownKey)),
@@ -354,7 +354,7 @@ fn floods() -> Vec<Entry> {
         add("a good token", PASS, token);
     }
     let unavailable = refused(503, K::KeysUnavailable).after(1, 1);
-    entries.push(Entry::story("two hundred unknown keys while the keys answer 500", unavailable, |entra, story| {
+    entries.push(Entry::story("a hundred unknown keys while the keys answer 500", unavailable, |entra, story| {
         story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::status(500)));
         story.at_once(flood(entra), Some(K::KeysUnavailable));
         Sent::token(&token(entra).key_id("x").mint())
@@ -376,9 +376,9 @@ fn floods() -> Vec<Entry> {
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     let invalid = refused(401, K::InvalidSignature).signed();
-    entries.push(Entry::story("two hundred bad signatures of a key that is held", invalid, |entra, story| {
+    entries.push(Entry::story("a hundred bad signatures of a key that is held", invalid, |entra, story| {
         let bad = || Sent::token(&token(entra).signature([7; 256]).mint());
-        story.at_once((0..200).map(|_| bad()), Some(K::InvalidSignature));
+        story.at_once((0..100).map(|_| bad()), Some(K::InvalidSignature));
         bad()
     }));
     entries
