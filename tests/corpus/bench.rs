@@ -163,6 +163,9 @@ impl Expected {
 /// numbers are in `src/keys/scenarios`, without sockets; and a provider that asks for patience is asked once, also here.
 const ATTEMPTS: (usize, usize) = (2, 4);
 
+/// How long a refresh may take at most: the limit of a fetch by default.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// One request with what must become of it.
 pub struct Entry {
     pub name: String,
@@ -525,8 +528,8 @@ impl Bench {
         match step {
             Step::Happens(what) => what(entra, keys),
             Step::Refresh(is_good) => {
-                let outcome = keys.refresh_now().await;
-                if outcome.is_ok() != *is_good {
+                let outcome = tokio::time::timeout(PATIENCE, keys.refresh_now()).await;
+                if !matches!(&outcome, Ok(outcome) if outcome.is_ok() == *is_good) {
                     return Err(format!("a refresh before: {outcome:?}"));
                 }
             }
