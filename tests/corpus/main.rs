@@ -127,6 +127,7 @@ fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
     if outcome.panicked {
         return Err("a panic".to_owned());
     }
+    demand("fetches before it", outcome.before.clone(), Ok(expected.fetches_before(outcome.is_repeated)))?;
     demand("kind", outcome.kind, expected.kind)?;
     demand("status", outcome.status, expected.status)?;
     expected.judge_fetches(outcome.fetches, outcome.is_repeated)?;
@@ -135,7 +136,6 @@ fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
     demand("handler reached", outcome.handler_reached, expected.kind.is_none())?;
     demand("body polled", outcome.body_polled, false)?;
     demand("connections to where a token points", outcome.trapped, 0)?;
-    demand("fetches before it", outcome.before.clone(), Ok(expected.fetches_before(outcome.is_repeated)))?;
     let is_expected = |path: &&String| outcome.usual_paths.contains(path) || entry.keys_at == Some(path.as_str());
     if let Some(path) = outcome.paths.iter().find(|path| !is_expected(path)) {
         return Err(format!("`{path}` was asked for"));
