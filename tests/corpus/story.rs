@@ -16,9 +16,12 @@ pub struct Story {
     pub steps: Vec<Step>,
 }
 
+/// Something that is done to a mock or to keys.
+type Event = dyn Fn(&MockEntra, &RemoteKeys);
+
 pub enum Step {
     /// Something that nobody sent.
-    Happens(Box<dyn Fn(&MockEntra, &RemoteKeys)>),
+    Happens(Box<Event>),
     /// The keys are read anew, with this success.
     Refresh(bool),
     /// Requests, each after the answer to the one before, and how all of them are answered.
