@@ -41,7 +41,9 @@ use crate::policy::{Policy, skew_fault};
 ///
 /// A caller must be in the union of `caller_object_ids` and `caller_client_ids`. To name none, say
 /// `allow_any_caller`; **that lets in every application of the tenants that can get a token for your
-/// audience** ([`Callers::dangerous_any_in_tenant`]). To say it beside a list is an error.
+/// audience** ([`Callers::dangerous_any_in_tenant`]). To say it beside a list is an error. With several
+/// tenants a caller on the list counts in each of them; where one tenant must not speak for another, build the
+/// policy with [`Callers::tenant_object_ids`] instead.
 ///
 /// What the durations govern is told at the methods of [`RemoteKeysBuilder`] that have their names.
 ///
