@@ -1,5 +1,6 @@
 //! The whole service: requests made of good tokens, of bad ones and of pieces of both. The handler is
-//! reached exactly by a request with one `Authorization` line that carries a good token unaltered.
+//! reached exactly by a request with one `Authorization` line that carries a good token unaltered, whether the key is
+//! at hand or has to be waited for.
 //!
 //! The service lives through the whole run, so what it remembers of tokens is part of the test.
 
@@ -10,7 +11,10 @@ use arbitrary::{Arbitrary, Unstructured};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 use signalr_upstream_auth::testing::{MockEntra, SigningKey};
-use signalr_upstream_auth::{Claims, Clock, FixedKeys, KeySet, Rejection, TokenVersion, UnixTime, UpstreamAuthLayer};
+use signalr_upstream_auth::{
+    Claims, Clock, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, Rejection, RejectionKind,
+    TenantId, TokenVersion, UnixTime, UpstreamAuthLayer, VerificationKey,
+};
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt};
 
@@ -19,6 +23,8 @@ struct Call<'a> {
     lines: Vec<Line<'a>>,
     /// Sent this many times, so that a token may be recognised.
     repeat: bool,
+    /// Sent to a service that has to wait for its keys as well.
+    waits: bool,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -59,7 +65,8 @@ enum Edit {
 
 struct Bench {
     runtime: Runtime,
-    layer: UpstreamAuthLayer,
+    at_hand: UpstreamAuthLayer,
+    waiting: UpstreamAuthLayer,
     good: Vec<String>,
     all: Vec<String>,
     _entra: MockEntra,
@@ -80,13 +87,13 @@ pub fn run(data: &[u8]) {
         [line] => bench.is_good(line),
         _ => false,
     };
+    let shown = || lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n");
     for _ in 0..=usize::from(call.repeat) {
-        assert_eq!(
-            bench.reaches_the_handler(request.clone()),
-            expected,
-            "{}",
-            lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n")
-        );
+        let refusal = bench.refusal(&bench.at_hand, request.clone());
+        assert_eq!(refusal.is_none(), expected, "{}", shown());
+        if call.waits {
+            assert_eq!(bench.refusal(&bench.waiting, request.clone()), refusal, "{}", shown());
+        }
     }
 }
 
@@ -97,16 +104,18 @@ impl Bench {
         scheme.eq_ignore_ascii_case("bearer") && self.good.iter().any(|good| good == token.trim_start_matches(' '))
     }
 
-    fn reaches_the_handler(&self, request: Request<()>) -> bool {
-        let service = self.layer.layer(tower::service_fn(|request: Request<()>| async move {
+    /// Why a request was refused; `None` if it reached the handler.
+    fn refusal(&self, layer: &UpstreamAuthLayer, request: Request<()>) -> Option<RejectionKind> {
+        let service = layer.layer(tower::service_fn(|request: Request<()>| async move {
             assert!(request.extensions().get::<Claims>().is_some());
             Ok::<_, Infallible>(Response::new("reached".to_owned()))
         }));
         let response = self.runtime.block_on(service.oneshot(request)).unwrap();
         let is_reached = response.body() == "reached";
-        assert_eq!(response.extensions().get::<Rejection>().is_none(), is_reached);
+        let refusal = response.extensions().get::<Rejection>().map(Rejection::kind);
+        assert_eq!(refusal.is_none(), is_reached);
         assert_eq!(response.status().is_success(), is_reached);
-        is_reached
+        refusal
     }
 
     fn line(&self, line: &Line<'_>) -> Vec<u8> {
@@ -175,6 +184,25 @@ impl Clock for Noon {
     }
 }
 
+/// Keys none of which is ever at hand.
+#[derive(Debug)]
+struct Far(FixedKeys);
+
+impl KeySource for Far {
+    fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
+        Lookup::Absent
+    }
+
+    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let answer = self.0.resolve(tenant, key);
+        Box::pin(async move {
+            // The request is put aside and taken up again, as it is for a fetch.
+            tokio::task::yield_now().await;
+            answer.await
+        })
+    }
+}
+
 fn bench() -> &'static Bench {
     static BENCH: OnceLock<Bench> = OnceLock::new();
     BENCH.get_or_init(|| {
@@ -182,7 +210,11 @@ fn bench() -> &'static Bench {
         let clock: Arc<dyn Clock> = Arc::new(Noon);
         let entra = runtime.block_on(MockEntra::builder().clock(Arc::clone(&clock)).start());
         let keys = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
-        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(FixedKeys::new(keys))).with_clock(clock);
+        let keys = FixedKeys::new(keys);
+        let layer = |keys: Arc<dyn KeySource>| {
+            UpstreamAuthLayer::with_keys(entra.policy(), keys).with_clock(Arc::clone(&clock))
+        };
+        let (at_hand, waiting) = (layer(Arc::new(keys.clone())), layer(Arc::new(Far(keys))));
         let token = || entra.token();
         let stranger = SigningKey::stranger();
         let good: Vec<_> =
@@ -204,6 +236,6 @@ fn bench() -> &'static Bench {
             token().header("crit", ["exp"]),
         ];
         let all = good.iter().cloned().chain(bad.map(|token| token.mint())).collect();
-        Bench { runtime, layer, good, all, _entra: entra }
+        Bench { runtime, at_hand, waiting, good, all, _entra: entra }
     })
 }
