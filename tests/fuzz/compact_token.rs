@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use signalr_upstream_auth::fuzzing::unverified_token;
 
-use super::plain_json::{Json, parse};
+use super::plain_json::{Fault, Json, parse};
 
 pub fn run(data: &[u8]) {
     // Either the token itself, or header and claims as JSON with a zero byte between them.
@@ -21,7 +21,11 @@ pub fn run(data: &[u8]) {
         assert_eq!(URL_SAFE_NO_PAD.encode(&text).as_bytes(), segment, "one spelling only");
         parse(&text)
     };
-    let (Ok(header), Ok(claims)) = (read(segments[0]), read(segments[1])) else { return };
+    let (header, claims) = match (read(segments[0]), read(segments[1])) {
+        (Ok(header), Ok(claims)) => (header, claims),
+        (Err(Fault::NotJson), _) | (_, Err(Fault::NotJson)) => panic!("accepted, and no JSON"),
+        (Err(Fault::TooDeep), _) | (_, Err(Fault::TooDeep)) => return,
+    };
     super::jose_header::assert_sound(&header, &key_id);
     assert_no_name_twice(&claims);
     for (name, value) in claims.members().expect("an object") {
