@@ -179,23 +179,33 @@ enum Event {
     /// Another modulus under the same name.
     Replace(u8),
     Restore(u8),
+    /// The key is not at hand; whoever waits for it gets it as it stands.
+    Far(u8),
+    Near(u8),
+    /// What the clock shows when a wait is over.
+    Linger(u64),
     Outage,
     Recover,
     Request(u8),
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let clock = prop_oneof![
-        2 => Just(NOON),
-        1 => prop::sample::select(vec![NOON - 301, NOON - 300, NOON + 86_700 + 300, NOON + 86_700 + 301, NOON + 90_000, u64::MAX, 0]),
-        1 => NOON - 400..NOON + 100_000,
-    ];
+    let clock = || {
+        prop_oneof![
+            2 => Just(NOON),
+            1 => prop::sample::select(vec![NOON - 301, NOON - 300, NOON + 86_700 + 300, NOON + 86_700 + 301, NOON + 90_000, u64::MAX, 0]),
+            1 => NOON - 400..NOON + 100_000,
+        ]
+    };
     prop_oneof![
-        2 => clock.prop_map(Event::Clock),
+        2 => clock().prop_map(Event::Clock),
+        1 => clock().prop_map(Event::Linger),
         1 => (0..2_u8).prop_map(Event::Withdraw),
         1 => (0..2_u8).prop_map(Event::Foreign),
         1 => (0..2_u8).prop_map(Event::Replace),
         2 => (0..2_u8).prop_map(Event::Restore),
+        1 => (0..2_u8).prop_map(Event::Far),
+        1 => (0..2_u8).prop_map(Event::Near),
         1 => Just(Event::Outage),
         2 => Just(Event::Recover),
         9 => (0..6_u8).prop_map(Event::Request),
@@ -205,7 +215,8 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
 
-    /// One service remembers verified tokens, the other one verifies each every time. Keys and clock are the same.
+    /// One service remembers verified tokens, another one verifies each every time, and for a third one no key is ever
+    /// far. Keys and clock are the same.
     #[test]
     fn a_recognised_token_is_judged_as_the_full_check_judges_it_at_that_moment(
         events in prop::collection::vec(event(), 1..60),
@@ -213,7 +224,7 @@ proptest! {
         let world = world();
         let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut saved = 0;
-        for event in [Event::Clock(NOON), Event::Restore(0), Event::Restore(1), Event::Recover].into_iter().chain(events) {
+        for event in START.into_iter().chain(events) {
             saved += world.happen(event)?;
         }
         world.saved += saved;
@@ -225,19 +236,56 @@ fn the_comparison_of_recognised_tokens_is_not_idle() {
     let world = world();
     let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = world.saved;
-    let events = [Event::Clock(NOON), Event::Restore(0), Event::Recover, Event::Request(0), Event::Request(0)];
-    let saved: u64 = events.into_iter().map(|event| world.happen(event).unwrap()).sum();
+    let events = START.into_iter().chain([Event::Request(0), Event::Request(0)]);
+    let saved: u64 = events.map(|event| world.happen(event).unwrap()).sum();
     assert!(saved > 0 || before > 0, "no token was ever recognised");
 }
 
-/// Two services over the same keys and the same clock.
+#[test]
+fn a_token_whose_key_was_waited_for_is_recognised_once_the_key_is_at_hand() {
+    let world = world();
+    let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    world.happen(Event::Clock(NOON)).unwrap();
+    let fresh = world.entra.token().signed_by(&world.entra.signing_keys()[0]).mint();
+    world.tokens.push(fresh);
+    let request = Event::Request(u8::try_from(world.tokens.len() - 1).unwrap());
+    let mut saved = Vec::new();
+    let waits = world.keys.waits();
+    for event in START.into_iter().chain([Event::Far(0), request, request, Event::Near(0), request]) {
+        let before = world.happen(event).unwrap();
+        if matches!(event, Event::Request(_)) {
+            saved.push(before);
+        }
+    }
+    assert_eq!(saved, [0, 0, 1]);
+    assert_eq!(world.keys.waits() - waits, 4, "two services waited twice");
+    world.tokens.pop();
+}
+
+/// Whatever was before, all is well.
+const START: [Event; 7] = [
+    Event::Clock(NOON),
+    Event::Linger(NOON),
+    Event::Restore(0),
+    Event::Restore(1),
+    Event::Near(0),
+    Event::Near(1),
+    Event::Recover,
+];
+
+/// Three services over the same keys and the same clock.
 struct World {
     runtime: Runtime,
+    entra: MockEntra,
     clock: Arc<StillClock>,
     keys: Arc<Changing>,
     cached: UpstreamAuthLayer,
     full: UpstreamAuthLayer,
+    /// The full check with every key at hand.
+    at_hand: UpstreamAuthLayer,
     tokens: Vec<String>,
+    /// What the clock shows when a request comes.
+    now: u64,
     /// How many signatures the one service has not had to check.
     saved: u64,
 }
@@ -270,9 +318,16 @@ fn world() -> &'static Mutex<World> {
         let keys = Arc::new(Changing {
             variants: [good, foreign, replaced],
             ids: signing.iter().map(|key| key.key_id().clone()).collect(),
-            state: Mutex::new(State { standing: [Standing::Good; 2], is_out: false }),
+            state: Mutex::new(State {
+                standing: [Standing::Good; 2],
+                is_far: [false; 2],
+                is_out: false,
+                waits: 0,
+                wait_ends: NOON,
+            }),
+            clock: clock.clone(),
         });
-        let layer = || UpstreamAuthLayer::with_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
+        let layer = |keys| UpstreamAuthLayer::with_keys(entra.policy(), keys).with_clock(clock.clone());
         let token = || entra.token().signed_by(&signing[0]);
         let tokens = vec![
             token().mint(),
@@ -283,9 +338,12 @@ fn world() -> &'static Mutex<World> {
             token().signature([7; 256]).mint(),
         ];
         Mutex::new(World {
-            cached: layer(),
-            full: layer().with_verified_token_bytes(0),
+            cached: layer(keys.clone()),
+            full: layer(keys.clone()).with_verified_token_bytes(0),
+            at_hand: layer(Arc::new(AtHand(keys.clone()))).with_verified_token_bytes(0),
             runtime,
+            entra,
+            now: NOON,
             clock,
             keys,
             tokens,
@@ -299,26 +357,51 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<u64, TestCaseError> {
         let stand = |number: u8, standing| self.keys.state.lock().unwrap().standing[usize::from(number)] = standing;
         match event {
-            Event::Clock(seconds) => self.clock.set(seconds),
+            Event::Clock(seconds) => {
+                self.now = seconds;
+                self.clock.set(seconds);
+            }
+            Event::Linger(until) => self.keys.state.lock().unwrap().wait_ends = until,
             Event::Withdraw(number) => stand(number, Standing::Withdrawn),
             Event::Foreign(number) => stand(number, Standing::Foreign),
             Event::Replace(number) => stand(number, Standing::Replaced),
             Event::Restore(number) => stand(number, Standing::Good),
+            Event::Far(number) => self.keys.state.lock().unwrap().is_far[usize::from(number)] = true,
+            Event::Near(number) => self.keys.state.lock().unwrap().is_far[usize::from(number)] = false,
             Event::Outage => self.keys.state.lock().unwrap().is_out = true,
             Event::Recover => self.keys.state.lock().unwrap().is_out = false,
             Event::Request(number) => {
                 let token = &self.tokens[usize::from(number)];
+                let judge = |layer| {
+                    self.clock.set(self.now);
+                    self.runtime.block_on(judge(layer, token))
+                };
                 let start = signatures_checked();
-                let cached = self.runtime.block_on(judge(&self.cached, token));
-                let middle = signatures_checked();
-                let full = self.runtime.block_on(judge(&self.full, token));
+                let cached = judge(&self.cached);
+                let (middle, waits) = (signatures_checked(), self.keys.waits());
+                let full = judge(&self.full);
                 let end = signatures_checked();
                 prop_assert_eq!(cached, full);
+                prop_assert_eq!(full, self.at_hand(token, self.keys.waits() > waits));
+                self.clock.set(self.now);
                 prop_assert!(middle - start <= end - middle);
                 return Ok((end - middle) - (middle - start));
             }
         }
         Ok(0)
+    }
+}
+
+impl World {
+    /// What the full check says with the key at hand: when the request comes or, if the key has to be waited for, when it comes.
+    fn at_hand(&self, token: &str, waits: bool) -> Option<RejectionKind> {
+        let at = |seconds| {
+            self.clock.set(seconds);
+            self.runtime.block_on(judge(&self.at_hand, token))
+        };
+        let first = at(self.now);
+        let wait_ends = self.keys.state.lock().unwrap().wait_ends;
+        if waits { at(wait_ends) } else { first }
     }
 }
 
@@ -328,12 +411,17 @@ struct Changing {
     variants: [Arc<FixedKeys>; 3],
     ids: Vec<KeyId>,
     state: Mutex<State>,
+    clock: Arc<StillClock>,
 }
 
 #[derive(Debug)]
 struct State {
     standing: [Standing; 2],
+    is_far: [bool; 2],
     is_out: bool,
+    /// How often a key was waited for and came.
+    waits: u64,
+    wait_ends: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -344,19 +432,60 @@ enum Standing {
     Withdrawn,
 }
 
-impl KeySource for Changing {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+impl Changing {
+    /// The key as it stands, be it far or near.
+    fn find(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         let state = self.state.lock().unwrap();
         if state.is_out {
             return Lookup::Refused(KeyError::unavailable("out"));
         }
-        let number = self.ids.iter().position(|id| id == key).unwrap();
-        match state.standing[number] {
+        match state.standing[self.number(key)] {
             Standing::Good => self.variants[0].lookup(tenant, key),
             Standing::Foreign => self.variants[1].lookup(tenant, key),
             Standing::Replaced => self.variants[2].lookup(tenant, key),
             Standing::Withdrawn => Lookup::Refused(KeyError::forgotten()),
         }
+    }
+
+    fn number(&self, key: &KeyId) -> usize {
+        self.ids.iter().position(|id| id == key).unwrap()
+    }
+
+    fn waits(&self) -> u64 {
+        self.state.lock().unwrap().waits
+    }
+}
+
+impl KeySource for Changing {
+    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+        let is_far = self.state.lock().unwrap().is_far[self.number(key)];
+        if is_far { Lookup::Absent } else { self.find(tenant, key) }
+    }
+
+    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let answer = match self.find(tenant, key) {
+            Lookup::Held(key) => Ok(key),
+            Lookup::Refused(error) => Err(error),
+            other => unreachable!("{other:?}"),
+        };
+        let mut state = self.state.lock().unwrap();
+        state.waits += u64::from(answer.is_ok());
+        let (clock, wait_ends) = (Arc::clone(&self.clock), state.wait_ends);
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            clock.set(wait_ends);
+            answer
+        })
+    }
+}
+
+/// The same keys, none of which is ever far.
+#[derive(Debug)]
+struct AtHand(Arc<Changing>);
+
+impl KeySource for AtHand {
+    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+        self.0.find(tenant, key)
     }
 
     fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
