@@ -7,6 +7,7 @@
 mod common;
 mod fuzz;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -17,8 +18,8 @@ use proptest::test_runner::Config;
 use signalr_upstream_auth::fuzzing::signatures_checked;
 use signalr_upstream_auth::testing::{Jwk, MockEntra};
 use signalr_upstream_auth::{
-    FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId, TokenVersion,
-    UpstreamAuthLayer, VerificationKey,
+    Cloud, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId,
+    TokenVersion, UpstreamAuthLayer, VerificationKey,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -512,7 +513,7 @@ fn written() -> impl Strategy<Value = Written> {
     (
         guids(1),
         prop::collection::vec(audience, 1..4),
-        guids(1),
+        guids(0),
         guids(0),
         prop::collection::vec("[A-Za-z.]{1,12}", 0..3),
         prop::sample::select(vec!["public", "us-government", "china"]),
@@ -545,13 +546,22 @@ const NUMBERS: [&str; 6] = [
     "fetch_timeout_secs",
 ];
 
+/// What counts where nothing is written, in the same order.
+const DEFAULTS: [u64; 6] = [300, 3600, 30, 86_400, 86_400, 5];
+
 impl Written {
+    /// Nobody is listed, and that is meant.
+    fn lets_anybody_in(&self) -> bool {
+        self.objects.is_empty() && self.clients.is_empty()
+    }
+
     fn in_a_file(&self) -> Settings {
         let mut file = serde_json::json!({
             "tenant_ids": self.tenants,
             "audiences": self.audiences,
             "caller_object_ids": self.objects,
             "caller_client_ids": self.clients,
+            "allow_any_caller": self.lets_anybody_in(),
             "required_roles": self.roles,
             "cloud": self.cloud,
         });
@@ -567,6 +577,7 @@ impl Written {
     fn in_the_environment(&self) -> Settings {
         let list = |items: &[String]| items.join(" , ");
         let mut vars = vec![
+            ("ALLOW_ANY_CALLER".to_owned(), self.lets_anybody_in().to_string()),
             ("TENANT_IDS".to_owned(), list(&self.tenants)),
             ("AUDIENCES".to_owned(), list(&self.audiences)),
             ("CALLER_OBJECT_IDS".to_owned(), list(&self.objects)),
@@ -588,9 +599,9 @@ impl Written {
 proptest! {
     #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
 
-    /// The environment and a file say the same, and nothing of it is lost on the way to the policy.
+    /// The environment and a file say the same, and what is written is what counts.
     #[test]
-    fn settings_mean_the_same_wherever_they_are_written(written in written()) {
+    fn settings_mean_what_is_written_and_the_same_wherever_it_is(written in written()) {
         let (file, environment) = (written.in_a_file(), written.in_the_environment());
         let policy = file.policy().unwrap();
         prop_assert_eq!(parts(&policy), parts(&environment.policy().unwrap()));
@@ -598,18 +609,72 @@ proptest! {
             format!("{:?}", file.remote_keys().unwrap()),
             format!("{:?}", environment.remote_keys().unwrap())
         );
-        let shown = format!("{policy:?}").to_lowercase();
-        for item in written.tenants.iter().chain(&written.objects).chain(&written.clients) {
-            prop_assert!(shown.contains(&item.to_lowercase()), "{item} is lost: {shown}");
-        }
-        for role in &written.roles {
-            prop_assert!(shown.contains(&role.to_lowercase()), "{role} is lost: {shown}");
-        }
-        let tenants: Vec<_> = policy.tenants().iter().map(ToString::to_string).collect();
-        for tenant in &written.tenants {
-            prop_assert!(tenants.contains(&tenant.to_lowercase()));
+        for settings in [file, environment] {
+            assert_means_what_is_written(&settings, &written)?;
         }
     }
+}
+
+fn assert_means_what_is_written(settings: &Settings, written: &Written) -> Result<(), TestCaseError> {
+    let policy = settings.policy().unwrap();
+    let lower_case = |items: &[String]| items.iter().map(|item| item.to_lowercase()).collect::<BTreeSet<_>>();
+
+    let tenants: BTreeSet<_> = policy.tenants().iter().map(ToString::to_string).collect();
+    prop_assert_eq!(tenants, lower_case(&written.tenants));
+    prop_assert_eq!(policy.required_roles(), &written.roles[..]);
+
+    for audience in &written.audiences {
+        for version in [TokenVersion::V1, TokenVersion::V2] {
+            prop_assert!(policy.audiences().accept(audience, version), "{audience} is lost");
+        }
+    }
+    let shown = format!("{:?}", policy.audiences());
+    prop_assert_eq!(
+        shown.matches("ClientId(ClientId(").count() + shown.matches("Uri(").count(),
+        written.audiences.len(),
+        "{}",
+        shown
+    );
+
+    let tenant = policy.tenants().iter().next().unwrap();
+    let (objects, clients) = (lower_case(&written.objects), lower_case(&written.clients));
+    let allow = |object: &str, client: &str| {
+        policy.callers().allow(*tenant, object.parse().unwrap(), Some(client.parse().unwrap()))
+    };
+    for id in objects.iter().chain(&clients).map(String::as_str).chain([OBJECT]) {
+        let is_object = objects.contains(id) || written.lets_anybody_in();
+        let is_client = clients.contains(id) || written.lets_anybody_in();
+        prop_assert_eq!(allow(id, CLIENT), is_object, "{} as an object", id);
+        prop_assert_eq!(allow(OBJECT, id), is_client, "{} as a client", id);
+    }
+
+    let mut seconds = DEFAULTS;
+    for (second, number) in seconds.iter_mut().zip(written.numbers) {
+        *second = number.unwrap_or(*second);
+    }
+    let [skew, refresh, cooldown, retention, stale, timeout] = seconds.map(std::time::Duration::from_secs);
+    prop_assert_eq!(policy.clock_skew(), skew);
+    let (cloud, login) = match written.cloud {
+        "public" => (Cloud::public(), "login.microsoftonline.com"),
+        "us-government" => (Cloud::us_government(), "login.microsoftonline.us"),
+        _ => (Cloud::china(), "login.partner.microsoftonline.cn"),
+    };
+    prop_assert_eq!(policy.cloud(), &cloud);
+    let keys = format!("{:?}", settings.remote_keys().unwrap());
+    for part in [
+        format!("cloud: Cloud({}, {login})", written.cloud),
+        format!("refresh: {refresh:?}, "),
+        format!("refetch_cooldown: {cooldown:?}, "),
+        format!("key_retention: {retention:?}, "),
+        format!("stale_limit: {stale:?}, "),
+        format!("fetch_timeout: {timeout:?} "),
+    ] {
+        prop_assert!(keys.contains(&part), "{part} is not in {keys}");
+    }
+    for tenant in policy.tenants().iter() {
+        prop_assert!(keys.contains(&tenant.to_string()), "{tenant} is not in {keys}");
+    }
+    Ok(())
 }
 
 /// What a policy shows of itself; the parts of a map come in any order.
