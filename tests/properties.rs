@@ -1,11 +1,13 @@
-//! What must hold whatever comes: of accepted tokens that are changed, of claims that are accepted, of tokens that are
-//! recognised, of settings that are written in two ways.
+//! What must hold whatever comes: of accepted tokens that are changed, of tokens and claims that are accepted, of tokens
+//! that are recognised, of settings that are written in two ways.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 #![allow(clippy::as_conversions, reason = "bytes to characters")]
 
 mod common;
 mod fuzz;
+#[path = "properties/signed.rs"]
+mod signed;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -186,7 +186,7 @@ impl Clock for Noon {
 
 /// Keys none of which is ever at hand.
 #[derive(Debug)]
-struct Far(FixedKeys);
+pub struct Far(pub FixedKeys);
 
 impl KeySource for Far {
     fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
