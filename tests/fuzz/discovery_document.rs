@@ -11,13 +11,21 @@ const HOSTS: [&str; 4] = ["login.microsoftonline.com", "login.windows.net", "log
 
 pub fn run(data: &[u8]) {
     let tenant = TENANT.parse().unwrap();
-    // Either the document itself, or an address for one that is good but for that.
-    let text = match data.strip_prefix(b"\0") {
-        Some(address) => {
-            let address = String::from_utf8_lossy(address);
-            serde_json::json!({ "issuer": issuer(), "jwks_uri": address }).to_string().into_bytes()
-        }
-        None => data.to_vec(),
+    // Either the document itself, or one text of a document that is good but for that.
+    let good = |name: &str, text: &[u8]| {
+        let mut document = serde_json::json!({
+            "issuer": issuer(),
+            "jwks_uri": format!("https://{}/{TENANT}/discovery/v2.0/keys", HOSTS[0]),
+            "cloud_instance_name": "microsoftonline.com",
+        });
+        document[name] = String::from_utf8_lossy(text).into();
+        document.to_string().into_bytes()
+    };
+    let text = match data.split_first() {
+        Some((0, address)) => good("jwks_uri", address),
+        Some((1, label)) => good("cloud_instance_name", label),
+        Some((2, issuer)) => good("issuer", issuer),
+        _ => data.to_vec(),
     };
     let found = discovery(&text, &Cloud::public(), &tenant);
     let document = match parse(&text) {

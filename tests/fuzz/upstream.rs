@@ -112,6 +112,9 @@ fn assert_answered(invocation: &Invocation) {
         Completion::void(invocation),
         Completion::error(invocation, "no \u{1e} \" \u{0} way"),
         Completion::result(invocation, &[Some("text"), None]).unwrap(),
+        // As long as takes two and three bytes to say.
+        Completion::result(invocation, &"x".repeat(300)).unwrap(),
+        Completion::result(invocation, &"x".repeat(20_000)).unwrap(),
     ] {
         let framed = completion.as_bytes();
         let Some(id) = invocation.invocation_id() else {
