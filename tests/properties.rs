@@ -627,7 +627,7 @@ fn assert_means_what_is_written(settings: &Settings, written: &Written) -> Resul
 
     for audience in &written.audiences {
         for version in [TokenVersion::V1, TokenVersion::V2] {
-            prop_assert!(policy.audiences().accept(audience, version), "{audience} is lost");
+            prop_assert!(policy.audiences().accepts(audience, version), "{audience} is lost");
         }
     }
     let shown = format!("{:?}", policy.audiences());
@@ -641,7 +641,7 @@ fn assert_means_what_is_written(settings: &Settings, written: &Written) -> Resul
     let tenant = policy.tenants().iter().next().unwrap();
     let (objects, clients) = (lower_case(&written.objects), lower_case(&written.clients));
     let allow = |object: &str, client: &str| {
-        policy.callers().allow(*tenant, object.parse().unwrap(), Some(client.parse().unwrap()))
+        policy.callers().allows(*tenant, object.parse().unwrap(), Some(client.parse().unwrap()))
     };
     for id in objects.iter().chain(&clients).map(String::as_str).chain([OBJECT]) {
         let is_object = objects.contains(id) || written.lets_anybody_in();

@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     };
     super::jose_header::assert_sound(&header, &key_id);
     assert_no_name_twice(&claims);
-    for (name, value) in claims.members().expect("an object") {
+    for (name, value) in claims.few_members().expect("an object") {
         let name = name.as_deref().expect("a name of characters");
         match name {
             "exp" | "nbf" | "iat" => assert!(value.time().is_some(), "{name}"),
@@ -48,7 +48,7 @@ pub fn compact(header: &[u8], claims: &[u8]) -> Vec<u8> {
 }
 
 pub fn assert_no_name_twice(object: &Json) {
-    let members = object.members().expect("an object");
+    let members = object.few_members().expect("an object");
     let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");

@@ -52,7 +52,7 @@ fn issuer() -> String {
 
 /// The address and the label of a document that has every member in order, whatever the address is.
 fn plain_reading(document: &Json) -> Option<(&str, Option<&str>)> {
-    let members = document.members()?;
+    let members = document.few_members()?;
     let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_deref()).collect();
     names.sort_unstable();
     if names.contains(&None) || names.windows(2).any(|pair| pair[0] == pair[1]) {

@@ -43,6 +43,11 @@ impl Json {
         }
     }
 
+    /// The members of a token's part or of a document, which has 256 at most.
+    pub fn few_members(&self) -> Option<&[(Option<String>, Self)]> {
+        self.members().filter(|members| members.len() <= 256)
+    }
+
     /// The text of a string that is made of characters.
     pub fn text(&self) -> Option<&str> {
         match self {

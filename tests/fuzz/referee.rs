@@ -167,7 +167,7 @@ struct Claims<'j>(&'j [(Option<String>, Json)]);
 
 impl<'j> Claims<'j> {
     fn read(claims: &'j Json) -> Result<Self, K> {
-        let members = claims.members().ok_or(FORM)?;
+        let members = claims.few_members().ok_or(FORM)?;
         for (index, (name, value)) in members.iter().enumerate() {
             let name = name.as_deref().ok_or(FORM)?;
             let is_repeated = members[..index].iter().any(|(earlier, _)| earlier.as_deref() == Some(name));
