@@ -36,6 +36,7 @@ pub(crate) async fn start(
 }
 
 /// The same without an Entra of its own: where settings that got lost must not let anybody in.
+#[allow(dead_code, reason = "one of the servers is of this kind")]
 pub(crate) async fn start_configured(
     configured: fn() -> Result<UpstreamAuthLayer, ConfigError>,
 ) -> Result<(UpstreamAuthLayer, TcpListener), Failure> {

@@ -64,7 +64,7 @@ use crate::axum::{MissingUpstreamAuthLayer, claims_of};
 /// the layer that checks the token has to stand in front. The first failure decides:
 ///
 /// 1. [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) has let the call through, else 500 with a sentence for the
-///    developer: [`MissingUpstreamAuthLayer`](crate::MissingUpstreamAuthLayer). The method is `POST`, else 405.
+///    developer: [`MissingUpstreamAuthLayer`]. The method is `POST`, else 405.
 /// 2. The headers can be read, else 400; the event is a known one, else 404.
 /// 3. A handler is registered, else 404. The client then reads that its invocation failed with status
 ///    404; a handler for `*` can say more.
