@@ -1,4 +1,4 @@
-//! Replays what the fuzzers have found worth keeping, on stable Rust and without a fuzzer.
+//! Replays the seeds of the fuzzers and what they have found worth keeping, on stable Rust and without a fuzzer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 

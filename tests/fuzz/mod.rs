@@ -1,5 +1,5 @@
 //! What every fuzz target asserts, as plain functions of bytes: the targets in `fuzz/` call them with what the
-//! fuzzer makes up, `tests/fuzz_corpus.rs` with what it once found worth keeping.
+//! fuzzer makes up, `tests/fuzz_corpus.rs` with its seeds and what it found worth keeping.
 
 #![allow(dead_code, unreachable_pub, reason = "shared by targets, each of which needs a part of it")]
 #![allow(
