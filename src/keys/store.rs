@@ -2,7 +2,6 @@
 //! without a lock or wait for the outcome, and nothing that a request could take down with it.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -30,7 +29,6 @@ use crate::metrics;
 pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
 
 /// The handle on one tenant's keys. Dropping it ends the task.
-#[derive(Debug)]
 pub(crate) struct KeyStore(Arc<Shared>);
 
 /// What the handle, the task and the waiting requests have in common.
@@ -460,12 +458,6 @@ impl Shared {
 
     fn now(&self) -> Moment {
         Moment { mono: sync::now(), wall: self.clock.now() }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("tenant", &self.tenant).finish_non_exhaustive()
     }
 }
 

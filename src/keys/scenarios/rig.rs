@@ -360,8 +360,13 @@ impl fmt::Debug for WallClock {
 }
 
 /// The store as the key source of a validator.
-#[derive(Debug)]
 pub(super) struct OneTenant(pub(super) Arc<KeyStore>);
+
+impl fmt::Debug for OneTenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OneTenant").field(&self.0.tenant()).finish()
+    }
+}
 
 impl KeySource for OneTenant {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
