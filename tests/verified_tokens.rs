@@ -11,7 +11,7 @@ use common::{NOON, StillClock, entra, fixed_keys, judge};
 use signalr_upstream_auth::testing::{Jwk, MockEntra, SigningKey};
 use signalr_upstream_auth::{
     FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
-    UpstreamAuthLayer, VerificationKey,
+    UpstreamAuthLayer, Validator, VerificationKey,
 };
 
 /// Every state of keys and clock after every other: a layer that remembers answers as one that does not.
@@ -153,3 +153,16 @@ impl KeySource for Changing {
 }
 
 const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";
+
+#[tokio::test]
+async fn the_usual_bound_is_8_mib_and_stays_with_another_clock() {
+    let entra = entra().await;
+    let validator = Validator::new(entra.policy(), fixed_keys(&entra));
+    let bound = |validator: &Validator| {
+        let shown = format!("{validator:?}");
+        shown.split("verified_bytes: ").nth(1).unwrap().split(',').next().unwrap().to_owned()
+    };
+    assert_eq!(bound(&validator), "8388608");
+    let bounded = validator.with_verified_token_bytes(1000);
+    assert_eq!(bound(&bounded.with_clock(entra.clock())), "1000");
+}
