@@ -405,7 +405,8 @@ impl Bench {
         Self { entra, trap, layer, claims_of_another, log: Log::default(), accounted }
     }
 
-    /// What the mock was asked for after an answer was given, by something that went on behind it.
+    /// What the mock was asked for after an answer was given, by something that went on behind it. In real time, for
+    /// the mock is asked through sockets.
     pub async fn unaccounted(&self) -> (usize, usize) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let (asked, accounted) = (asked(&self.entra), self.accounted.get());

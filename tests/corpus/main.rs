@@ -20,6 +20,7 @@ mod caller;
 mod compact_form;
 mod credentials;
 mod discovery_documents;
+mod elsewhere;
 mod jose_header;
 mod key_documents;
 mod known_flaws;
