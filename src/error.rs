@@ -190,7 +190,8 @@ rejection_kinds! {
     MalformedCredentials = "malformed_credentials", InvalidRequest, "The Authorization header is malformed";
     /// A member of the token's header is missing or has the wrong JSON type, or `kid` is too long.
     MalformedHeader = "malformed_header", InvalidToken, "The token header is malformed";
-    /// Not three segments of strict base64url with JSON objects in the first two (RFC 7515 section 5.2).
+    /// Not three segments of strict base64url with JSON objects in the first two (RFC 7515 section 5.2), of at most
+    /// 256 members each.
     MalformedToken = "malformed_token", InvalidToken, "The token is malformed";
     /// A required claim is missing.
     MissingClaim = "missing_claim", InvalidToken, "A required claim is missing";
