@@ -1,0 +1,1 @@
+//! The app's side of Azure SignalR Service in serverless mode, with Microsoft Entra.
