@@ -6,18 +6,18 @@
 
 use http::HeaderMap;
 
-use crate::bearer::BearerToken;
 use crate::clock::UnixTime;
+#[cfg(feature = "remote")]
+use crate::cloud::Cloud;
 #[cfg(feature = "remote")]
 use crate::error::KeyError;
 use crate::error::RejectionKind;
 #[cfg(feature = "remote")]
 use crate::ids::TenantId;
 #[cfg(feature = "remote")]
-use crate::keys::discovery::Discovery;
+use crate::keys::remote::discovery::Discovery;
 use crate::policy::Policy;
-#[cfg(feature = "remote")]
-use crate::policy::cloud::Cloud;
+use crate::token::bearer::BearerToken;
 use crate::token::{Segments, UnverifiedToken};
 
 /// The token that a request's headers carry.
@@ -63,5 +63,5 @@ pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(S
 #[cfg(feature = "test-util")]
 #[must_use]
 pub fn signatures_checked() -> u64 {
-    crate::verify::count::so_far()
+    crate::signature::rs256::count::so_far()
 }

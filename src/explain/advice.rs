@@ -8,11 +8,11 @@ use http::header::AUTHORIZATION;
 use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
 use super::stage::Stage;
 use crate::claims::TokenVersion;
+use crate::cloud::Cloud;
 use crate::error::{KeyError, Rejection, RejectionKind};
-use crate::excerpt::excerpt;
 use crate::ids::TenantId;
 use crate::policy::audience::foreign_service;
-use crate::policy::cloud::Cloud;
+use crate::telemetry::escape::excerpt;
 
 /// What to say of a refusal, most helpful first.
 pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {

@@ -6,15 +6,15 @@ use std::borrow::Cow;
 use http::HeaderMap;
 
 use super::stage::Stage;
-use crate::bearer::{BearerToken, MAX_CREDENTIALS};
 use crate::claims::TokenVersion;
 use crate::clock::UnixTime;
 use crate::error::RejectionKind;
-use crate::excerpt::excerpt;
 use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
-use crate::key::VerificationKey;
 use crate::keys::source::Lookup;
 use crate::policy::{Policy, sole};
+use crate::signature::key::VerificationKey;
+use crate::telemetry::escape::excerpt;
+use crate::token::bearer::{BearerToken, MAX_CREDENTIALS};
 use crate::token::{Header, Segments, UnverifiedClaims};
 use crate::validator::Validator;
 

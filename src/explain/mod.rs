@@ -14,10 +14,10 @@ pub use explanation::{Check, CheckState, Explanation};
 use http::HeaderMap;
 use stage::Stage;
 
-use crate::bearer::BearerToken;
 use crate::claims::Claims;
 use crate::clock::UnixTime;
 use crate::error::Rejection;
+use crate::token::bearer::BearerToken;
 use crate::validator::{Validator, Verdict};
 
 impl Validator {

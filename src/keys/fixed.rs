@@ -4,7 +4,7 @@ use super::jwks::{KeyEntry, KeySet};
 use super::source::{KeyFuture, KeySource, Lookup};
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
-use crate::key::VerificationKey;
+use crate::signature::key::VerificationKey;
 
 /// A key source that holds one [`KeySet`] for every tenant and never looks for another.
 ///

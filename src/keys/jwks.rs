@@ -13,8 +13,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use crate::error::KeyError;
 use crate::ids::KeyId;
 use crate::json::{self, Known, Members, Text, read_into};
-use crate::key::{Parts, VerificationKey};
-use crate::verify::Rs256Key;
+use crate::signature::key::{Parts, VerificationKey};
+use crate::signature::rs256::Rs256Key;
 
 /// The keys of one document by `kid`, usable or not.
 ///

@@ -1,38 +1,12 @@
-//! Verification keys: how a document of them is read, where they come from and how they are kept current.
+//! Verification keys: how a key document is parsed and where keys come from.
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
-pub(crate) mod source;
-
-#[cfg(feature = "remote")]
-mod demand;
-#[cfg(feature = "remote")]
-pub(crate) mod discovery;
-#[cfg(feature = "remote")]
-mod endpoint;
-#[cfg(feature = "remote")]
-mod held;
-#[cfg(feature = "remote")]
-mod moment;
 #[cfg(feature = "remote")]
 pub(crate) mod remote;
-#[cfg(feature = "remote")]
-mod schedule;
-#[cfg(feature = "remote")]
-pub(crate) mod status;
-#[cfg(feature = "remote")]
-mod store;
-#[cfg(feature = "remote")]
-mod sync;
-#[cfg(feature = "remote")]
-pub(crate) mod timing;
+pub(crate) mod source;
 
 #[cfg(test)]
-#[cfg(feature = "remote")]
-mod model;
-#[cfg(test)]
-#[cfg(feature = "remote")]
 mod sample;
 #[cfg(test)]
-#[cfg(feature = "remote")]
-mod scenarios;
+mod vectors;

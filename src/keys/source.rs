@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
-use crate::key::VerificationKey;
+use crate::signature::key::VerificationKey;
 
 /// A source of verification keys, held as `Arc<dyn KeySource>`.
 ///

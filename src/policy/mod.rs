@@ -2,8 +2,8 @@
 
 pub(crate) mod audience;
 pub(crate) mod callers;
-pub(crate) mod cloud;
 mod list;
+pub(crate) mod stages;
 pub(crate) mod tenants;
 
 use std::collections::HashMap;
@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use audience::Audiences;
 use callers::{Callers, RequiredRoles};
-use cloud::{Cloud, TENANT_PLACEHOLDER};
 use tenants::Tenants;
 
 use crate::claims::{self, Claims, TokenVersion};
 use crate::clock::UnixTime;
+use crate::cloud::{Cloud, TENANT_PLACEHOLDER};
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
 use crate::json::Texts;
-use crate::key::VerificationKey;
-use crate::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
+use crate::policy::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
+use crate::signature::key::VerificationKey;
+use crate::token::times::Validity;
 use crate::token::{UnverifiedClaims, UnverifiedToken};
-use crate::validity::Validity;
 
 /// What a token must say: from which tenant, for which audience, from which caller. Cheap to clone.
 ///

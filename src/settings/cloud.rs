@@ -6,8 +6,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::environment::quoted;
+use crate::cloud::Cloud;
 use crate::error::ConfigError;
-use crate::policy::cloud::Cloud;
 
 /// A cloud by its name, or one that is described.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ pub(super) fn variable(field: &str) -> String {
 /// The value is none of our business; it may be anybody's.
 pub(super) fn warn_of_unlisted(name: &str, tail: &str) {
     let meant = nearest(tail).map(variable);
-    tracing::warn!(target: crate::events::SETTINGS, variable = %name.escape_debug(), did_you_mean = meant, "this variable is no setting and is ignored");
+    tracing::warn!(target: crate::telemetry::events::SETTINGS, variable = %name.escape_debug(), did_you_mean = meant, "this variable is no setting and is ignored");
 }
 
 /// The field that a name was probably meant to be: at most a third of it is written otherwise.

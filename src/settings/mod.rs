@@ -13,9 +13,9 @@ use cloud::CloudChoice;
 use environment::{FIELDS, PREFIX, boolean, items, seconds, variable, warn_of_unlisted};
 
 use crate::error::{ConfigError, ConfigFault};
+use crate::keys::remote::timing::Timing;
 use crate::keys::remote::{RemoteKeys, RemoteKeysBuilder};
-use crate::keys::timing::Timing;
-use crate::layer::UpstreamAuthLayer;
+use crate::middleware::layer::UpstreamAuthLayer;
 use crate::policy::audience::Audiences;
 use crate::policy::callers::Callers;
 use crate::policy::tenants::Tenants;

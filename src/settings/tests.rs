@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Mutex;
 
 use super::*;
-use crate::policy::cloud::Cloud;
+use crate::cloud::Cloud;
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";

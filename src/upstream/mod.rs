@@ -106,49 +106,34 @@
 //! service's REST API. A decision whether somebody may connect belongs into `negotiate`: there is no
 //! event before the connection is made.
 
+mod answer;
 mod body;
-mod client_query;
-mod completion;
-mod connection;
-mod context;
+mod call;
 #[cfg(feature = "axum")]
-mod dispatcher;
-mod envelope;
+mod dispatch;
 mod error;
-#[cfg(feature = "axum")]
-mod extract;
-#[cfg(feature = "axum")]
-mod handler;
-mod handler_error;
-mod headers;
-mod invocation;
-mod json;
-mod message_pack;
+mod hub;
 mod payload;
-mod protocol;
-mod reply;
-mod signature;
 mod signature_layer;
-mod user_claims;
 
+pub use answer::completion::Completion;
+pub use answer::handler_error::HandlerError;
+pub use answer::reply::{IntoCompletion, IntoStatus, Reply};
 pub use body::{DEFAULT_BODY_LIMIT, read_body};
-pub use client_query::ClientQuery;
-pub use completion::Completion;
-pub use connection::{Connected, Disconnected};
-pub use context::{Context, Event};
+pub use call::client_query::ClientQuery;
+pub use call::connection::{Connected, Disconnected};
+pub use call::context::{Context, Event};
+pub use call::headers::mark_sensitive;
+pub use call::signature::{SignatureCheck, Signatures};
+pub use call::user_claims::{UserClaim, UserClaims};
 #[cfg(feature = "axum")]
-pub use dispatcher::{Dispatcher, DispatcherFuture};
+pub use dispatch::dispatcher::{Dispatcher, DispatcherFuture};
+#[cfg(feature = "axum")]
+pub use dispatch::extract::{Arguments, ArgumentsRejection};
+#[cfg(feature = "axum")]
+pub use dispatch::handler::Handler;
 pub use error::{Error, ErrorKind};
-#[cfg(feature = "axum")]
-pub use extract::{Arguments, ArgumentsRejection};
-#[cfg(feature = "axum")]
-pub use handler::Handler;
-pub use handler_error::HandlerError;
-pub use headers::mark_sensitive;
-pub use invocation::Invocation;
+pub use hub::invocation::Invocation;
+pub use hub::protocol::Protocol;
 pub use payload::Payload;
-pub use protocol::Protocol;
-pub use reply::{IntoCompletion, IntoStatus, Reply};
-pub use signature::{SignatureCheck, Signatures};
 pub use signature_layer::{SignatureFuture, SignatureGuard, SignatureLayer};
-pub use user_claims::{UserClaim, UserClaims};

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::connection::{Connected, Disconnected};
-use super::context::{Context, Event};
 use super::error::{Error, ErrorKind};
-use super::invocation::Invocation;
-use super::protocol::Protocol;
+use crate::upstream::call::connection::{Connected, Disconnected};
+use crate::upstream::call::context::{Context, Event};
+use crate::upstream::hub::invocation::Invocation;
+use crate::upstream::hub::protocol::Protocol;
 
 /// The body of a call, as a value of its event.
 #[derive(Clone, Debug)]

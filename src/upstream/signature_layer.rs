@@ -10,8 +10,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::error::Error;
-use super::headers;
-use super::signature::SignatureCheck;
+use crate::upstream::call::headers;
+use crate::upstream::call::signature::SignatureCheck;
 
 /// Puts a [`SignatureCheck`] in front of a service, **behind** the layer that checks the token.
 ///
@@ -81,7 +81,7 @@ where
         match self.check.check(request.headers()) {
             Ok(()) => SignatureFuture { state: State::Called { inner: self.inner.call(request) } },
             Err(error) => {
-                tracing::debug!(target: crate::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check refused a call");
+                tracing::debug!(target: crate::telemetry::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check refused a call");
                 SignatureFuture { state: State::Refused { error: Some(error) } }
             }
         }

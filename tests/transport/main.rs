@@ -16,7 +16,7 @@ mod servers;
 mod shutdown;
 mod silence;
 mod smoke;
-#[path = "../../src/keys/scenarios/table.rs"]
+#[path = "../../src/keys/remote/tests/scenarios/table.rs"]
 mod table;
 mod tenants;
 mod tls;

@@ -1,0 +1,102 @@
+//! `Claims` as an axum extractor.
+
+use axum_core::extract::FromRequestParts;
+use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{Extensions, StatusCode};
+
+use crate::claims::Claims;
+use crate::telemetry::events;
+
+/// Hands a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
+///
+/// A request that did not pass the layer has none. It is answered 500, never 401: the sender can do
+/// nothing about it. For the same reason `Option<Claims>` is no extractor. It would turn a route that
+/// somebody forgot to protect into one that takes every caller for anonymous.
+///
+/// ```
+/// use axum::Router;
+/// use axum::http::StatusCode;
+/// use axum::routing::post;
+/// use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
+///
+/// async fn on_event(claims: Claims) -> StatusCode {
+///     println!("called by {}", claims.object_id());
+///     StatusCode::NO_CONTENT
+/// }
+///
+/// fn app(auth: UpstreamAuthLayer) -> Router {
+///     Router::new().route("/upstream/{hub}/{category}/{event}", post(on_event)).layer(auth)
+/// }
+/// ```
+impl<S: Send + Sync> FromRequestParts<S> for Claims {
+    type Rejection = MissingUpstreamAuthLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingUpstreamAuthLayer> {
+        claims_of(&parts.extensions).cloned()
+    }
+}
+
+/// The claims that the layer put in. That there are none is logged for the developer.
+pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstreamAuthLayer> {
+    extensions.get().ok_or_else(|| {
+        tracing::error!(target: events::AXUM, "{MissingUpstreamAuthLayer}");
+        MissingUpstreamAuthLayer
+    })
+}
+
+/// A request came to a handler of [`Claims`], or to a `Dispatcher`, and no
+/// [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) stands before it.
+///
+/// As a response it is a 500 with a sentence for the developer.
+///
+/// ```
+/// use axum::body::Body;
+/// use axum::http::{Request, StatusCode};
+/// use axum::{Router, routing::get};
+/// use signalr_upstream_auth::Claims;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// async fn whoami(claims: Claims) -> String {
+///     claims.object_id().to_string()
+/// }
+///
+/// let without_layer: Router = Router::new().route("/whoami", get(whoami));
+/// let response = without_layer.oneshot(Request::get("/whoami").body(Body::empty()).unwrap()).await.unwrap();
+/// assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "no `UpstreamAuthLayer` checked this request, and its handler relies on one; \
+     add `.layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route"
+)]
+#[non_exhaustive]
+pub struct MissingUpstreamAuthLayer;
+
+impl IntoResponse for MissingUpstreamAuthLayer {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_layer_is_our_own_mistake_and_says_which_layer() {
+        let mut parts = Request::new(()).into_parts().0;
+        let extracted = Claims::from_request_parts(&mut parts, &()).await;
+        let missing = extracted.unwrap_err();
+        assert!(missing.to_string().contains("no `UpstreamAuthLayer`"), "{missing}");
+        let response = missing.into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().get(WWW_AUTHENTICATE).is_none());
+    }
+}

@@ -1,0 +1,153 @@
+//! How [`RemoteKeys`] are built: settings, client, seeds.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{self, ConfigureClient, Endpoint};
+use super::store::KeyStore;
+use super::timing::Timing;
+use super::{RemoteKeys, Tenants};
+use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::cloud::Cloud;
+use crate::error::{ConfigError, ConfigFault};
+use crate::ids::TenantId;
+use crate::keys::jwks::KeySet;
+use crate::keys::source::KeyFuture;
+use crate::policy::Policy;
+
+/// Builds [`RemoteKeys`].
+#[must_use]
+pub struct RemoteKeysBuilder {
+    cloud: Cloud,
+    tenants: Vec<TenantId>,
+    timing: Timing,
+    clock: Arc<dyn Clock>,
+    seeds: HashMap<TenantId, (KeySet, UnixTime)>,
+    configure_client: ConfigureClient,
+}
+
+impl RemoteKeysBuilder {
+    pub(super) fn new(policy: &Policy) -> Self {
+        Self {
+            cloud: policy.cloud().clone(),
+            tenants: policy.tenants().iter().copied().collect(),
+            timing: Timing::default(),
+            clock: Arc::new(SystemClock),
+            seeds: HashMap::new(),
+            configure_client: Box::new(|client| client),
+        }
+    }
+
+    /// Between two scheduled refreshes, 10 % more or less at random, and never more than half the stale
+    /// limit. Default: 1 hour; at most 12 hours.
+    pub fn refresh(mut self, every: Duration) -> Self {
+        self.timing.refresh = every;
+        self
+    }
+
+    /// Between the beginnings of two fetches that requests with unknown keys cause. Failed ones count.
+    /// Default: 30 seconds.
+    pub fn refetch_cooldown(mut self, wait: Duration) -> Self {
+        self.timing.refetch_cooldown = wait;
+        self
+    }
+
+    /// How long a key stays after good answers stopped listing it; 0 replaces the set with every answer.
+    /// Default: 24 hours; at most 7 days.
+    pub fn key_retention(mut self, keep: Duration) -> Self {
+        self.timing.key_retention = keep;
+        self
+    }
+
+    /// How long keys are served after the last good answer. Default: 24 hours; at most 7 days.
+    pub fn stale_limit(mut self, limit: Duration) -> Self {
+        self.timing.stale_limit = limit;
+        self
+    }
+
+    /// How long one fetch may take, both documents together, to the last byte. Default: 5 seconds.
+    pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.fetch_timeout = timeout;
+        self
+    }
+
+    /// Another wall clock than the system's. It only matters for the age of keys across a suspend, for the age
+    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts a tenant with keys from elsewhere, say a file, as its key document stood at `taken`. They
+    /// count as a good answer of that time: served until the stale limit, and fetched anew at once.
+    pub fn seed(mut self, tenant: TenantId, keys: KeySet, taken: UnixTime) -> Self {
+        self.seeds.insert(tenant, (keys, taken));
+        self
+    }
+
+    /// Configures the HTTPS client: a proxy, another certificate authority, a resolver.
+    ///
+    /// Proxies are otherwise taken from the environment (`HTTPS_PROXY`, `NO_PROXY`) and certificates from
+    /// the system's store (`SSL_CERT_FILE` names another). What is safe to rely on is set afterwards and
+    /// cannot be undone here: rustls with checked certificates, TLS 1.2 or later, HTTPS only (plain HTTP
+    /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
+    ///
+    /// Reqwest is not at 1.0: its version here is this crate's, re-exported as
+    /// [`crate::reqwest`].
+    pub fn configure_client<F>(mut self, configure: F) -> Self
+    where
+        F: FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,
+    {
+        self.configure_client = Box::new(configure);
+        self
+    }
+
+    /// Builds the key source. Starts nothing and connects nowhere.
+    ///
+    /// # Errors
+    ///
+    /// Names each of `refresh_secs`, `key_retention_secs`, `stale_limit_secs` and `fetch_timeout_secs` that is
+    /// out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
+    /// client cannot be built, as on a machine without certificates.
+    pub fn build(self) -> Result<RemoteKeys, ConfigError> {
+        let Self { cloud, mut tenants, timing, clock, mut seeds, configure_client } = self;
+        tenants.sort_unstable();
+        tenants.dedup();
+        let address = tenants.first().map_or(Ok(()), |tenant| endpoint::check_address(&cloud, tenant));
+        let faults = [address, timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
+        let client = match faults.reduce(ConfigError::join) {
+            Some(faults) => return Err(faults),
+            None => endpoint::client(&cloud, timing.fetch_timeout, configure_client)?,
+        };
+        let store = |tenant| {
+            let endpoint =
+                Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout);
+            let endpoint = Arc::new(endpoint);
+            let fetch = Arc::new(move || -> KeyFuture<_> {
+                let endpoint = Arc::clone(&endpoint);
+                Box::pin(async move { endpoint.fetch().await })
+            });
+            KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch)
+        };
+        Ok(RemoteKeys(Arc::new(Tenants(tenants.into_iter().map(store).collect()))))
+    }
+}
+
+fn check_seeds(seeds: &HashMap<TenantId, (KeySet, UnixTime)>, tenants: &[TenantId]) -> Result<(), ConfigError> {
+    let mut strangers: Vec<_> = seeds.keys().filter(|tenant| !tenants.contains(tenant)).collect();
+    strangers.sort_unstable();
+    let fault = |tenant| ConfigFault::new("seed", format!("tenant {tenant} is not among the policy's tenants"));
+    ConfigError::from_faults(strangers.into_iter().map(fault).collect()).map_or(Ok(()), Err)
+}
+
+impl fmt::Debug for RemoteKeysBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteKeysBuilder")
+            .field("cloud", &self.cloud)
+            .field("tenants", &self.tenants)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! Reads a tenant's documents from its cloud over HTTPS. The only file that touches the network.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry, tls};
+use tokio::time::{Instant, timeout};
+
+use super::discovery::Discovery;
+use super::schedule::{Failure, RETRY_AFTER_MAX};
+use crate::clock::{Clock, UnixTime};
+use crate::cloud::Cloud;
+use crate::error::{Chain, ConfigError, KeyError};
+use crate::ids::TenantId;
+use crate::keys::jwks::KeySet;
+
+/// What a user sets on the client before we set what must hold.
+pub(crate) type ConfigureClient = Box<dyn FnOnce(ClientBuilder) -> ClientBuilder + Send>;
+
+/// A client for documents: HTTPS by rustls, HTTP/1.1, no redirects, no content coding, bounded in time.
+///
+/// Proxies come from the environment, certificates from the system's store.
+pub(crate) fn client(
+    cloud: &Cloud,
+    fetch_timeout: Duration,
+    configure: ConfigureClient,
+) -> Result<Client, ConfigError> {
+    let mut builder = Client::builder().user_agent(USER_AGENT);
+    if cloud.is_plain_http() {
+        // It is on this machine, where no proxy leads and no certificate is asked for, nor needed to build.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    configure(builder)
+        .tls_backend_rustls()
+        .tls_version_min(tls::Version::TLS_1_2)
+        .tls_danger_accept_invalid_certs(false)
+        .tls_danger_accept_invalid_hostnames(false)
+        .https_only(!cloud.is_plain_http())
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never())
+        // Another crate of the build may have switched these on for every client.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(CONNECT_TIMEOUT.min(fetch_timeout))
+        .timeout(fetch_timeout)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(1)
+        .build()
+        .map_err(|error| {
+            ConfigError::new(
+                "https_client",
+                format!(
+                    "the client for the key documents cannot be built ({}); if it lacks certificates, install the \
+                     system's ca-certificates, or name a PEM file of them in SSL_CERT_FILE",
+                    Chain(&error)
+                ),
+            )
+            .caused_by(error)
+        })
+}
+
+/// Whether the client can ask for this tenant's documents: it is stricter about the names of hosts than [`Cloud`] is.
+pub(crate) fn check_address(cloud: &Cloud, tenant: &TenantId) -> Result<(), ConfigError> {
+    match Url::parse(&cloud.discovery_url(tenant)) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let problem = format!("`{}` is no host that can be asked ({error}); correct the name", cloud.login_host());
+            Err(ConfigError::new("cloud.login", problem).caused_by(error))
+        }
+    }
+}
+
+/// One tenant's documents.
+pub(crate) struct Endpoint {
+    client: Client,
+    cloud: Cloud,
+    tenant: TenantId,
+    clock: Arc<dyn Clock>,
+    fetch_timeout: Duration,
+    known: Mutex<Option<Known>>,
+}
+
+/// The latest good discovery, for the times when only the key document can be reached.
+#[derive(Clone)]
+struct Known {
+    discovery: Discovery,
+    /// Until when the provider asked not to be asked again.
+    not_before: Option<Instant>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        client: Client,
+        cloud: Cloud,
+        tenant: TenantId,
+        clock: Arc<dyn Clock>,
+        fetch_timeout: Duration,
+    ) -> Self {
+        Self { client, cloud, tenant, clock, fetch_timeout, known: Mutex::new(None) }
+    }
+
+    /// One attempt: where the keys are, then the keys.
+    pub(crate) async fn fetch(&self) -> Result<KeySet, Failure> {
+        let discovery = self.discover().await?;
+        let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
+        Ok(KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?)
+    }
+
+    /// Asks anew each time, so that a key document that has moved is found. A discovery document that
+    /// says something wrong ends the attempt; one that cannot be had leaves the latest good one in force.
+    async fn discover(&self) -> Result<Discovery, Failure> {
+        let known = self.known().clone();
+        let is_unwanted = |known: &Known| known.not_before.is_some_and(|not_before| Instant::now() < not_before);
+        if let Some(known) = known.as_ref().filter(|known| is_unwanted(known)) {
+            return Ok(known.discovery.clone());
+        }
+        let url = self.cloud.discovery_url(&self.tenant);
+        let read = self.read(&url, MAX_DISCOVERY_DOCUMENT);
+        let read = match &known {
+            // Leaves time for the keys themselves.
+            Some(_) => {
+                timeout(self.fetch_timeout / 2, read).await.unwrap_or_else(|_| Err(failure("discovery took too long")))
+            }
+            None => read.await,
+        };
+        match (read, known) {
+            (Ok(document), _) => {
+                let discovery = Discovery::from_json(&document, &self.cloud, &self.tenant)?;
+                *self.known() = Some(Known { discovery: discovery.clone(), not_before: None });
+                Ok(discovery)
+            }
+            (Err(failure), Some(known)) => {
+                let not_before = failure.retry_after.map(|wait| Instant::now() + wait.min(RETRY_AFTER_MAX));
+                *self.known() = Some(Known { not_before, ..known.clone() });
+                Ok(known.discovery)
+            }
+            (Err(failure), None) => Err(failure),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a document of at most so many bytes.
+    async fn read(&self, url: &str, max: usize) -> Result<Vec<u8>, Failure> {
+        let request = self.client.get(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity");
+        let mut response = request.send().await.map_err(broken)?;
+        self.judge(&response, max)?;
+        let mut document = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if document.len() + chunk.len() > max {
+                return Err(failure(TOO_LARGE));
+            }
+            document.extend_from_slice(&chunk);
+        }
+        Ok(document)
+    }
+
+    /// Only a plain 200 of an acceptable length is worth reading.
+    fn judge(&self, response: &Response, max: usize) -> Result<(), Failure> {
+        let status = response.status();
+        if status != StatusCode::OK {
+            let error = KeyError::unavailable(format!("the provider answered with status {}", status.as_u16()));
+            return Err(Failure { error, retry_after: self.retry_after(response.headers()) });
+        }
+        if response
+            .headers()
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(failure("the provider sent a content coding that was not asked for"));
+        }
+        match response.content_length() {
+            Some(length) if usize::try_from(length).is_ok_and(|length| length <= max) => Ok(()),
+            Some(_) => Err(failure(TOO_LARGE)),
+            None => Ok(()),
+        }
+    }
+
+    /// `Retry-After` in either form, seconds or a date (RFC 9110 section 10.2.3).
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
+        }
+        let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(UnixTime::from_secs(date.as_secs()).saturating_since(self.clock.now()?))
+    }
+}
+
+fn failure(why: &str) -> Failure {
+    KeyError::unavailable(why).into()
+}
+
+/// The address is in the configuration; in an error it would be one more place to keep it out of.
+fn broken(error: reqwest::Error) -> Failure {
+    KeyError::unavailable(error.without_url()).into()
+}
+
+const TOO_LARGE: &str = "the document is too large";
+
+/// Entra's are about 2 KiB and 22 KiB.
+const MAX_DISCOVERY_DOCUMENT: usize = 256 * 1024;
+const MAX_KEY_DOCUMENT: usize = 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Long enough for both documents of an attempt, too short to meet a dead connection an hour later.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

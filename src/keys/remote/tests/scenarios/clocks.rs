@@ -1,0 +1,181 @@
+//! Clocks that jump, stop, or cannot be read.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, WallClock};
+use super::table::Row;
+use crate::clock::UnixTime;
+use crate::keys::remote::status::KeyState;
+use crate::keys::remote::timing::Timing;
+use crate::keys::sample::{id, set};
+use crate::keys::source::Lookup;
+
+const TEN_YEARS: i64 = 10 * 365 * 86_400;
+
+#[tokio::test(start_paused = true)]
+async fn scenario_42_the_wall_clock_jumps() {
+    // `late` is a key that answers have stopped listing, which only its retention keeps.
+    let rig = Rig::warm(|attempt| match attempt.number {
+        0 => Reply::keys(&["a", "late"]),
+        _ => Reply::keys(&["a"]),
+    })
+    .await;
+    let mut lost = rig.serve(HOUR * 2, SECOND, &["a", "late"]).await.lost();
+    let mut extra = Vec::new();
+    for ahead in [2 * 3600, -2 * 3600, TEN_YEARS, -50 * 365 * 86_400, i64::MIN] {
+        let before = rig.provider.attempts();
+        rig.clock.set_ahead(ahead);
+        // The next scheduled refresh falls into this time, too.
+        let meanwhile = rig.serve(MINUTE * 70, SECOND, &["a"]).await;
+        if ahead != TEN_YEARS {
+            lost += meanwhile.lost();
+        }
+        assert_eq!(meanwhile.invalid, 0);
+        rig.clock.set_ahead(0);
+        lost += rig.serve(MINUTE, SECOND, &["a", "late"]).await.lost();
+        extra.push(rig.provider.attempts() - before);
+    }
+    Row::new(42, "the wall clock jumps by ±2 h, +10 years, to before 1970, and back")
+        .fetches(rig.provider.requests(), 2 * 7..=2 * 20)
+        .lost(lost, 0)
+        .figure(
+            "most attempts in 71 min at ±2 h and before 1970",
+            extra[0].max(extra[1]).max(extra[3]).max(extra[4]),
+            ..=2,
+        )
+        .figure("at +10 years, which may be a suspend", extra[2], ..=3)
+        .print();
+}
+
+#[tokio::test(start_paused = true)]
+async fn scenario_43_a_suspend_of_26_hours() {
+    let latency = Duration::from_millis(200);
+    let rig = Rig::warm(move |attempt| match attempt.number {
+        0 => Reply::keys(&["a"]),
+        _ => Reply::keys(&["a"]).after(latency),
+    })
+    .await;
+    rig.serve(MINUTE * 10, SECOND, &["a"]).await;
+    let before = rig.provider.requests();
+    // The clock that never jumps stands still meanwhile.
+    rig.clock.jump(26 * 3600);
+    assert_eq!(rig.status().state(), KeyState::Expired);
+    let awake = rig.serve(MINUTE, Duration::from_millis(10), &["a"]).await;
+    let fetched = rig.provider.requests() - before;
+
+    let down = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
+    down.serve(MINUTE * 10, SECOND, &["a"]).await;
+    down.clock.jump(26 * 3600);
+    let refused = down.serve(MINUTE * 10, SECOND, &["a"]).await;
+    Row::new(43, "a suspend of 26 h")
+        .fetches(fetched, 2)
+        .lost(awake.lost(), 0)
+        .figure("slowest request, ms", awake.slowest_millis(), 200..=2000)
+        .figure("provider down: served", refused.passed, 0)
+        .figure("provider down: told 401", refused.invalid, 0)
+        .figure("provider down: attempts in 10 min", down.provider.attempts() - 1, 40..=100)
+        .print();
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_suspend_a_look_at_readiness_is_enough_to_heal() {
+    let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
+    sleep(MINUTE).await;
+    rig.clock.jump(26 * 3600);
+    assert!(!rig.store.is_serving(), "the truth first");
+    sleep(SECOND).await;
+    assert!(rig.store.is_serving());
+    assert_eq!(rig.provider.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_right_after_the_start_costs_one_attempt() {
+    let rig = Rig::cold(|_| Reply::keys(&["a"]));
+    rig.clock.set_ahead(-TEN_YEARS);
+    assert_eq!(rig.request("a").await.0, Outcome::Pass);
+    sleep(SECOND * 10).await;
+    rig.clock.set_ahead(0);
+    let tally = rig.serve(MINUTE, SECOND, &["a"]).await;
+    assert_eq!((tally.lost(), rig.provider.attempts()), (0, 2));
+}
+
+/// The moment after which a timer has certainly fired.
+const MOMENT: Duration = Duration::from_millis(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_does_not_prolong_the_stale_limit() {
+    // Down, so that the task sleeps when the time comes; hanging from just before, so that an attempt is under way.
+    for hangs in [false, true] {
+        let rig = Rig::warm(move |attempt| match attempt.number {
+            0 => Reply::keys(&["a"]),
+            _ if hangs && attempt.at >= DAY - SECOND * 2 => Reply::Silence,
+            _ => Reply::DOWN,
+        })
+        .await;
+        let warm = Instant::now();
+        rig.clock.set_ahead(-TEN_YEARS);
+        assert_eq!(rig.serve(DAY - SECOND * 2, SECOND, &["a"]).await.lost(), 0);
+        let attempt = rig.store.refresh_now();
+        sleep_until(warm + DAY - MOMENT).await;
+        assert_eq!(rig.request("a").await.0, Outcome::Pass);
+        sleep_until(warm + DAY + MOMENT).await;
+        assert!(matches!(rig.store.lookup(&id("a")), Lookup::Absent), "{hangs}");
+        drop(attempt);
+        let late = rig.serve(HOUR, SECOND, &["a"]).await;
+        assert_eq!((late.passed, late.invalid), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_does_not_prolong_the_retention() {
+    let rig = Rig::warm(|attempt| Reply::keys(if attempt.number == 0 { &["a", "gone"] } else { &["a"] })).await;
+    let seen = Instant::now();
+    rig.clock.set_ahead(-TEN_YEARS);
+    sleep_until(seen + DAY - MOMENT).await;
+    assert_eq!(rig.request("gone").await.0, Outcome::Pass);
+    sleep_until(seen + DAY + MOMENT).await;
+    assert!(!matches!(rig.store.lookup(&id("gone")), Lookup::Held(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_cannot_be_read_at_the_start_does_no_harm() {
+    let rig = Rig::cold(|_| Reply::keys(&["a"]));
+    rig.clock.breaks();
+    assert_eq!(rig.serve(HOUR, SECOND, &["a"]).await.lost(), 0);
+    rig.clock.set_ahead(0);
+    assert_eq!(rig.serve(DAY, SECOND, &["a"]).await.lost(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scenario_50_a_seed_and_no_provider() {
+    let seeded = |age: u64| {
+        let taken = UnixTime::from_secs(WallClock::EPOCH - age);
+        Rig::build(Timing::default(), Some((set(&["a", "b"]), taken)), |_| Reply::DOWN)
+    };
+    let rig = seeded(3600);
+    assert!(rig.store.is_serving(), "before anything was fetched");
+    let young = rig.serve(HOUR * 23 - SECOND, SECOND, &["a", "b"]).await;
+    sleep(SECOND).await;
+    let after = rig.serve(HOUR, SECOND, &["a"]).await;
+    let old = seeded(86_400);
+    assert!(!old.store.is_serving());
+    let refused = old.serve(HOUR, SECOND, &["a"]).await;
+    Row::new(50, "a seed one hour old, a seed of a day, no provider")
+        .fetches(rig.provider.requests(), ..=2 * 1100)
+        .lost(young.lost(), 0)
+        .figure("served beyond the age of a day", after.passed + refused.passed, 0)
+        .figure("told 401", young.invalid + after.invalid + refused.invalid, 0)
+        .print();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_is_replaced_by_the_first_answer() {
+    let taken = UnixTime::from_secs(WallClock::EPOCH - 3600);
+    let rig = Rig::build(Timing::default(), Some((set(&["a"]), taken)), |_| Reply::keys(&["b"]));
+    assert_eq!(rig.request("a").await.0, Outcome::Pass);
+    sleep(SECOND).await;
+    assert_eq!((rig.provider.attempts(), rig.status().keys()), (1, 2), "merged like any answer");
+    assert_eq!(rig.request("b").await.0, Outcome::Pass);
+}

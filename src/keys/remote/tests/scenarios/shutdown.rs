@@ -1,0 +1,189 @@
+//! The end: of the last handle, of a runtime, in the middle of everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, kind};
+use super::table::Row;
+use crate::error::{KeyError, KeyErrorKind};
+use crate::ids::KeyId;
+use crate::signature::key::VerificationKey;
+
+/// A state to be interrupted in: a script, and for how long to let it run.
+type State = (fn(Attempt) -> Reply, Duration);
+
+fn states() -> [State; 10] {
+    [
+        // Fetched once and idle.
+        (|_| Reply::keys(&["a"]), MINUTE),
+        // In the first load, which hangs.
+        (|_| Reply::Silence, SECOND),
+        // In the first load, which is slow.
+        (|_| Reply::keys(&["a"]).after(SECOND * 3), SECOND),
+        // Between the attempts of a cold start.
+        (|_| Reply::DOWN, SECOND * 20),
+        // In a refresh that hangs.
+        (|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::Silence }, MINUTE * 66),
+        // Between failed refreshes.
+        (|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }, HOUR * 5),
+        // Told to wait.
+        (|_| Reply::Failure { retry_after: Some(MINUTE * 10) }, SECOND * 20),
+        // Expired.
+        (|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::Silence }, Duration::from_secs(90_000)),
+        // After a panic.
+        (|_| Reply::Panic, SECOND),
+        // Refused for its content.
+        (|_| Reply::Document("<html>".to_owned()), SECOND),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn scenario_44_shutdown_in_the_middle() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let baseline = tasks();
+    let (mut slowest, mut left, mut open, mut lost, mut fetches) = (Duration::ZERO, 0, 0, 0, 0);
+    for (script, time) in states() {
+        let rig = Rig::cold(script);
+        rig.request("a").await;
+        sleep(time).await;
+        // Somebody waits for a key that is there, for one that is not, for readiness, for a refresh.
+        let waiting: Vec<JoinHandle<Option<KeyErrorKind>>> = vec![
+            spawn_kind(rig.store.resolve(KeyId::new("a"))),
+            spawn_kind(rig.store.resolve(KeyId::new("unknown"))),
+            tokio::spawn({
+                let ready = rig.store.ready();
+                async { kind(ready.await) }
+            }),
+            tokio::spawn({
+                let refreshed = rig.store.refresh_now();
+                async { kind(refreshed.await) }
+            }),
+        ];
+        sleep(Duration::from_millis(1)).await;
+        let Rig { store, provider, .. } = rig;
+        let start = Instant::now();
+        drop(Arc::into_inner(store).expect("the last handle"));
+        for (number, answer) in waiting.into_iter().enumerate() {
+            let answer = ended(answer).await.unwrap();
+            lost += usize::from(number == 0 && answer == Some(KeyErrorKind::Unknown));
+        }
+        slowest = slowest.max(start.elapsed());
+        sleep(Duration::from_millis(1)).await;
+        left += tasks() - baseline;
+        open += provider.open();
+        fetches += provider.requests();
+    }
+    Row::new(44, "the last handle dropped in ten states, with four requests waiting in each (lost: told 401)")
+        .fetches(fetches, 2 * 10..=2 * 600)
+        .lost(lost, 0)
+        .figure("tasks left over", left, 0)
+        .figure("attempts left over", open, 0)
+        .figure("slowest end of a request, ms", slowest.as_millis(), 0)
+        .print();
+}
+
+fn spawn_kind(
+    request: impl Future<Output = Result<VerificationKey, KeyError>> + Send + 'static,
+) -> JoinHandle<Option<KeyErrorKind>> {
+    tokio::spawn(async { kind(request.await) })
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn the_task_starts_again_when_its_runtime_has_ended() {
+    let first = runtime();
+    let rig = first.block_on(Rig::warm(|_| Reply::keys(&["a"])));
+    drop(first);
+    assert_eq!(rig.provider.attempts(), 1);
+    let second = runtime();
+    second.block_on(async {
+        // A request whose key is held, which has no need of the task, starts it all the same.
+        let tally = rig.serve(HOUR * 3, SECOND, &["a"]).await;
+        assert_eq!((tally.lost(), tally.waited), (0, 0));
+        assert!(rig.provider.attempts() >= 3, "{}", rig.provider.attempts());
+    });
+}
+
+#[test]
+fn a_first_load_that_ended_with_its_runtime_is_begun_again_in_the_next() {
+    // Paused clocks of two runtimes know nothing of each other, so these run.
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let rig = {
+        let first = runtime();
+        first.block_on(async {
+            let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
+            assert!(timeout(Duration::from_millis(50), rig.request("a")).await.is_err());
+            rig
+        })
+    };
+    assert_eq!((rig.provider.attempts(), rig.provider.open()), (1, 0));
+    runtime().block_on(async {
+        assert_eq!(rig.request("a").await.0, Outcome::Pass);
+        assert_eq!((rig.status().failures(), rig.status().refreshes()), (0, 1), "nobody failed");
+    });
+}
+
+#[test]
+fn who_waits_in_one_runtime_survives_the_end_of_the_one_with_the_task() {
+    let here = runtime();
+    let there = runtime();
+    let rig = there.block_on(async {
+        let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
+        // Starts the task and lets it begin.
+        assert!(!rig.store.is_serving());
+        sleep(Duration::from_millis(1)).await;
+        rig
+    });
+    assert_eq!(rig.provider.open(), 1);
+    here.block_on(async {
+        let waiting = [
+            tokio::spawn(rig.store.ready()),
+            tokio::spawn(rig.store.refresh_now()),
+            tokio::spawn({
+                let request = rig.store.resolve(KeyId::new("a"));
+                async { request.await.map(|_| ()) }
+            }),
+        ];
+        tokio::task::yield_now().await;
+        drop_elsewhere(there);
+        for waiting in waiting {
+            ended(waiting).await.unwrap().unwrap();
+        }
+    });
+    assert_eq!(rig.provider.attempts(), 2, "one begun in vain, one for everybody");
+}
+
+/// A runtime must not be dropped inside another one.
+fn drop_elsewhere(runtime: Runtime) {
+    std::thread::spawn(move || drop(runtime)).join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_dropped_at_once_leaves_nothing_behind() {
+    let rig = Rig::cold(|_| Reply::keys(&["a"]));
+    assert!(!rig.store.is_serving());
+    let Rig { store, provider, .. } = rig;
+    drop(store);
+    sleep(DAY).await;
+    assert_eq!((provider.attempts(), Arc::strong_count(&provider)), (0, 1), "not even the fetch function");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_outlives_the_handle_is_told_so() {
+    let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
+    let request = rig.store.resolve(KeyId::new("unknown"));
+    let (ready, refresh) = (rig.store.ready(), rig.store.refresh_now());
+    drop(rig);
+    assert_eq!(kind(ended(request).await), Some(KeyErrorKind::Unavailable));
+    assert_eq!(kind(ended(ready).await), Some(KeyErrorKind::Unavailable));
+    assert_eq!(kind(ended(refresh).await), Some(KeyErrorKind::Unavailable));
+    sleep(MINUTE).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}

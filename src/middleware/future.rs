@@ -1,0 +1,131 @@
+//! The future of [`UpstreamAuth`](crate::UpstreamAuth).
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::claims::Claims;
+use crate::error::Rejection;
+use crate::middleware::response::ResponseForRejection;
+use crate::validator::Pending;
+
+pin_project! {
+    /// Resolves to the inner service's response, or to a refusal.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, R, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, R, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, R, B>
+    where
+        S: Service<Request<B>>,
+    {
+        // The usual case: the key was at hand, the inner service has the request.
+        Called { #[pin] response: S::Future },
+        Refused { rejection: Option<(Rejection, R)> },
+        // The key has to be found first; the request and the service that was polled ready wait for it.
+        Waiting { waiting: Option<Box<Waiting<S, R, B>>> },
+    }
+}
+
+/// All that a request needs once its key is there.
+pub(crate) struct Waiting<S, R, B> {
+    pub(crate) pending: Pending,
+    pub(crate) request: Request<B>,
+    pub(crate) service: S,
+    pub(crate) responder: R,
+    pub(crate) hand_over: fn(&mut Request<B>, Claims),
+}
+
+impl<S, R, B> ResponseFuture<S, R, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn called(response: S::Future) -> Self {
+        Self { state: State::Called { response } }
+    }
+
+    pub(crate) fn refused(rejection: Rejection, responder: R) -> Self {
+        Self { state: State::Refused { rejection: Some((rejection, responder)) } }
+    }
+
+    pub(crate) fn waiting(waiting: Waiting<S, R, B>) -> Self {
+        Self { state: State::Waiting { waiting: Some(Box::new(waiting)) } }
+    }
+}
+
+impl<S, R, B, ResBody> Future for ResponseFuture<S, R, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    R: ResponseForRejection<ResBody>,
+{
+    type Output = Result<Response<ResBody>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Called { response } => return response.poll(cx),
+                StateProj::Refused { rejection } => {
+                    #[expect(clippy::expect_used, reason = "a future is not polled again after it was ready")]
+                    let (rejection, responder) = rejection.take().expect("polled after completion");
+                    return Poll::Ready(Ok(respond(rejection, &responder)));
+                }
+                StateProj::Waiting { waiting } => {
+                    #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
+                    let outcome = ready!(waiting.as_mut().expect("still waiting").pending.as_mut().poll(cx));
+                    #[expect(clippy::expect_used, reason = "it was there a line ago")]
+                    let Waiting { mut request, mut service, responder, hand_over, .. } =
+                        *waiting.take().expect("still waiting");
+                    match outcome {
+                        Ok(claims) => {
+                            hand_over(&mut request, claims);
+                            State::Called { response: service.call(request) }
+                        }
+                        Err(rejection) => State::Refused { rejection: Some((rejection, responder)) },
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+/// The rejection rides along whatever the responder does, and a refusal never looks like anything else: the
+/// service would tell its client that all went well, and a proxy that asks would let the request through.
+fn respond<R, ResBody>(rejection: Rejection, responder: &R) -> Response<ResBody>
+where
+    R: ResponseForRejection<ResBody>,
+{
+    let mut response = responder.response_for_rejection(&rejection);
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        *response.status_mut() = rejection.status();
+    }
+    response.extensions_mut().insert(rejection);
+    response
+}
+
+impl<S, R, B> fmt::Debug for ResponseFuture<S, R, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Called { .. } => "ResponseFuture(called)",
+            State::Refused { .. } => "ResponseFuture(refused)",
+            State::Waiting { .. } => "ResponseFuture(waiting)",
+        })
+    }
+}

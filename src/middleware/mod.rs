@@ -1,0 +1,6 @@
+//! The tower layer, its service, and the responses to rejected requests.
+
+pub(crate) mod future;
+pub(crate) mod layer;
+pub(crate) mod response;
+pub(crate) mod service;

@@ -1,0 +1,93 @@
+//! What a refused request said of itself, for the log. Nobody vouches for any of it.
+
+use http::HeaderMap;
+
+use crate::telemetry::escape::excerpt;
+use crate::token::Segments;
+use crate::token::bearer::BearerToken;
+
+/// Excerpts of a request and its token, each escaped and of at most 64 bytes. `None` where there is
+/// nothing, or nothing readable.
+#[derive(Debug, Default)]
+pub(crate) struct Sighting {
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) object_id: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) key_id: Option<String>,
+    pub(crate) token_id: Option<String>,
+    pub(crate) hub: Option<String>,
+    pub(crate) event: Option<String>,
+}
+
+impl Sighting {
+    /// Takes down what can be read. It may have failed any check.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let header = |name| headers.get(name).map(|value| short(&String::from_utf8_lossy(value.as_bytes())));
+        let mut sighting = Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..Self::default() };
+        if let Ok(segments) = BearerToken::from_headers(headers).and_then(Segments::decode) {
+            sighting.look_at(&segments);
+        }
+        sighting
+    }
+
+    fn look_at(&mut self, segments: &Segments<'_>) {
+        if let Ok(header) = segments.header() {
+            self.key_id = header.key_id.as_deref().map(short);
+        }
+        if let Ok(claims) = segments.claims() {
+            self.tenant_id = claims.tid.as_deref().map(short);
+            self.object_id = claims.oid.as_deref().map(short);
+            self.client_id = claims.appid.as_deref().or(claims.azp.as_deref()).map(short);
+            self.version = claims.ver.as_deref().map(short);
+            self.token_id = claims.uti.as_deref().map(short);
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    excerpt(text, MAX_BYTES)
+}
+
+/// A GUID has 36 bytes, a `kid` of Entra's 27, a `uti` 22.
+const MAX_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn sighting(header: &str, claims: &str) -> Sighting {
+        let token = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::try_from(format!("Bearer {token}")).unwrap());
+        headers.insert("x-asrs-hub", HeaderValue::from_static("chat"));
+        headers.insert("x-asrs-event", HeaderValue::from_bytes("m\u{e4}h".as_bytes()).unwrap());
+        Sighting::of(&headers)
+    }
+
+    #[test]
+    fn what_can_be_read_is_taken_down() {
+        let seen = sighting(r#"{"kid":"k"}"#, r#"{"tid":"t","oid":"o","azp":"c","ver":"2.0","uti":"u"}"#);
+        let fields = [seen.key_id, seen.tenant_id, seen.object_id, seen.client_id, seen.version, seen.token_id];
+        assert_eq!(fields.map(Option::unwrap), ["k", "t", "o", "c", "2.0", "u"]);
+        assert_eq!([seen.hub, seen.event].map(Option::unwrap), ["chat", "m\u{e4}h"]);
+    }
+
+    #[test]
+    fn a_broken_half_does_not_hide_the_other() {
+        assert_eq!(sighting(r#"{"kid":"k"}"#, "[]").key_id.as_deref(), Some("k"));
+        assert_eq!(sighting("7", r#"{"tid":"t"}"#).tenant_id.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn a_forged_line_stays_in_its_field() {
+        let seen =
+            sighting(r#"{"kid":"k\n2026-01-01 INFO all is well"}"#, &format!(r#"{{"tid":"{}"}}"#, "t".repeat(99)));
+        assert_eq!(seen.key_id.unwrap(), "k\\n2026-01-01 INFO all is well");
+        assert_eq!(seen.tenant_id.unwrap(), "t".repeat(64));
+    }
+}

@@ -1,0 +1,5 @@
+//! What a handler answers, and the completion that the service expects.
+
+pub(crate) mod completion;
+pub(crate) mod handler_error;
+pub(crate) mod reply;

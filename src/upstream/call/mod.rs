@@ -1,0 +1,8 @@
+//! What a call says: headers and the payload of connection events.
+
+pub(crate) mod client_query;
+pub(crate) mod connection;
+pub(crate) mod context;
+pub(crate) mod headers;
+pub(crate) mod signature;
+pub(crate) mod user_claims;
