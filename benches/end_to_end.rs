@@ -31,8 +31,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use mock_entra::{MockEntra, SigningKey};
 use signalr_upstream_auth::UpstreamAuthLayer;
-use signalr_upstream_auth::testing::{MockEntra, SigningKey};
 use tokio::net::TcpListener;
 use tower::{Layer, Service, service_fn};
 

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use mock_entra::MockEntra;
 use peak_alloc::PeakAlloc;
-use signalr_upstream_auth::testing::MockEntra;
 use signalr_upstream_auth::{
     Audiences, Callers, Claims, FixedKeys, KeyId, KeySet, KeySource, Lookup, Policy, Rejection, RemoteKeys, TenantId,
     Tenants, TokenVersion, UnixTime, Validator,
@@ -52,7 +52,7 @@ fn print_live_tokens(world: &World, tokens: &[HeaderMap]) {
     let cases = counts
         .iter()
         .map(|live| -> Case<'_> {
-            let validator = world.validator().with_verified_token_bytes(1 << 30);
+            let validator = world.validator().with_token_cache_bytes(1 << 30);
             let tokens = &tokens[..*live];
             for headers in tokens.iter().chain(tokens) {
                 check(&validator, headers).unwrap();
@@ -102,7 +102,7 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
     move || {
         turn += 1;
         let (tenant, key) = (&tenants[turn % tenants.len()], &keys[turn % keys.len()]);
-        matches!(source.lookup(black_box(tenant), black_box(key)), Lookup::Held(_))
+        matches!(source.lookup(black_box(tenant), black_box(key)), Lookup::Found(_))
     }
 }
 
@@ -110,7 +110,7 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
 fn print_memory(world: &World, tokens: &[HeaderMap]) {
     println!("\n| bound | tokens accepted | most on the heap | at the end | per token |\n|--:|--:|--:|--:|--:|");
     for (bound, name) in [(1 << 30, "1 GiB"), (DEFAULT_BOUND, "8 MiB")] {
-        let validator = world.validator().with_verified_token_bytes(bound);
+        let validator = world.validator().with_token_cache_bytes(bound);
         let before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
         for headers in tokens {
@@ -126,7 +126,7 @@ fn print_memory(world: &World, tokens: &[HeaderMap]) {
 /// Somebody with any number of valid tokens, each shown once, and others who come again and again.
 fn print_adversary(world: &World, tokens: &[HeaderMap]) {
     let (steady, strangers) = tokens.split_at(32);
-    let unknown = world.validator().with_verified_token_bytes(0);
+    let unknown = world.validator().with_token_cache_bytes(0);
     let start = ThreadTime::now();
     for headers in &strangers[..200] {
         check(&unknown, headers).unwrap();

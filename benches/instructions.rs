@@ -31,7 +31,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, Response};
-use signalr_upstream_auth::testing::{MockEntra, SigningKey};
+use mock_entra::{MockEntra, SigningKey};
 use signalr_upstream_auth::{
     Audiences, Callers, Clock, FixedKeys, KeySet, KeySource, Policy, RemoteKeys, SystemClock, Tenants, TokenVersion,
     UpstreamAuthLayer,
@@ -207,9 +207,9 @@ fn execute(case: &str) {
     let tokens: Vec<&str> = match case {
         "accepted_seen_before" => vec![&inputs.good[0]; REQUESTS],
         "accepted_first_sight" => inputs.good[..REQUESTS].iter().map(String::as_str).collect(),
-        "refused_no_header" => vec![""; REQUESTS],
-        "refused_expired" => vec![&inputs.expired; REQUESTS],
-        "refused_unknown_key" => vec![&inputs.unknown_key; REQUESTS],
+        "rejected_no_header" => vec![""; REQUESTS],
+        "rejected_expired" => vec![&inputs.expired; REQUESTS],
+        "rejected_unknown_key" => vec![&inputs.unknown_key; REQUESTS],
         other => panic!("there is no case {other}"),
     };
     let first = if case == "accepted_first_sight" { warm_up } else { tokens[0] };
@@ -274,7 +274,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 const CASES: &[&str] =
-    &["accepted_seen_before", "accepted_first_sight", "refused_no_header", "refused_expired", "refused_unknown_key"];
+    &["accepted_seen_before", "accepted_first_sight", "rejected_no_header", "rejected_expired", "rejected_unknown_key"];
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";

@@ -4,7 +4,7 @@
 //! cargo bench --bench steps
 //! ```
 //!
-//! A check that is refused has gone exactly as far as the step that refuses, so the rows of `refused`, from top to
+//! A check that is rejected has gone exactly as far as the step that rejects, so the rows of `rejected`, from top to
 //! bottom, are the steps up to there: a step costs what its row has more than the one above.
 
 #![allow(
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use divan::{AllocProfiler, Bencher, black_box};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
-use signalr_upstream_auth::testing::{MockEntra, SigningKey};
+use mock_entra::{MockEntra, SigningKey};
 use signalr_upstream_auth::{
     Claims, FixedKeys, KeyId, KeySet, KeySource, RejectionKind, RemoteKeys, TenantId, TokenVersion, UpstreamAuthLayer,
     Validator,
@@ -94,15 +94,15 @@ mod check {
         bencher.bench_local(|| check(validator, black_box(headers)).unwrap());
     }
 
-    #[divan::bench(args = WORLD.refused.iter())]
-    fn refused(bencher: Bencher<'_, '_>, case: &Refused) {
+    #[divan::bench(args = WORLD.rejected.iter())]
+    fn rejected(bencher: Bencher<'_, '_>, case: &Rejected) {
         let validator = WORLD.remembering();
         assert_eq!(check(&validator, &case.headers), Err(case.kind));
         bencher.bench_local(|| check(&validator, black_box(&case.headers)).unwrap_err());
     }
 }
 
-/// The whole layer around a service that does nothing, refusal responses included.
+/// The whole layer around a service that does nothing, rejection responses included.
 mod layer {
     use super::*;
 
@@ -116,8 +116,8 @@ mod layer {
         answer(bencher, WORLD.layer().layer(inner()), &WORLD.good);
     }
 
-    #[divan::bench(args = WORLD.refused.iter())]
-    fn refused(bencher: Bencher<'_, '_>, case: &Refused) {
+    #[divan::bench(args = WORLD.rejected.iter())]
+    fn rejected(bencher: Bencher<'_, '_>, case: &Rejected) {
         answer(bencher, WORLD.layer().layer(inner()), &case.headers);
     }
 
@@ -188,7 +188,7 @@ mod key_lookup {
         let mut next = names.iter().cycle();
         bencher.bench_local(|| {
             let found = source.lookup(black_box(&tenant), next.next().unwrap());
-            assert!(matches!(found, signalr_upstream_auth::Lookup::Held(_)));
+            assert!(matches!(found, signalr_upstream_auth::Lookup::Found(_)));
             found
         });
     }
@@ -212,17 +212,17 @@ struct World {
     keys: RemoteKeys,
     good: HeaderMap,
     many: Vec<HeaderMap>,
-    refused: Vec<Refused>,
+    rejected: Vec<Rejected>,
 }
 
-/// A request that a step refuses.
-struct Refused {
+/// A request that a step rejects.
+struct Rejected {
     kind: RejectionKind,
     what: &'static str,
     headers: HeaderMap,
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.what)
     }
@@ -243,8 +243,8 @@ impl World {
         });
         let good = bearer(&entra.token().mint());
         let many = (0..1500).map(|n| bearer(&entra.token().claim("uti", format!("{n:022}")).mint())).collect();
-        let refused = refused(&entra);
-        Self { runtime, entra, keys, good, many, refused }
+        let rejected = rejected(&entra);
+        Self { runtime, entra, keys, good, many, rejected }
     }
 
     fn remembering(&self) -> Validator {
@@ -252,7 +252,7 @@ impl World {
     }
 
     fn forgetful(&self) -> Validator {
-        self.remembering().with_verified_token_bytes(0)
+        self.remembering().with_token_cache_bytes(0)
     }
 
     fn layer(&self) -> UpstreamAuthLayer {
@@ -264,14 +264,14 @@ impl World {
     }
 }
 
-fn refused(entra: &MockEntra) -> Vec<Refused> {
+fn rejected(entra: &MockEntra) -> Vec<Rejected> {
     use RejectionKind::*;
     let token = entra.token();
     let good = token.clone().mint();
     let stranger = SigningKey::stranger();
-    let case = |what, kind, token: String| Refused { kind, what, headers: bearer(&token) };
+    let case = |what, kind, token: String| Rejected { kind, what, headers: bearer(&token) };
     vec![
-        Refused { kind: MissingCredentials, what: "01 no header", headers: HeaderMap::new() },
+        Rejected { kind: MissingCredentials, what: "01 no header", headers: HeaderMap::new() },
         case("02 over 16 KiB", TokenTooLarge, "a".repeat(16_385)),
         case("03 over 16 KiB, 4 times as long", TokenTooLarge, "a".repeat(65_540)),
         case("04 not a token", MalformedCredentials, format!("{good},")),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::{
     FixedKeys, KeyError, KeyErrorKind, KeyFuture, KeyId, KeySet, KeySource, Lookup, TenantId, TokenVersion, Validator,
     VerificationKey,
@@ -84,7 +84,7 @@ impl KeySource for KeyFile {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         match self.0.keys.read().unwrap_or_else(PoisonError::into_inner).lookup(tenant, key) {
             // Not for certain: the file may have changed.
-            Lookup::Refused(error) if error.kind() == KeyErrorKind::Unknown => Lookup::Absent,
+            Lookup::Rejected(error) if error.kind() == KeyErrorKind::Unknown => Lookup::Miss,
             found => found,
         }
     }
@@ -95,8 +95,8 @@ impl KeySource for KeyFile {
             let reader = file.clone();
             tokio::task::spawn_blocking(move || reader.read_again()).await.map_err(KeyError::unavailable)??;
             match file.lookup(&tenant, &key) {
-                Lookup::Held(key) => Ok(key),
-                Lookup::Refused(error) => Err(error),
+                Lookup::Found(key) => Ok(key),
+                Lookup::Rejected(error) => Err(error),
                 _ => Err(KeyError::unknown()),
             }
         })
@@ -109,6 +109,6 @@ async fn judge(validator: &Validator, token: &str) -> Result<String, Box<dyn Err
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
     Ok(match validator.validate(&headers).await {
         Ok(claims) => format!("accepts it: the caller is {}", claims.object_id()),
-        Err(rejection) => format!("refuses it: {rejection} ({})", rejection.status()),
+        Err(rejection) => format!("rejects it: {rejection} ({})", rejection.status()),
     })
 }

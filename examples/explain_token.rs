@@ -1,4 +1,4 @@
-//! Says why a token is refused, check by check, with the settings of the servers.
+//! Says why a token is rejected, check by check, with the settings of the servers.
 //!
 //! ```text
 //! cargo run --example explain_token -- token.txt
@@ -8,7 +8,7 @@
 //!
 //! It reads a bare token, the value of an `Authorization` header, or the headers of a whole request as `curl -v` and
 //! most logs print them. The settings are the variables of [`Settings`](signalr_upstream_auth::Settings); the keys come
-//! from Entra as for a server. It ends with 0 if the token is accepted, with 1 if it is refused, and with 2 if nothing
+//! from Entra as for a server. It ends with 0 if the token is accepted, with 1 if it is rejected, and with 2 if nothing
 //! could be said because of the settings or the input.
 
 use std::env;
@@ -60,7 +60,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     if is_json {
         writeln!(stdout, "{}", serde_json::to_string_pretty(&explanation)?)?;
     } else if stdout.is_terminal() && env::var_os("NO_COLOR").is_none() {
-        write!(stdout, "{}", explanation.coloured())?;
+        write!(stdout, "{}", explanation.colored())?;
     } else {
         write!(stdout, "{explanation}")?;
     }

@@ -10,7 +10,7 @@
 //! - 200 if the request is let through, with who called in `X-Upstream-Auth-*` headers for the proxy to pass on. All of
 //!   them are always there, empty where the token says nothing, so that a proxy that copies them replaces what a client
 //!   may have sent under these names;
-//! - 401 or 403 with the challenge if it is refused. What the layer answers with 400 is 401 here, for nginx takes any
+//! - 401 or 403 with the challenge if it is rejected. What the layer answers with 400 is 401 here, for nginx takes any
 //!   answer but 2xx, 401 and 403 for a failure of this server;
 //! - 503 if the keys cannot be had. nginx makes 500 of that; the configuration in the guide makes it 503 again.
 //!
@@ -26,7 +26,7 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::routing::{any, get};
-use signalr_upstream_auth::{Claims, Rejection, UpstreamAuthLayer, refusal_headers};
+use signalr_upstream_auth::{Claims, Rejection, UpstreamAuthLayer, rejection_headers};
 
 #[tokio::main]
 async fn main() -> Result<(), support::Failure> {
@@ -36,7 +36,7 @@ async fn main() -> Result<(), support::Failure> {
 }
 
 fn app(auth: UpstreamAuthLayer) -> Router {
-    let verdicts = Router::new().fallback(any(admitted)).layer(auth.clone().with_rejection_response(refused));
+    let verdicts = Router::new().fallback(any(admitted)).layer(auth.clone().with_rejection_response(rejected));
     // Envoy asks with the path of the request, which may be one of these, and takes nothing but 200 for a yes.
     Router::new()
         .route("/healthz", get(async || StatusCode::NO_CONTENT))
@@ -67,13 +67,13 @@ fn roles(claims: &Claims) -> String {
     claims.roles().iter().map(String::as_str).filter(is_plain).collect::<Vec<_>>().join(",")
 }
 
-fn refused(rejection: &Rejection) -> Response<Body> {
+fn rejected(rejection: &Rejection) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = match rejection.status() {
         StatusCode::BAD_REQUEST => StatusCode::UNAUTHORIZED,
         status => status,
     };
-    *response.headers_mut() = refusal_headers(rejection);
+    *response.headers_mut() = rejection_headers(rejection);
     response
 }
 

@@ -17,15 +17,15 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use signalr_upstream_auth::{Claims, UpstreamAuthLayer, metrics};
+use signalr_upstream_auth::{Claims, UpstreamAuthLayer, meter};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Before anything is counted.
     let exporter = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(metrics::VERIFICATION_SECONDS.to_owned()), BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(meter::VERIFICATION_SECONDS.to_owned()), BUCKETS)?
         .install_recorder()?;
-    metrics::describe();
+    meter::describe();
     let upkeep = exporter.clone();
     tokio::spawn(async move {
         loop {

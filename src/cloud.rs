@@ -119,7 +119,7 @@ impl Cloud {
     /// Demands a label: a discovery document's or key's `cloud_instance_name`, where given, must be this. A
     /// blank one demands nothing, as a blank one in a document says nothing.
     #[must_use]
-    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+    pub fn with_cloud_instance_name(mut self, label: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).label = Some(label.into()).filter(|label| !label.trim().is_empty());
         self
     }
@@ -173,7 +173,7 @@ impl Cloud {
         &self.0.login.host
     }
 
-    pub(crate) fn label(&self) -> Option<&str> {
+    pub(crate) fn cloud_instance_name(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
 

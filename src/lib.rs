@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The fuzz targets name this crate from outside; their seeds are replayed by its own tests.
+#[cfg(test)]
+extern crate self as signalr_upstream_auth;
+
 mod claims;
 mod clock;
 mod cloud;
@@ -10,7 +14,7 @@ mod error;
 mod explain;
 #[cfg(feature = "axum")]
 mod extract;
-#[cfg(any(fuzzing, feature = "test-util"))]
+#[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
@@ -22,8 +26,6 @@ mod policy;
 mod settings;
 mod signature;
 mod telemetry;
-#[cfg(feature = "test-util")]
-pub mod testing;
 mod token;
 #[cfg(feature = "upstream")]
 pub mod upstream;
@@ -46,7 +48,7 @@ pub use keys::remote::{RemoteKeys, RemoteKeysBuilder};
 pub use keys::source::{KeyFuture, KeySource, Lookup};
 pub use middleware::future::ResponseFuture;
 pub use middleware::layer::UpstreamAuthLayer;
-pub use middleware::response::{DefaultResponse, ResponseForRejection, refusal_headers};
+pub use middleware::response::{DefaultResponse, ResponseForRejection, rejection_headers};
 pub use middleware::service::UpstreamAuth;
 pub use policy::audience::Audiences;
 pub use policy::callers::Callers;

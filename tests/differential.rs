@@ -1,5 +1,5 @@
 //! Random good and altered tokens, judged here and by verifiers of other ecosystems; `tests/differential/run.sh` fetches
-//! those and runs this. A token that one of them refuses and we accept is a finding. The other way round is expected,
+//! those and runs this. A token that one of them rejects and we accept is a finding. The other way round is expected,
 //! since they know neither Entra's claims nor the rules of this crate, but only for reasons that are listed.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -13,14 +13,14 @@ use std::process::{Command, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use common::{fixed_layer, judge};
+use mock_entra::{MockEntra, SigningKey, TokenBuilder};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use signalr_upstream_auth::testing::{MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-/// What is refused here and may be accepted elsewhere: what only this crate, or only Entra, knows.
+/// What is rejected here and may be accepted elsewhere: what only this crate, or only Entra, knows.
 const OURS_ALONE: &[K] = &[
     // Entra's own claims and who may call.
     K::CallerNotAllowed,
@@ -51,7 +51,7 @@ const OURS_ALONE: &[K] = &[
     K::ValidityReversed,
 ];
 
-/// What is refused elsewhere and may be accepted here, with the reason.
+/// What is rejected elsewhere and may be accepted here, with the reason.
 const THEIRS_ALONE: &[(&str, &str)] = &[(
     "InvalidJTIError",
     "PyJWT reads `jti`, which Entra's tokens do not have; a claim that is not read may be anything",
@@ -59,7 +59,7 @@ const THEIRS_ALONE: &[(&str, &str)] = &[(
 
 #[tokio::test]
 #[ignore = "needs Python with PyJWT and node with jose: run tests/differential/run.sh"]
-async fn nothing_is_accepted_here_that_another_verifier_refuses() {
+async fn nothing_is_accepted_here_that_another_verifier_rejects() {
     // On the system's clock, since the others have no other.
     let entra = MockEntra::start().await;
     let layer = fixed_layer(&entra, entra.policy());
@@ -106,11 +106,11 @@ async fn nothing_is_accepted_here_that_another_verifier_refuses() {
             }
         }
         println!(
-            "{name}: {count} tokens, {accepted} accepted here, {} of them refused there, {agreed} for an agreed reason",
+            "{name}: {count} tokens, {accepted} accepted here, {} of them rejected there, {agreed} for an agreed reason",
             findings.len() + agreed
         );
-        println!("{name}: refused here alone: {stricter:?}");
-        assert!(findings.is_empty(), "{name} refuses what we accept:\n{}", findings.join("\n\n"));
+        println!("{name}: rejected here alone: {stricter:?}");
+        assert!(findings.is_empty(), "{name} rejects what we accept:\n{}", findings.join("\n\n"));
         assert!(unexpected.is_empty(), "{name} accepts for reasons not listed:\n{unexpected:#?}");
     }
 }

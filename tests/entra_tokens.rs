@@ -8,7 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{NOON, StillClock, entra, fixed_keys, fixed_layer, judge, request, send};
-use signalr_upstream_auth::testing::{Jwk, MockEntra, MockEntraBuilder};
+use mock_entra::{Jwk, MockEntra, MockEntraBuilder};
 use signalr_upstream_auth::{
     Audiences, Callers, Cloud, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime, UpstreamAuthLayer,
 };
@@ -90,7 +90,7 @@ async fn a_government_key_in_the_public_documents_does_not_sign_for_public_tenan
     let token = entra.token().signed_by(&key).mint();
     let strict = fixed_layer(&entra, entra.policy());
     assert_eq!(judge(&strict, &token).await, Some(RejectionKind::ForeignCloudKey));
-    let lax = entra.policy_builder().dangerous_accept_foreign_cloud_labels().build().unwrap();
+    let lax = entra.policy_builder().dangerous_accept_foreign_cloud_instance_names().build().unwrap();
     assert_eq!(judge(&fixed_layer(&entra, lax), &token).await, None);
 }
 
@@ -99,7 +99,7 @@ async fn the_keys_of_a_cloud_do_not_sign_for_the_policy_of_another() {
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).start().await;
     let keys = Arc::new(RemoteKeys::new(&entra.policy()).unwrap());
     for (label, expected) in [("entra.test", None), ("another.test", Some(RejectionKind::ForeignCloudKey))] {
-        let policy = entra.policy_builder().cloud(entra.cloud().with_label(label)).build().unwrap();
+        let policy = entra.policy_builder().cloud(entra.cloud().with_cloud_instance_name(label)).build().unwrap();
         let layer = UpstreamAuthLayer::with_keys(policy, keys.clone()).with_clock(entra.clock());
         assert_eq!(judge(&layer, &entra.token().mint()).await, expected, "{label}");
     }
@@ -190,7 +190,7 @@ async fn a_skew_of_zero_is_exact() {
 }
 
 #[tokio::test]
-async fn every_change_of_one_byte_of_an_accepted_token_is_refused() {
+async fn every_change_of_one_byte_of_an_accepted_token_is_rejected() {
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy());
     let good = entra.token().mint();

@@ -20,10 +20,10 @@ use std::time::Duration;
 use RejectionKind::{CallerNotAllowed, Expired, GraphToken, WrongAudience, WrongTenant};
 use client::{VERSIONS, request, send};
 use http::{Method, StatusCode};
+use mock_entra::UpstreamRequest;
 use program::{Program, SERVERS};
 use serde_json::json;
 use signalr_upstream_auth::RejectionKind;
-use signalr_upstream_auth::testing::UpstreamRequest;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -255,6 +255,6 @@ async fn the_key_source_of_ones_own_follows_its_file() {
     let answers: Vec<_> = printed.lines().filter(|line| line.starts_with("  ")).collect();
     let [before_fixed, before_file, after_fixed, after_file] = &answers[..] else { panic!("{printed}") };
     assert!(before_fixed.contains("fixed keys   accepts it") && before_file.contains("key file     accepts it"));
-    assert!(after_fixed.contains("refuses it: The signing key is not known (401 Unauthorized)"), "{printed}");
+    assert!(after_fixed.contains("rejects it: The signing key is not known (401 Unauthorized)"), "{printed}");
     assert!(after_file.contains("accepts it: the caller is 77777777-4321-4cba-8fed-888888888888"), "{printed}");
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::{NOON, entra, fixed_keys, fixed_layer};
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, TokenBuilder};
 use proptest::prelude::*;
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, TokenBuilder};
 use signalr_upstream_auth::{
     Audiences, Callers, CheckState, Claims, Cloud, Explanation, Policy, PolicyBuilder, RejectionKind, RemoteKeys,
     Tenants, TokenVersion, UnixTime, UpstreamAuthLayer, Validator,
@@ -394,8 +394,8 @@ async fn the_table_has_colours_only_where_asked_and_no_control_characters_of_the
     let explanation = explain(&entra, &entra.token().claim("iss", "a\u{1b}[2J\nb")).await;
     assert!(!explanation.to_string().contains('\u{1b}'));
     assert!(explanation.to_string().contains("a\\u{1b}[2J\\nb"));
-    assert!(explanation.coloured().to_string().contains("\u{1b}[1;31mFAILED"));
-    assert!(!explanation.coloured().to_string().contains("\u{1b}[2J"));
+    assert!(explanation.colored().to_string().contains("\u{1b}[1;31mFAILED"));
+    assert!(!explanation.colored().to_string().contains("\u{1b}[2J"));
 }
 
 /// What may be done to a good header line.

@@ -10,21 +10,13 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: &[Target] = &[
-    ("authorization_header", fuzz::authorization_header::run),
-    ("claims", fuzz::claims::run),
-    ("compact_token", fuzz::compact_token::run),
-    ("discovery_document", fuzz::discovery_document::run),
-    ("jose_header", fuzz::jose_header::run),
-    ("key_document", fuzz::key_document::run),
-    ("service", fuzz::service::run),
-    ("upstream", fuzz::upstream::run),
-];
+const TARGETS: &[Target] =
+    &[("key_document", fuzz::key_document::run), ("service", fuzz::service::run), ("upstream", fuzz::upstream::run)];
 
 #[test]
 fn every_kept_input_holds_on_stable() {
     for (name, run) in TARGETS {
-        let mut files: Vec<_> = fs::read_dir(corpus().join(name))
+        let mut files: Vec<_> = fs::read_dir(seeds().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"))
             .map(|file| file.unwrap().path())
             .collect();
@@ -42,7 +34,8 @@ fn every_kept_input_holds_on_stable() {
 #[test]
 fn every_target_has_its_file_its_seeds_and_its_line_in_the_manifest() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    let known: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let steps = ["authorization_header", "claims", "compact_token", "discovery_document", "jose_header"];
+    let known: BTreeSet<_> = TARGETS.iter().map(|(name, _)| *name).chain(steps).map(str::to_owned).collect();
     let names = |folder: PathBuf, suffix: &str| -> BTreeSet<String> {
         fs::read_dir(folder)
             .unwrap()
@@ -51,7 +44,7 @@ fn every_target_has_its_file_its_seeds_and_its_line_in_the_manifest() {
             .collect()
     };
     assert_eq!(names(root.join("fuzz_targets"), ".rs"), known);
-    assert_eq!(names(corpus(), ""), known);
+    assert_eq!(names(seeds(), ""), known);
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let listed: BTreeSet<_> = manifest
         .lines()
@@ -61,6 +54,6 @@ fn every_target_has_its_file_its_seeds_and_its_line_in_the_manifest() {
     assert_eq!(listed, known);
 }
 
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
+fn seeds() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds")
 }

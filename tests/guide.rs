@@ -9,15 +9,15 @@ use std::path::Path;
 use signalr_upstream_auth::RejectionKind;
 
 const README: &str = include_str!("../README.md");
-const REFUSALS: &str = include_str!("../src/docs/refusals.md");
+const REJECTIONS: &str = include_str!("../src/docs/rejections.md");
 const TUNING: &str = include_str!("../src/docs/tuning.md");
 const EVENTS: &str = include_str!("../src/docs/events.md");
 const MONITORING: &str = include_str!("../src/docs/monitoring.md");
 const ALERTS: &str = include_str!("../src/docs/alerts.yml");
 
 #[test]
-fn every_kind_of_refusal_has_its_section_with_status_and_remedy() {
-    let sections: Vec<_> = REFUSALS.split("\n## ").skip(1).collect();
+fn every_kind_of_rejection_has_its_section_with_status_and_remedy() {
+    let sections: Vec<_> = REJECTIONS.split("\n## ").skip(1).collect();
     let headings: Vec<_> = sections.iter().map(|section| section.lines().next().unwrap().to_owned()).collect();
     let expected: Vec<_> =
         RejectionKind::ALL.iter().map(|kind| format!("`{kind}` · {}", kind.status().as_u16())).collect();

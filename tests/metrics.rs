@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use common::{entra, fixed_layer, judge, request, send};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use signalr_upstream_auth::testing::{Endpoint, Fault};
-use signalr_upstream_auth::{KeySource, RejectionKind, RemoteKeys, UpstreamAuthLayer, metrics as ours};
+use mock_entra::{Endpoint, Fault};
+use signalr_upstream_auth::{KeySource, RejectionKind, RemoteKeys, UpstreamAuthLayer, meter as ours};
 
 /// Runs with a recorder of its own.
 fn recorded<F: Future<Output = ()>>(run: impl FnOnce(PrometheusHandle) -> F) {
@@ -50,9 +50,9 @@ fn requests_are_counted_by_outcome_and_kind() {
             &handle,
             &[
                 format!("{}{{outcome=\"accepted\",kind=\"none\"}} 3", ours::REQUESTS),
-                format!("{}{{outcome=\"refused\",kind=\"wrong_audience\"}} 2", ours::REQUESTS),
-                format!("{}{{outcome=\"refused\",kind=\"unsupported_scheme\"}} 1", ours::REQUESTS),
-                format!("{} 2", ours::VERIFIED_TOKEN_HITS),
+                format!("{}{{outcome=\"rejected\",kind=\"wrong_audience\"}} 2", ours::REQUESTS),
+                format!("{}{{outcome=\"rejected\",kind=\"unsupported_scheme\"}} 1", ours::REQUESTS),
+                format!("{} 2", ours::TOKEN_CACHE_HITS),
             ],
         );
         assert!(handle.render().contains(&format!("{}_count", ours::VERIFICATION_SECONDS)));

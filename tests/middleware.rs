@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use common::{NOON, Picky, StillClock, entra, fixed_keys, fixed_layer, request};
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::{
     Claims, FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, Rejection, RejectionKind, TenantId, UpstreamAuth,
     UpstreamAuthLayer, VerificationKey,
@@ -56,7 +56,7 @@ async fn a_request_that_waits_for_its_key_takes_the_ready_service_along() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_while_its_key_is_found_is_refused() {
+async fn a_token_that_expires_while_its_key_is_found_is_rejected() {
     let clock = StillClock::at(NOON);
     let entra = MockEntra::builder().clock(clock.clone()).start().await;
     let gate = Gate::new(&entra);
@@ -87,7 +87,7 @@ async fn errors_of_the_inner_service_pass_through_unchanged() {
     let inner = service_fn(|_: Request<String>| async { Err::<Response<String>, _>(Broken(7)) });
     let service = fixed_layer(&entra, entra.policy()).layer(inner);
     assert_eq!(service.clone().oneshot(good(&entra)).await.unwrap_err(), Broken(7));
-    // A refusal is a response.
+    // A rejection is a response.
     assert_eq!(service.oneshot(request::<String>(&[""; 0])).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 
     let unready = UnreadyService;
@@ -142,7 +142,7 @@ async fn the_request_arrives_as_it_was_sent_with_claims_and_a_sensitive_token() 
         assert!(request.headers().get(AUTHORIZATION).is_none());
         Ok::<_, Infallible>(Response::new("reached".to_owned()))
     });
-    let response = layer.remove_authorization().layer(inner).oneshot(sent).await.unwrap();
+    let response = layer.strip_authorization().layer(inner).oneshot(sent).await.unwrap();
     assert_eq!(response.body(), "reached");
 }
 
@@ -161,7 +161,7 @@ async fn a_custom_response_keeps_the_rejection() {
 }
 
 #[tokio::test]
-async fn a_refusal_never_looks_like_success() {
+async fn a_rejection_never_looks_like_success() {
     let entra = entra().await;
     for status in [100, 200, 204, 302, 399, 400, 499, 500, 599] {
         let layer = fixed_layer(&entra, entra.policy()).with_rejection_response(move |_: &Rejection| {
@@ -187,11 +187,11 @@ async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
             Ok::<_, Infallible>(Response::new(NoDefault("reached")))
         }
     });
-    let refuse = |_: &Rejection| Response::new(NoDefault("refused"));
-    let service = fixed_layer(&entra, entra.policy()).with_rejection_response(refuse).layer(inner);
+    let reject = |_: &Rejection| Response::new(NoDefault("rejected"));
+    let service = fixed_layer(&entra, entra.policy()).with_rejection_response(reject).layer(inner);
     let accepted = good(&entra).map(|_| std::rc::Rc::new(()));
     assert_eq!(service.clone().oneshot(accepted).await.unwrap().body().0, "reached");
-    assert_eq!(service.oneshot(Request::new(std::rc::Rc::new(()))).await.unwrap().body().0, "refused");
+    assert_eq!(service.oneshot(Request::new(std::rc::Rc::new(()))).await.unwrap().body().0, "rejected");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_withdrawn_key_ends_its_tokens_at_once() {
     assert_eq!(common::judge(&layer, &token).await, None);
     assert_eq!(common::judge(&layer, &token).await, None);
     gate.withdraw();
-    assert_eq!(common::judge(&layer, &token).await, Some(RejectionKind::ForgottenKey));
+    assert_eq!(common::judge(&layer, &token).await, Some(RejectionKind::RevokedKey));
     gate.open();
     assert_eq!(common::judge(&layer, &token).await, None);
 }
@@ -239,7 +239,7 @@ fn the_public_types_can_be_shared_between_threads_and_cloned() {
     sent::<signalr_upstream_auth::ResponseFuture<Picky, signalr_upstream_auth::DefaultResponse, String>>();
 }
 
-/// The mock's keys behind a gate: absent until it is opened, forgotten once they are withdrawn.
+/// The mock's keys behind a gate: absent until it is opened, revoked once they are withdrawn.
 #[derive(Clone, Debug)]
 struct Gate {
     keys: Arc<FixedKeys>,
@@ -274,9 +274,9 @@ impl Gate {
 impl KeySource for Gate {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         match *self.state.borrow() {
-            State::Closed => Lookup::Absent,
+            State::Closed => Lookup::Miss,
             State::Open => self.keys.lookup(tenant, key),
-            State::Withdrawn => Lookup::Refused(KeyError::forgotten()),
+            State::Withdrawn => Lookup::Rejected(KeyError::revoked()),
         }
     }
 

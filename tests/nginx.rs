@@ -23,18 +23,18 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use bytes::Bytes;
 use client::Answer;
+use mock_entra::{Endpoint, Fault, UpstreamRequest};
 use program::Program;
 use public_cloud::PublicCloud;
 use serde_json::{Value, json};
 use signalr_upstream_auth::RejectionKind;
-use signalr_upstream_auth::testing::{Endpoint, Fault, UpstreamRequest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 #[tokio::test]
 #[ignore = "needs nginx: run tests/nginx/run"]
-async fn nginx_lets_good_calls_through_and_refuses_bad_ones() {
+async fn nginx_lets_good_calls_through_and_rejects_bad_ones() {
     let cloud = PublicCloud::start().await;
     let mut auth = Program::start("forward_auth", cloud.settings());
     let nginx = Nginx::start(auth.address().await).await;

@@ -14,8 +14,8 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
+use mock_entra::{MockEntra, UpstreamRequest};
 use serde_json::{Value, json};
-use signalr_upstream_auth::testing::{MockEntra, UpstreamRequest};
 use signalr_upstream_auth::upstream::{
     Arguments, Completion, Context, Dispatcher, HandlerError, Invocation, Protocol, Reply,
 };

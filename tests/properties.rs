@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 #![allow(clippy::as_conversions, reason = "bytes to characters")]
 
+#[path = "properties/claim_values.rs"]
+mod claim_values;
 mod common;
 mod fuzz;
 #[path = "properties/signed.rs"]
@@ -13,12 +15,12 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use common::signatures::verified as signatures_verified;
 use common::{NOON, StillClock, fixed_keys, fixed_layer, judge};
-use fuzz::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, TENANT};
+use fuzz::referee::{self, CLIENT, OBJECT};
+use mock_entra::{Jwk, MockEntra};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use signalr_upstream_auth::fuzzing::signatures_checked;
-use signalr_upstream_auth::testing::{Jwk, MockEntra};
 use signalr_upstream_auth::{
     Cloud, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId,
     TokenVersion, UpstreamAuthLayer, VerificationKey,
@@ -47,16 +49,16 @@ fn bench() -> &'static Bench {
 }
 
 impl Bench {
-    fn refusal(&self, layer: &UpstreamAuthLayer, token: &str) -> Option<RejectionKind> {
+    fn rejection(&self, layer: &UpstreamAuthLayer, token: &str) -> Option<RejectionKind> {
         self.runtime.block_on(judge(layer, token))
     }
 }
 
 #[test]
-fn every_change_of_one_byte_of_an_accepted_token_is_refused() {
+fn every_change_of_one_byte_of_an_accepted_token_is_rejected() {
     let bench = bench();
     for token in &bench.tokens {
-        assert_eq!(bench.refusal(&bench.layer, token), None);
+        assert_eq!(bench.rejection(&bench.layer, token), None);
         // Every place with a few other letters, so that each segment, both dots and the last letter are among them.
         for at in 0..token.len() {
             for letter in [b'A', b'_', b'.', b'=', token.as_bytes()[at] ^ 1] {
@@ -66,7 +68,7 @@ fn every_change_of_one_byte_of_an_accepted_token_is_refused() {
                 let mut changed = token.clone().into_bytes();
                 changed[at] = letter;
                 let changed = String::from_utf8(changed).unwrap();
-                assert!(bench.refusal(&bench.layer, &changed).is_some(), "byte {at} to {}", letter as char);
+                assert!(bench.rejection(&bench.layer, &changed).is_some(), "byte {at} to {}", letter as char);
             }
         }
     }
@@ -76,7 +78,7 @@ proptest! {
     #![proptest_config(Config { cases: 2000, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn any_other_byte_anywhere_in_an_accepted_token_is_refused(
+    fn any_other_byte_anywhere_in_an_accepted_token_is_rejected(
         which in 0..2_usize,
         at in any::<prop::sample::Index>(),
         byte in 0x21..=0xff_u8,
@@ -84,7 +86,7 @@ proptest! {
     ) {
         let bench = bench();
         let token = &bench.tokens[which];
-        prop_assert_eq!(bench.refusal(&bench.layer, token), None);
+        prop_assert_eq!(bench.rejection(&bench.layer, token), None);
         let mut changed = token.clone().into_bytes();
         let at = at.index(changed.len());
         match kind {
@@ -99,77 +101,9 @@ proptest! {
     }
 
     #[test]
-    fn what_a_policy_says_of_claims_is_what_a_second_reading_says(
-        is_v2: bool,
-        has_nonce: bool,
-        demands_role: bool,
-        changes in prop::collection::vec((0..15_usize, value()), 0..3),
-        removed in prop::collection::vec(0..15_usize, 0..2),
-        offset in -90_000..90_000_i64,
-    ) {
-        let mut members = fuzz::claims::good(is_v2);
-        for (name, value) in changes {
-            members.retain(|(present, _)| present != NAMES[name]);
-            members.push((NAMES[name].to_owned(), value));
-        }
-        for name in removed {
-            members.retain(|(present, _)| present != NAMES[name]);
-        }
-        let now = fuzz::claims::NOW.saturating_add_signed(offset);
-        // Panics where the two differ.
-        fuzz::claims::judge(fuzz::claims::written(&members).as_bytes(), has_nonce, demands_role, Some(now));
-    }
-
-    #[test]
-    fn any_text_in_the_place_of_claims_is_read_the_same_twice(text in "[\\[\\]{}:,\"a-z0-9\\\\u.eE+ -]{0,40}") {
-        fuzz::claims::judge(text.as_bytes(), false, false, Some(NOON));
-        fuzz::jose_header::run(text.as_bytes());
+    fn any_text_in_the_place_of_keys_is_read_the_same_twice(text in "[\\[\\]{}:,\"a-z0-9\\\\u.eE+ -]{0,40}") {
         fuzz::key_document::run(text.as_bytes());
-        fuzz::discovery_document::run(text.as_bytes());
     }
-
-    #[test]
-    fn any_text_in_the_place_of_an_address_stays_in_the_cloud(text in "(https://)?[a-z.@:/\\\\#?0-9\\[\\]]{0,40}") {
-        fuzz::discovery_document::run(format!("\0{text}").as_bytes());
-        fuzz::discovery_document::run(format!("\0https://login.microsoftonline.com{text}").as_bytes());
-    }
-}
-
-const NAMES: [&str; 15] =
-    ["aud", "iss", "iat", "nbf", "exp", "appid", "azp", "oid", "sub", "tid", "ver", "scp", "idtyp", "roles", "Tid"];
-
-/// The JSON text of a value that matters in some claim.
-fn value() -> impl Strategy<Value = String> {
-    let text = prop_oneof![
-        prop::sample::select(vec![
-            TENANT,
-            OTHER_TENANT,
-            AUDIENCE,
-            AUDIENCE_URI,
-            OBJECT,
-            CLIENT,
-            "1.0",
-            "2.0",
-            "app",
-            "",
-            "Upstream.Call",
-            "https://graph.microsoft.com",
-        ])
-        .prop_map(str::to_owned),
-        Just(format!("api://{AUDIENCE}/")),
-        Just(format!("https://sts.windows.net/{OTHER_TENANT}/")),
-        Just(format!("https://sts.windows.net/{TENANT}/x")),
-        Just(format!("https://login.microsoftonline.com/{TENANT}/v2.0")),
-        any::<String>(),
-    ]
-    .prop_map(|text| serde_json::to_string(&text).unwrap());
-    prop_oneof![
-        4 => text.clone(),
-        1 => prop::collection::vec(text, 0..3).prop_map(|texts| format!("[{}]", texts.join(","))),
-        2 => (-90_000..90_000_i64).prop_map(|offset| fuzz::claims::NOW.saturating_add_signed(offset).to_string()),
-        1 => any::<i64>().prop_map(|number| number.to_string()),
-        1 => prop::sample::select(vec!["null", "true", "1.5", "{}", "-0", "1e3"]).prop_map(str::to_owned),
-    ]
 }
 
 /// Something that happens to a service, or a request.
@@ -342,8 +276,8 @@ fn world() -> &'static Mutex<World> {
         ];
         Mutex::new(World {
             cached: layer(keys.clone()),
-            full: layer(keys.clone()).with_verified_token_bytes(0),
-            at_hand: layer(Arc::new(AtHand(keys.clone()))).with_verified_token_bytes(0),
+            full: layer(keys.clone()).with_token_cache_bytes(0),
+            at_hand: layer(Arc::new(AtHand(keys.clone()))).with_token_cache_bytes(0),
             runtime,
             entra,
             now: NOON,
@@ -379,11 +313,11 @@ impl World {
                     self.clock.set(self.now);
                     self.runtime.block_on(judge(layer, token))
                 };
-                let start = signatures_checked();
+                let start = signatures_verified();
                 let cached = judge(&self.cached);
-                let (middle, waits) = (signatures_checked(), self.keys.waits());
+                let (middle, waits) = (signatures_verified(), self.keys.waits());
                 let full = judge(&self.full);
-                let end = signatures_checked();
+                let end = signatures_verified();
                 prop_assert_eq!(cached, full);
                 prop_assert_eq!(full, self.at_hand(token, self.keys.waits() > waits));
                 self.clock.set(self.now);
@@ -440,13 +374,13 @@ impl Changing {
     fn find(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         let state = self.state.lock().unwrap();
         if state.is_out {
-            return Lookup::Refused(KeyError::unavailable("out"));
+            return Lookup::Rejected(KeyError::unavailable("out"));
         }
         match state.standing[self.number(key)] {
             Standing::Good => self.variants[0].lookup(tenant, key),
             Standing::Foreign => self.variants[1].lookup(tenant, key),
             Standing::Replaced => self.variants[2].lookup(tenant, key),
-            Standing::Withdrawn => Lookup::Refused(KeyError::forgotten()),
+            Standing::Withdrawn => Lookup::Rejected(KeyError::revoked()),
         }
     }
 
@@ -462,13 +396,13 @@ impl Changing {
 impl KeySource for Changing {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         let is_far = self.state.lock().unwrap().is_far[self.number(key)];
-        if is_far { Lookup::Absent } else { self.find(tenant, key) }
+        if is_far { Lookup::Miss } else { self.find(tenant, key) }
     }
 
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = match self.find(tenant, key) {
-            Lookup::Held(key) => Ok(key),
-            Lookup::Refused(error) => Err(error),
+            Lookup::Found(key) => Ok(key),
+            Lookup::Rejected(error) => Err(error),
             other => unreachable!("{other:?}"),
         };
         let mut state = self.state.lock().unwrap();

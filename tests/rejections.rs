@@ -1,4 +1,4 @@
-//! One row for each kind of refusal: the request that earns it, and everything of its answer. And the
+//! One row for each kind of rejection: the request that earns it, and everything of its answer. And the
 //! order of the checks: the first that fails decides.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use common::{NOON, StillClock, entra, fixed_layer, kind, request, send};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response};
-use signalr_upstream_auth::testing::{Jwk, MockEntra, SigningKey, TokenBuilder};
+use mock_entra::{Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{
     CheckState, Clock, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
     UpstreamAuthLayer, VerificationKey,
@@ -87,7 +87,7 @@ const ROWS: &[Row] = &[
             .flat_map(|issuer| bench.key(|key| Jwk::from(key).member("issuer", issuer)))
             .collect()
     }),
-    (K::ForgottenKey, 401, Some("invalid_token"), |bench| bench.answering(KeyError::forgotten)),
+    (K::RevokedKey, 401, Some("invalid_token"), |bench| bench.answering(KeyError::revoked)),
     (K::GraphToken, 401, Some("invalid_token"), |bench| {
         bench.tokens([
             bench.token().graph(),
@@ -265,7 +265,7 @@ async fn every_kind_is_earned_and_answered_in_its_own_way() {
     for (expected, status, code, cases) in ROWS {
         for (number, case) in cases(&bench).into_iter().enumerate() {
             let lines = case.lines.clone();
-            let response = send(&case.layer, request(&lines)).await.expect_err("refused");
+            let response = send(&case.layer, request(&lines)).await.expect_err("rejected");
             assert_eq!(kind(&response), *expected, "{expected}, case {number}");
             assert_answer(&response, *expected, *status, *code);
             assert_nothing_is_echoed(&response, &lines);
@@ -305,7 +305,7 @@ async fn good_tokens_pass_the_same_bench() {
     }
 }
 
-/// Each stage of the check with something that fails it. What fails at a stage is refused for that,
+/// Each stage of the check with something that fails it. What fails at a stage is rejected for that,
 /// whatever fails at later ones.
 #[tokio::test]
 async fn the_first_check_that_fails_decides() {
@@ -463,7 +463,7 @@ struct NoKey {
 
 impl KeySource for NoKey {
     fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
-        if self.at_once { Lookup::Refused((self.error)()) } else { Lookup::Absent }
+        if self.at_once { Lookup::Rejected((self.error)()) } else { Lookup::Miss }
     }
 
     fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

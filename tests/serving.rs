@@ -17,13 +17,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use signalr_upstream_auth::testing::{MockEntra, UpstreamRequest};
+use mock_entra::{MockEntra, UpstreamRequest};
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 
 #[tokio::test]
-async fn axum_serves_good_calls_and_refuses_bad_ones() {
+async fn axum_serves_good_calls_and_rejects_bad_ones() {
     let entra = MockEntra::start().await;
     let app = Router::new()
         .route("/upstream/{hub}/{category}/{event}", post(axum_handler))
@@ -39,7 +39,7 @@ async fn axum_handler(claims: Claims, body: Bytes) -> String {
 }
 
 #[tokio::test]
-async fn hyper_serves_good_calls_and_refuses_bad_ones() {
+async fn hyper_serves_good_calls_and_rejects_bad_ones() {
     let entra = MockEntra::start().await;
     let auth = UpstreamAuthLayer::new(entra.policy()).unwrap();
     auth.ready().await.unwrap();

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{NOON, entra, fixed_layer, judge};
-use signalr_upstream_auth::testing::{MockEntra, TokenBuilder};
+use mock_entra::{MockEntra, TokenBuilder};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion, UnixTime};
 
 /// The claims text of a good v1 token, to be edited as text.

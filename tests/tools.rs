@@ -65,7 +65,7 @@ mod explain_token {
         assert_says(
             &ended.stdout,
             &[
-                "refused with 401: The token is for another audience (wrong_audience)",
+                "rejected with 401: The token is for another audience (wrong_audience)",
                 "audience     FAILED  wanted  33333333-dddd-4eee-8fff-444444444444\n\
                  \x20                    found   api://signalr-upstream\n",
                 "has the App ID URI `api://signalr-upstream` as its audience, while a client id is configured",

@@ -1,4 +1,4 @@
-//! What stands in the log: one event for each refusal, a summary that cannot be flooded, the user's span,
+//! What stands in the log: one event for each rejection, a summary that cannot be flooded, the user's span,
 //! and nothing of any token at any level.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{NOON, StillClock, entra, fixed_layer, request, send};
 use http::Request;
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
+use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
 use signalr_upstream_auth::{
     KeyError, KeyFuture, KeyId, KeySource, Lookup, TenantId, UpstreamAuthLayer, VerificationKey,
 };
@@ -19,7 +19,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[tokio::test]
-async fn every_refusal_is_one_event_with_its_fields() {
+async fn every_rejection_is_one_event_with_its_fields() {
     let log = Log::start();
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy());
@@ -27,13 +27,13 @@ async fn every_refusal_is_one_event_with_its_fields() {
     for _ in 0..3 {
         send(&layer, event(token.mint())).await.unwrap_err();
     }
-    let events = log.lines("request refused");
+    let events = log.lines("request rejected");
     assert_eq!(events.len(), 3);
     let tenant = entra.tenant();
     let (object, client) = (entra.caller_object_id(), entra.caller_client_id());
     let key = entra.signing_key();
     for field in [
-        "DEBUG signalr_upstream_auth::requests: request refused kind=\"wrong_audience\" status=401".to_owned(),
+        "DEBUG signalr_upstream_auth::requests: request rejected kind=\"wrong_audience\" status=401".to_owned(),
         format!("unverified.tenant_id=\"{tenant}\""),
         format!("unverified.object_id=\"{object}\""),
         format!("unverified.client_id=\"{client}\""),
@@ -55,26 +55,26 @@ async fn a_flood_is_one_line_in_half_a_minute_at_the_usual_level() {
     let clock = StillClock::at(NOON);
     let entra = MockEntra::builder().clock(clock.clone()).start().await;
     let layer = fixed_layer(&entra, entra.policy());
-    let refuse = async |times, line: &str| {
+    let reject = async |times, line: &str| {
         for _ in 0..times {
             send(&layer, request(&[line])).await.unwrap_err();
         }
     };
-    refuse(100, "Basic eDp5").await;
-    let warnings = || log.lines("WARN signalr_upstream_auth::requests: requests are refused");
+    reject(100, "Basic eDp5").await;
+    let warnings = || log.lines("WARN signalr_upstream_auth::requests: requests are rejected");
     assert_eq!(warnings().len(), 1);
     assert!(warnings()[0].contains("kind=\"unsupported_scheme\" status=401 count=1"));
     // Another kind is news.
-    refuse(1, "Bearer a").await;
+    reject(1, "Bearer a").await;
     assert_eq!(warnings().len(), 2);
     clock.set(NOON + 29);
-    refuse(10, "Basic eDp5").await;
+    reject(10, "Basic eDp5").await;
     assert_eq!(warnings().len(), 2);
     clock.set(NOON + 30);
-    refuse(10, "Basic eDp5").await;
+    reject(10, "Basic eDp5").await;
     assert_eq!(warnings().len(), 3);
     assert!(warnings()[2].contains("count=110"), "{:?}", warnings());
-    assert_eq!(log.lines("request refused").len(), 121);
+    assert_eq!(log.lines("request rejected").len(), 121);
 }
 
 #[tokio::test]
@@ -82,12 +82,12 @@ async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
     let log = Log::start();
     let entra = entra().await;
     let fixed = fixed_layer(&entra, entra.policy());
-    let waiting = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(LateRefusal)).with_clock(entra.clock());
+    let waiting = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(LateRejection)).with_clock(entra.clock());
     for (layer, spans) in [(fixed, "request{id=7}:"), (waiting, "request{id=7}:key_wait:")] {
         let token = entra.token().key_id("nobody-knows").mint();
         let span = tracing::info_span!("request", id = 7);
         send(&layer, event(token)).instrument(span).await.unwrap_err();
-        let lines = log.take("request refused");
+        let lines = log.take("request rejected");
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(&format!("DEBUG {spans} signalr_upstream_auth::requests")), "{lines:?}");
         assert!(lines[0].contains("kind=\"unknown_key\"") && lines[0].contains("unverified.key_id=\"nobody-knows\""));
@@ -192,11 +192,11 @@ fn event(token: String) -> Request<String> {
 
 /// A key source that has to look for every key and finds none.
 #[derive(Debug)]
-struct LateRefusal;
+struct LateRejection;
 
-impl KeySource for LateRefusal {
+impl KeySource for LateRejection {
     fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
-        Lookup::Absent
+        Lookup::Miss
     }
 
     fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

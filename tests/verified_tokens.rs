@@ -8,7 +8,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::{NOON, StillClock, entra, fixed_keys, judge};
-use signalr_upstream_auth::testing::{Jwk, MockEntra, SigningKey};
+use mock_entra::{Jwk, MockEntra, SigningKey};
 use signalr_upstream_auth::{
     FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
     UpstreamAuthLayer, Validator, VerificationKey,
@@ -34,15 +34,15 @@ async fn a_remembered_token_is_judged_as_the_full_check_judges_it() {
         listed(Jwk::from(&key).without_member("issuer")),
         listed(Jwk::from(&key).member("cloud_instance_name", "another.example")),
         listed(Jwk::from(entra.new_key())),
-        KeyState::Refused(KeyError::forgotten),
-        KeyState::Refused(|| KeyError::unavailable("down")),
+        KeyState::Rejected(KeyError::revoked),
+        KeyState::Rejected(|| KeyError::unavailable("down")),
         KeyState::Absent(KeyError::unknown),
         KeyState::Absent(|| KeyError::unavailable("down")),
     ];
     let times = [NOON, NOON - 301, NOON + 1300, NOON + 1301, u64::MAX];
     let keys = Arc::new(Changing(Mutex::new(states[0].clone())));
     let remembering = UpstreamAuthLayer::with_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
-    let full = remembering.clone().with_verified_token_bytes(0);
+    let full = remembering.clone().with_token_cache_bytes(0);
     let token = entra.token().expires_at(UnixTime::from_secs(NOON + 1000)).mint();
     let moments: Vec<_> = states.iter().flat_map(|state| times.map(|time| (state, time))).collect();
     for before in &moments {
@@ -68,7 +68,7 @@ async fn the_name_in_the_token_is_asked_about_and_not_the_keys_own() {
     let layer = layer.with_clock(entra.clock());
     let token = entra.token().key_id("alias").mint();
     assert_eq!(judge(&layer, &token).await, None);
-    assert_eq!(judge(&layer, &token).await, Some(RejectionKind::ForgottenKey));
+    assert_eq!(judge(&layer, &token).await, Some(RejectionKind::RevokedKey));
 }
 
 /// Answers for "alias" with the key that calls itself otherwise.
@@ -88,7 +88,7 @@ impl KeySource for Alias {
     }
 }
 
-/// Refuses "alias" from the second question on.
+/// Rejects "alias" from the second question on.
 #[derive(Debug)]
 struct Withdrawable {
     keys: Arc<Alias>,
@@ -104,7 +104,7 @@ impl Withdrawable {
 impl KeySource for Withdrawable {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         if key.as_str() == "alias" && std::mem::replace(&mut *self.asked.lock().unwrap(), true) {
-            return Lookup::Refused(KeyError::forgotten());
+            return Lookup::Rejected(KeyError::revoked());
         }
         self.keys.lookup(tenant, key)
     }
@@ -118,7 +118,7 @@ impl KeySource for Withdrawable {
 #[derive(Clone, Debug)]
 enum KeyState {
     Keys(FixedKeys),
-    Refused(fn() -> KeyError),
+    Rejected(fn() -> KeyError),
     /// Only to be found out, and then not had.
     Absent(fn() -> KeyError),
 }
@@ -136,15 +136,15 @@ impl KeySource for Changing {
     fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.lookup(tenant, key),
-            KeyState::Refused(error) => Lookup::Refused(error()),
-            KeyState::Absent(_) => Lookup::Absent,
+            KeyState::Rejected(error) => Lookup::Rejected(error()),
+            KeyState::Absent(_) => Lookup::Miss,
         }
     }
 
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.resolve(tenant, key),
-            KeyState::Refused(error) | KeyState::Absent(error) => {
+            KeyState::Rejected(error) | KeyState::Absent(error) => {
                 let error = error();
                 Box::pin(async move { Err(error) })
             }
@@ -163,6 +163,6 @@ async fn the_usual_bound_is_8_mib_and_stays_with_another_clock() {
         shown.split("verified_bytes: ").nth(1).unwrap().split(',').next().unwrap().to_owned()
     };
     assert_eq!(bound(&validator), "8388608");
-    let bounded = validator.with_verified_token_bytes(1000);
+    let bounded = validator.with_token_cache_bytes(1000);
     assert_eq!(bound(&bounded.with_clock(entra.clock())), "1000");
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use signalr_upstream_auth::testing::{MockEntra, UpstreamRequest};
+use mock_entra::{MockEntra, UpstreamRequest};
 use signalr_upstream_auth::{InvalidGuid, UpstreamAuthLayer};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -1,8 +1,8 @@
-//! See `tests/fuzz/authorization_header.rs`.
+//! See `tests/fuzz/steps/authorization_header.rs`.
 
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]
 mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::authorization_header::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::steps::authorization_header::run(data));

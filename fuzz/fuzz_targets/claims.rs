@@ -1,8 +1,8 @@
-//! See `tests/fuzz/claims.rs`.
+//! See `tests/fuzz/steps/claims.rs`.
 
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]
 mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::claims::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::steps::claims::run(data));

@@ -1,8 +1,8 @@
-//! See `tests/fuzz/compact_token.rs`.
+//! See `tests/fuzz/steps/compact_token.rs`.
 
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]
 mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::compact_token::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::steps::compact_token::run(data));

@@ -1,8 +1,8 @@
-//! See `tests/fuzz/discovery_document.rs`.
+//! See `tests/fuzz/steps/discovery_document.rs`.
 
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]
 mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::discovery_document::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::steps::discovery_document::run(data));

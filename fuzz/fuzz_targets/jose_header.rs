@@ -1,8 +1,8 @@
-//! See `tests/fuzz/jose_header.rs`.
+//! See `tests/fuzz/steps/jose_header.rs`.
 
 #![no_main]
 
 #[path = "../../tests/fuzz/mod.rs"]
 mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::jose_header::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::steps::jose_header::run(data));

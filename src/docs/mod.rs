@@ -2,7 +2,7 @@
 //!
 //! | When | Page |
 //! |---|---|
-//! | Every call is refused and you want to know why | [`refusals`], and the tool below |
+//! | Every call is rejected and you want to know why | [`rejections`], and the tool below |
 //! | Setting up Azure, step by step | [`azure`] |
 //! | Watching it: metrics, health, alerts | [`monitoring`] |
 //! | Reading the log | [`events`] |
@@ -22,9 +22,9 @@
 //! # At 3 a.m.
 //!
 //! 1. **Is it the keys?** Answers of 503, events at ERROR under `signalr_upstream_auth::keys`, `/readyz` at 503:
-//!    this machine cannot fetch the keys of Entra. See [`keys_unavailable`](refusals#keys_unavailable--503).
-//! 2. **Which kind is it?** Each refusal has one: in the event `requests are refused`, in the label `kind` of
-//!    `signalr_upstream_auth_requests_total`, in the `Rejection` in the response's extensions. [`refusals`] has cause
+//!    this machine cannot fetch the keys of Entra. See [`keys_unavailable`](rejections#keys_unavailable--503).
+//! 2. **Which kind is it?** Each rejection has one: in the event `requests are rejected`, in the label `kind` of
+//!    `signalr_upstream_auth_requests_total`, in the `Rejection` in the response's extensions. [`rejections`] has cause
 //!    and remedy of each.
 //! 3. **What does the token say?** Take one from a failing call and have it explained, with the same settings as the
 //!    server's:
@@ -93,8 +93,8 @@ pub mod monitoring {}
 #[doc = include_str!("performance.md")]
 pub mod performance {}
 
-#[doc = include_str!("refusals.md")]
-pub mod refusals {}
+#[doc = include_str!("rejections.md")]
+pub mod rejections {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}

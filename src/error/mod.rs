@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// Why a request was refused.
+/// Why a request was rejected.
 ///
-/// The value travels in the extensions of the refusal response, so that a layer outside can log or
+/// The value travels in the extensions of the rejection response, so that a layer outside can log or
 /// count it. It never holds anything of the token.
 #[derive(Clone)]
 pub struct Rejection {
@@ -26,7 +26,7 @@ impl Rejection {
         self.kind
     }
 
-    /// The status of the refusal, as in [`RejectionKind::status`].
+    /// The status of the rejection, as in [`RejectionKind::status`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind.status()
@@ -52,7 +52,7 @@ impl From<RejectionKind> for Rejection {
 impl From<KeyError> for Rejection {
     fn from(error: KeyError) -> Self {
         let kind = match error.kind {
-            KeyErrorKind::Forgotten => RejectionKind::ForgottenKey,
+            KeyErrorKind::Revoked => RejectionKind::RevokedKey,
             KeyErrorKind::Malformed | KeyErrorKind::Unavailable => RejectionKind::KeysUnavailable,
             KeyErrorKind::Unknown => RejectionKind::UnknownKey,
             KeyErrorKind::Unusable => RejectionKind::UnusableKey,
@@ -131,7 +131,7 @@ macro_rules! rejection_kinds {
     };
 }
 
-/// The challenge of a class of refusals, put together by the compiler.
+/// The challenge of a class of rejections, put together by the compiler.
 macro_rules! challenge {
     (Unavailable, $description:literal) => {
         None
@@ -175,7 +175,7 @@ rejection_kinds! {
     /// The signing key may not sign for this tenant: its `issuer` names another one, as personal-account keys do.
     ForeignIssuerKey = "foreign_issuer_key", InvalidToken, "The signing key belongs to another issuer";
     /// The signing key was taken out of use on this side.
-    ForgottenKey = "forgotten_key", InvalidToken, "The signing key is no longer accepted";
+    RevokedKey = "revoked_key", InvalidToken, "The signing key is no longer accepted";
     /// The token is for Microsoft Graph, whose signature nobody else can verify: the upstream's resource is probably empty.
     GraphToken = "graph_token", InvalidToken, "The token was issued for Microsoft Graph";
     /// The signature does not fit the key.
@@ -227,7 +227,7 @@ rejection_kinds! {
     WrongTenant = "wrong_tenant", InvalidToken, "The tenant is not allowed";
 }
 
-/// Whose fault a refusal is. Status and challenge follow from it.
+/// Whose fault a rejection is. Status and challenge follow from it.
 #[derive(Clone, Copy)]
 enum Class {
     InsufficientScope,
@@ -238,7 +238,7 @@ enum Class {
 }
 
 impl RejectionKind {
-    /// The status of the refusal: 400, 401, 403 or 503.
+    /// The status of the rejection: 400, 401, 403 or 503.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self.class() {
@@ -277,10 +277,10 @@ pub struct KeyError {
 }
 
 impl KeyError {
-    /// The key was taken out of use on this side. The request is refused with 401.
+    /// The key was taken out of use on this side. The request is rejected with 401.
     #[must_use]
-    pub fn forgotten() -> Self {
-        Self::of(KeyErrorKind::Forgotten)
+    pub fn revoked() -> Self {
+        Self::of(KeyErrorKind::Revoked)
     }
 
     /// A document cannot be used. As a lookup's answer it is treated like [`unavailable`](Self::unavailable).
@@ -295,13 +295,13 @@ impl KeyError {
         Self { source: Some(Arc::from(source.into())), ..Self::of(KeyErrorKind::Unavailable) }
     }
 
-    /// The keys are there and current, and this one is not among them. The request is refused with 401.
+    /// The keys are there and current, and this one is not among them. The request is rejected with 401.
     #[must_use]
     pub fn unknown() -> Self {
         Self::of(KeyErrorKind::Unknown)
     }
 
-    /// The key is listed but may not verify this kind of token. The request is refused with 401.
+    /// The key is listed but may not verify this kind of token. The request is rejected with 401.
     #[must_use]
     pub fn unusable() -> Self {
         Self::of(KeyErrorKind::Unusable)
@@ -340,7 +340,7 @@ impl fmt::Debug for KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            KeyErrorKind::Forgotten => "the key was taken out of use",
+            KeyErrorKind::Revoked => "the key was taken out of use",
             KeyErrorKind::Malformed => "the document cannot be used",
             KeyErrorKind::Unavailable => "no verification keys can be had",
             KeyErrorKind::Unknown => "the key is not listed",
@@ -363,7 +363,7 @@ impl Error for KeyError {
 #[non_exhaustive]
 pub enum KeyErrorKind {
     /// The key was taken out of use on this side.
-    Forgotten,
+    Revoked,
     /// A document cannot be used.
     Malformed,
     /// No keys can be had just now.

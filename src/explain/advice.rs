@@ -12,9 +12,9 @@ use crate::cloud::Cloud;
 use crate::error::{KeyError, Rejection, RejectionKind};
 use crate::ids::TenantId;
 use crate::policy::audience::foreign_service;
-use crate::telemetry::escape::excerpt;
+use crate::telemetry::escape::escape_and_cut;
 
-/// What to say of a refusal, most helpful first.
+/// What to say of a rejection, most helpful first.
 pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
     use RejectionKind as K;
     match rejection.kind() {
@@ -37,8 +37,8 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
         K::ForeignCloudKey => vec![foreign_cloud_key(evidence)],
         K::ForeignIssuerKey => one("The key belongs to another issuer of the same key document, such as personal \
             Microsoft accounts. It may not sign for this tenant."),
-        K::ForgottenKey => one("The key was taken out of use in this process with `RemoteKeys::forget`. If that was \
-            a mistake, call `unforget` or restart."),
+        K::RevokedKey => one("The key was taken out of use in this process with `RemoteKeys::revoke`. If that was \
+            a mistake, call `reinstate` or restart."),
         K::GraphToken => one(GRAPH),
         K::InvalidSignature => one("The signature does not hold: the token was changed or cut on its way, or it was \
             not signed by Entra. If you pasted it, check that all of it came along."),
@@ -167,7 +167,7 @@ fn tenant(evidence: &Evidence<'_>) -> Vec<String> {
     let Some(tenant) = evidence.tenant() else {
         return vec![format!(
             "`tid` is `{}`, no GUID in lower case. Entra did not write that.",
-            excerpt(found, MAX_VALUE)
+            escape_and_cut(found, MAX_VALUE)
         )];
     };
     let mut sentences = vec![format!(
@@ -224,7 +224,7 @@ fn audience(evidence: &Evidence<'_>) -> String {
     let Some(found) = evidence.audience() else {
         return "The token names no audience or several. Entra names one: it did not issue this token.".to_owned();
     };
-    let shown = excerpt(found, MAX_VALUE);
+    let shown = escape_and_cut(found, MAX_VALUE);
     let audiences = evidence.policy().audiences();
     let uris = || audiences.uris();
     if let Some(service) = foreign_service(found) {
@@ -309,19 +309,19 @@ fn foreign_cloud_key(evidence: &Evidence<'_>) -> String {
     let ours = evidence.policy().cloud();
     let cloud = [Cloud::public(), Cloud::us_government(), Cloud::china()]
         .into_iter()
-        .find(|cloud| cloud.label() == Some(label));
+        .find(|cloud| cloud.cloud_instance_name() == Some(label));
     let remedy = cloud.map_or_else(String::new, |cloud| {
         format!(" If your SignalR resource is there, set {CLOUD} to `{}`.", cloud.name())
     });
     format!(
         "The token was signed with a key of another cloud, `{}`; the configuration is for `{}`.{remedy}",
-        excerpt(label, MAX_VALUE),
+        escape_and_cut(label, MAX_VALUE),
         ours.name()
     )
 }
 
 fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
-    let key = evidence.key_id().map_or_else(String::new, |id| excerpt(id.as_str(), MAX_VALUE));
+    let key = evidence.key_id().map_or_else(String::new, |id| escape_and_cut(id.as_str(), MAX_VALUE));
     let next = match key_error(rejection).and_then(KeyError::retry_after) {
         Some(wait) => format!("the next fetch for an unknown key may begin in {}", span(seconds(wait))),
         None => "this key source fetches no others".to_owned(),
@@ -338,7 +338,7 @@ fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Strin
     let mut causes = Vec::new();
     let mut cause = key_error(rejection).and_then(|error| error.source());
     while let Some(error) = cause {
-        causes.push(excerpt(&error.to_string(), MAX_VALUE));
+        causes.push(escape_and_cut(&error.to_string(), MAX_VALUE));
         cause = error.source();
     }
     let causes = if causes.is_empty() { String::new() } else { format!(": {}", causes.join(": ")) };
@@ -357,7 +357,7 @@ fn delegated(evidence: &Evidence<'_>) -> Vec<String> {
     let sign = match claims {
         Some(claims) if claims.scp.is_some() => "it has `scp`".to_owned(),
         Some(claims) if claims.idtyp.is_some() => {
-            format!("`idtyp` is `{}`", excerpt(claims.idtyp.as_deref().unwrap_or_default(), MAX_VALUE))
+            format!("`idtyp` is `{}`", escape_and_cut(claims.idtyp.as_deref().unwrap_or_default(), MAX_VALUE))
         }
         _ => "`sub` is not `oid`".to_owned(),
     };

@@ -11,11 +11,11 @@ use crate::clock::UnixTime;
 use crate::error::RejectionKind;
 use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
 use crate::keys::source::Lookup;
-use crate::policy::{Policy, sole};
+use crate::policy::{Policy, single_audience};
 use crate::signature::key::VerificationKey;
-use crate::telemetry::escape::excerpt;
+use crate::telemetry::escape::escape_and_cut;
 use crate::token::bearer::{BearerToken, MAX_CREDENTIALS};
-use crate::token::{Header, Segments, UnverifiedClaims};
+use crate::token::{ClaimsSet, CompactJws, JoseHeader};
 use crate::validator::Validator;
 
 /// Where the token of a request stands, or should.
@@ -28,9 +28,9 @@ pub(super) struct Credentials<'h> {
 
 impl Credentials<'_> {
     /// The token taken apart, if there is one and it has the right form.
-    pub(super) fn segments(&self) -> Option<Segments<'_>> {
+    pub(super) fn segments(&self) -> Option<CompactJws<'_>> {
         match self.lines[..] {
-            [line] => BearerToken::from_credentials(line).and_then(Segments::decode).ok(),
+            [line] => BearerToken::from_credentials(line).and_then(CompactJws::decode).ok(),
             _ => None,
         }
     }
@@ -41,8 +41,8 @@ pub(super) struct Evidence<'e> {
     pub(super) validator: &'e Validator,
     pub(super) credentials: &'e Credentials<'e>,
     pub(super) has_form: bool,
-    pub(super) header: Option<Header<'e>>,
-    pub(super) claims: Option<UnverifiedClaims<'e>>,
+    pub(super) header: Option<JoseHeader<'e>>,
+    pub(super) claims: Option<ClaimsSet<'e>>,
     pub(super) now: Option<UnixTime>,
 }
 
@@ -50,7 +50,7 @@ impl<'e> Evidence<'e> {
     pub(super) fn gather(
         validator: &'e Validator,
         credentials: &'e Credentials<'e>,
-        segments: Option<&'e Segments<'e>>,
+        segments: Option<&'e CompactJws<'e>>,
         now: Option<UnixTime>,
     ) -> Self {
         let header = segments.and_then(|segments| segments.header().ok());
@@ -76,7 +76,7 @@ impl<'e> Evidence<'e> {
 
     /// The token's one audience.
     pub(super) fn audience(&self) -> Option<&str> {
-        sole(self.claims.as_ref()?.aud.as_ref())
+        single_audience(self.claims.as_ref()?.aud.as_ref())
     }
 
     pub(super) fn is_audience_accepted(&self) -> bool {
@@ -104,12 +104,12 @@ impl<'e> Evidence<'e> {
     /// The key the token names, if it is at hand.
     pub(super) fn key(&self) -> Option<VerificationKey> {
         match self.validator.keys().lookup(&self.tenant()?, &self.key_id()?) {
-            Lookup::Held(key) => Some(key),
-            Lookup::Absent | Lookup::Refused(_) => None,
+            Lookup::Found(key) => Some(key),
+            Lookup::Miss | Lookup::Rejected(_) => None,
         }
     }
 
-    /// The check that refuses for this reason. A few reasons can come from two checks; what was found
+    /// The check that rejects for this reason. A few reasons can come from two checks; what was found
     /// tells which.
     pub(super) fn stage_of(&self, kind: RejectionKind) -> Stage {
         use RejectionKind as K;
@@ -137,7 +137,7 @@ impl<'e> Evidence<'e> {
             K::ClockUnavailable | K::Expired | K::IssuedInFuture | K::NotYetValid | K::ValidityReversed => Stage::Times,
             K::ForeignCloudKey
             | K::ForeignIssuerKey
-            | K::ForgottenKey
+            | K::RevokedKey
             | K::KeysUnavailable
             | K::UnknownKey
             | K::UnusableKey => Stage::Key,
@@ -200,7 +200,7 @@ impl<'e> Evidence<'e> {
             },
             Stage::Role => match policy.required_roles() {
                 [] => "none demanded".to_owned(),
-                roles => list(roles.iter().map(|role| excerpt(role, MAX_VALUE))),
+                roles => list(roles.iter().map(|role| escape_and_cut(role, MAX_VALUE))),
             },
         }
     }
@@ -208,7 +208,7 @@ impl<'e> Evidence<'e> {
     /// What the request has there.
     pub(super) fn found(&self, stage: Stage) -> Option<String> {
         let claims = self.claims.as_ref();
-        let text = |text: Option<&Cow<'_, str>>| text.map(|text| excerpt(text, MAX_VALUE));
+        let text = |text: Option<&Cow<'_, str>>| text.map(|text| escape_and_cut(text, MAX_VALUE));
         match stage {
             Stage::Credentials => Some(self.found_credentials()),
             Stage::Form => self.has_form.then(|| "three segments".to_owned()),
@@ -228,7 +228,7 @@ impl<'e> Evidence<'e> {
                 let times = [("nbf", claims?.nbf), ("iat", claims?.iat), ("exp", claims?.exp)];
                 Some(named(times.map(|(name, at)| (name, at.map(|at| time(at.into()))))))
             }
-            Stage::Key => self.key_id().map(|id| excerpt(id.as_str(), MAX_VALUE)),
+            Stage::Key => self.key_id().map(|id| escape_and_cut(id.as_str(), MAX_VALUE)),
             Stage::Signature => None,
             Stage::Application => {
                 let claims = claims?;
@@ -274,7 +274,7 @@ fn named<const N: usize>(members: [(&str, Option<String>); N]) -> String {
 }
 
 fn quoted<'a>(texts: &'a [Cow<'_, str>]) -> impl Iterator<Item = String> + use<'a> {
-    texts.iter().map(|text| excerpt(text, MAX_VALUE))
+    texts.iter().map(|text| escape_and_cut(text, MAX_VALUE))
 }
 
 /// The first few of a list.

@@ -7,8 +7,8 @@ use crate::error::Rejection;
 
 /// What becomes of a request, check by check.
 ///
-/// `Display` prints a table for people, [`coloured`](Self::coloured) the same for a terminal. `Serialize`
-/// writes an object with `accepted` (boolean), `kind` and `status` (of the refusal, else null), `checks`
+/// `Display` prints a table for people, [`colored`](Self::colored) the same for a terminal. `Serialize`
+/// writes an object with `accepted` (boolean), `kind` and `status` (of the rejection, else null), `checks`
 /// (in their order, objects with `name`, `state`, `configured`, `found`) and `advice` (sentences).
 ///
 /// It is meant for the operator, not for the caller: it shows what is configured. It holds claims of the
@@ -33,9 +33,9 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CheckState {
-    /// It is the one that refused the request.
+    /// It is the one that rejected the request.
     Failed,
-    /// An earlier check refused the request. What was found is shown all the same, where it can be read.
+    /// An earlier check rejected the request. What was found is shown all the same, where it can be read.
     NotReached,
     /// It was met.
     Passed,
@@ -46,7 +46,7 @@ impl Explanation {
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// The rejection.
     pub fn outcome(&self) -> Result<&Claims, &Rejection> {
         self.outcome.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Why a request is refused: every check with what is configured and what was found, and for the usual
+//! Why a request is rejected: every check with what is configured and what was found, and for the usual
 //! mistakes a sentence with the remedy.
 //!
 //! The check itself is the validator's own. What is here only words its outcome.
@@ -23,14 +23,15 @@ use crate::validator::{Validator, Verdict};
 impl Validator {
     /// Explains what becomes of a token: the text that stands after `Bearer ` in the header.
     ///
-    /// The token goes through the same check as a request's and is accepted or refused for the same
-    /// reason; only the memory of verified tokens is passed over. No request is counted and no refusal logged.
+    /// The token goes through the same check as a request's and is accepted or rejected for the same
+    /// reason; only the memory of verified tokens is passed over. No request is counted and no rejection logged.
     /// As a request does, it may wait for a key and may cause one fetch.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer, testing::MockEntra};
+    /// use mock_entra::MockEntra;
+    /// use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer};
     ///
     /// let entra = MockEntra::start().await;
     /// let layer = UpstreamAuthLayer::new(entra.policy())?;
@@ -63,7 +64,7 @@ impl Validator {
         };
         let outcome = match token.map(|token| self.check(token, self.now())) {
             Ok(Verdict::Accepted(claims)) => Ok(claims),
-            Ok(Verdict::Refused(rejection)) => Err(rejection),
+            Ok(Verdict::Rejected(rejection)) => Err(rejection),
             Ok(Verdict::Waiting(pending)) => pending.await,
             Err(kind) => Err(kind.into()),
         };

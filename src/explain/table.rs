@@ -7,7 +7,7 @@ use super::explanation::{CheckState, Explanation};
 impl Explanation {
     /// The table with colours for a terminal (ANSI escape codes).
     #[must_use]
-    pub fn coloured(&self) -> impl fmt::Display + '_ {
+    pub fn colored(&self) -> impl fmt::Display + '_ {
         Table { explanation: self, has_colours: true }
     }
 }
@@ -32,7 +32,7 @@ impl fmt::Display for Table<'_> {
                 writeln!(f, ": caller {} of tenant {}\n", claims.object_id(), claims.tenant_id())?;
             }
             Err(rejection) => {
-                self.paint(f, RED, "refused")?;
+                self.paint(f, RED, "rejected")?;
                 let (kind, status) = (rejection.kind(), rejection.status().as_u16());
                 writeln!(f, " with {status}: {rejection} ({kind})\n")?;
             }

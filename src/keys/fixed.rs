@@ -26,21 +26,21 @@ impl FixedKeys {
 impl KeySource for FixedKeys {
     fn lookup(&self, _tenant: &TenantId, key: &KeyId) -> Lookup {
         match self.keys.entry(key) {
-            Some(KeyEntry::Usable(key)) => Lookup::Held(key.clone()),
-            Some(KeyEntry::Unusable(_)) => Lookup::Refused(KeyError::unusable()),
-            None => Lookup::Refused(KeyError::unknown()),
+            Some(KeyEntry::Usable(key)) => Lookup::Found(key.clone()),
+            Some(KeyEntry::Unusable(_)) => Lookup::Rejected(KeyError::unusable()),
+            None => Lookup::Rejected(KeyError::unknown()),
         }
     }
 
-    fn still_holds(&self, _tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+    fn is_current(&self, _tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
         matches!(self.keys.entry(id), Some(KeyEntry::Usable(held)) if held.is_same(key))
     }
 
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = match self.lookup(tenant, key) {
-            Lookup::Held(key) => Ok(key),
-            Lookup::Refused(error) => Err(error),
-            Lookup::Absent => Err(KeyError::unknown()),
+            Lookup::Found(key) => Ok(key),
+            Lookup::Rejected(error) => Err(error),
+            Lookup::Miss => Err(KeyError::unknown()),
         };
         Box::pin(std::future::ready(answer))
     }
@@ -57,8 +57,8 @@ mod tests {
         let (keys, others) = (read(&document(&[key("a"), key("b")])), read(&document(&[another_key("a", 1)])));
         let (this, other) = (keys.usable().next().unwrap().clone(), others.usable().next().unwrap());
         let fixed = FixedKeys::new(keys);
-        assert!(fixed.still_holds(&tenant, this.id(), &this));
-        assert!(!fixed.still_holds(&tenant, &id("a"), other));
-        assert!(!fixed.still_holds(&tenant, &id("never"), &this));
+        assert!(fixed.is_current(&tenant, this.id(), &this));
+        assert!(!fixed.is_current(&tenant, &id("a"), other));
+        assert!(!fixed.is_current(&tenant, &id("never"), &this));
     }
 }

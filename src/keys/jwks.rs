@@ -21,7 +21,7 @@ use crate::signature::rs256::Rs256Key;
 /// An entry is usable when `kty` is `RSA`, the modulus has exactly 2048, 3072 or 4096 bits, `e` is
 /// 65537, `use` is absent or `sig`, `key_ops` is absent or has `verify`, and `alg` is absent or `RS256`
 /// (RFC 7517 section 4, RFC 7518 sections 3.3 and 6.3). Other entries are kept by name only: a token
-/// that names one is refused without a search for its key. Two usable entries with one `kid` that differ in
+/// that names one is rejected without a search for its key. Two usable entries with one `kid` that differ in
 /// modulus, issuer or cloud make that `kid` unusable.
 #[derive(Clone, Debug)]
 pub struct KeySet {
@@ -66,7 +66,7 @@ impl KeySet {
         let mut read = HashMap::new();
         let mut rejected = entries.nameless;
         for (id, entry) in entries.named {
-            let judged = entry.judge(&id, cloud);
+            let judged = entry.classify(&id, cloud);
             rejected += usize::from(judged.is_err());
             let new =
                 Listed { material: entry.material(), entry: judged.map_or_else(KeyEntry::Unusable, KeyEntry::Usable) };
@@ -94,7 +94,7 @@ impl KeySet {
 
     /// How many entries of the document were not usable.
     #[must_use]
-    pub fn rejected(&self) -> usize {
+    pub fn unusable_count(&self) -> usize {
         self.rejected
     }
 
@@ -229,7 +229,7 @@ impl Entry<'_> {
         URL_SAFE_NO_PAD.decode(self.n.required().ok()?).ok()
     }
 
-    fn judge(&self, id: &KeyId, cloud: Option<&str>) -> Result<VerificationKey, Unusable> {
+    fn classify(&self, id: &KeyId, cloud: Option<&str>) -> Result<VerificationKey, Unusable> {
         if self.has_a_name_twice {
             return Err(Unusable::Malformed);
         }
@@ -457,7 +457,7 @@ mod tests {
         let found = set.usable().next().unwrap();
         assert_eq!((found.id().as_str(), found.bits()), ("a", 2048));
         assert_eq!(found.issuer(), Some("https://login.microsoftonline.com/{tenantid}/v2.0"));
-        assert_eq!((found.cloud_instance_name(), set.rejected()), (None, 0));
+        assert_eq!((found.cloud_instance_name(), set.unusable_count()), (None, 0));
         assert_eq!(format!("{found:?}"), r#"VerificationKey { id: KeyId("a"), bits: 2048, .. }"#);
         assert_eq!(format!("{:?}", found.rs256()), "Rs256Key");
     }
@@ -545,7 +545,7 @@ mod tests {
             ["null", "1", "-1", "1.5", "true", "\"key\"", "[1,[2]]", "{}", &key("", &[]), &key("x", &[("kid", "1")])]
         {
             let set = set(&[key("good", &[]), odd.to_owned()]).unwrap();
-            assert_eq!((set.usable().count(), set.rejected()), (1, 1), "{odd}");
+            assert_eq!((set.usable().count(), set.unusable_count()), (1, 1), "{odd}");
         }
     }
 
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_document_or_holds_no_usable_key_is_refused_whole() {
+    fn what_is_no_key_document_or_holds_no_usable_key_is_rejected_whole() {
         for document in
             ["", "{}", "[]", "null", r#"{"keys":{}}"#, r#"{"keys":null}"#, r#"{"keys":[]}"#, r#"{"keys":[{}]}"#]
         {
@@ -612,7 +612,7 @@ mod tests {
         for document in &documents {
             let set = KeySet::from_json(document.to_string().as_bytes()).unwrap();
             let listed = document["keys"].as_array().unwrap();
-            assert_eq!((set.usable().count(), set.rejected()), (listed.len(), 0));
+            assert_eq!((set.usable().count(), set.unusable_count()), (listed.len(), 0));
             for key in listed {
                 let id = KeyId::new(key["kid"].as_str().unwrap());
                 let found = set.usable().find(|usable| *usable.id() == id).unwrap();

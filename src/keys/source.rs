@@ -10,20 +10,20 @@ use crate::signature::key::VerificationKey;
 
 /// A source of verification keys, held as `Arc<dyn KeySource>`.
 ///
-/// For a token that was verified before, a request asks [`still_holds`](Self::still_holds). For any other, or
-/// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Absent`] also
+/// For a token that was verified before, a request asks [`is_current`](Self::is_current). For any other, or
+/// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Miss`] also
 /// [`resolve`](Self::resolve). The tenant is always one of the policy's, and the token's claims are plausible by then.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// What is known of a key at this moment. Must not wait, neither for a lock that is held long nor
     /// for anything else.
     fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup;
 
-    /// Whether a key that was [`Lookup::Held`] before may still be used under this name, for tokens that
+    /// Whether a key that was [`Lookup::Found`] before may still be used under this name, for tokens that
     /// were verified with it. Must not wait either.
     ///
     /// The default looks the key up again. A source that can tell without making a copy saves some time.
-    fn still_holds(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        matches!(self.lookup(tenant, id), Lookup::Held(held) if held.is_same(key))
+    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        matches!(self.lookup(tenant, id), Lookup::Found(held) if held.is_same(key))
     }
 
     /// Goes and finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
@@ -33,7 +33,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`KeyError::unknown`] refuses the request with 401; answer it only when the keys are current.
+    /// [`KeyError::unknown`] rejects the request with 401; answer it only when the keys are current.
     /// [`KeyError::unavailable`] answers 503, so that the sender may try again.
     fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
 
@@ -64,9 +64,9 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[non_exhaustive]
 pub enum Lookup {
     /// Nothing is known for certain: ask [`KeySource::resolve`].
-    Absent,
+    Miss,
     /// The key, fit for use.
-    Held(VerificationKey),
+    Found(VerificationKey),
     /// It is certain that this key does not verify this token.
-    Refused(KeyError),
+    Rejected(KeyError),
 }

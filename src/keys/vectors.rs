@@ -1,9 +1,9 @@
 //! Public test vectors through the code that checks signatures in earnest: the segments, the header, the key
 //! document, the key. Their payloads are no claims, so everything behind the signature is left out here.
 //!
-//! A vector that is labelled valid and refused, or the other way round, is an agreed deviation or a
+//! A vector that is labelled valid and rejected, or the other way round, is an agreed deviation or a
 //! failure. The agreed ones are listed with their reasons and are matched exactly: one that no longer
-//! occurs, or is refused for another reason, fails, too.
+//! occurs, or is rejected for another reason, fails, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a vector that cannot be read should stop the test")]
 
@@ -20,15 +20,16 @@ use crate::error::RejectionKind;
 use crate::ids::KeyId;
 use crate::keys::jwks::{KeyEntry, KeySet};
 use crate::signature::key::VerificationKey;
-use crate::token::Segments;
+use crate::token::CompactJws;
 use crate::token::bearer::BearerToken;
 
 /// Verifies a token with the keys of a document. Returns the payload, or why there is none.
 fn check_jws(document: &Value, token: &str) -> Result<Vec<u8>, String> {
     let keys = KeySet::from_json(document.to_string().as_bytes()).map_err(|error| error.to_string())?;
-    let refused = |kind: RejectionKind| kind.as_str().to_owned();
-    let segments = Segments::decode(BearerToken::from_token68(token.as_bytes()).map_err(refused)?).map_err(refused)?;
-    let jws = segments.jws().map_err(refused)?;
+    let rejected = |kind: RejectionKind| kind.as_str().to_owned();
+    let segments =
+        CompactJws::decode(BearerToken::from_token68(token.as_bytes()).map_err(rejected)?).map_err(rejected)?;
+    let jws = segments.jws().map_err(rejected)?;
     let key = usable(&keys, jws.key_id.as_ref().ok_or("no kid")?).ok_or("no such key")?;
     if key.rs256().verifies(jws.signed, jws.signature) { Ok(jws.payload.to_vec()) } else { Err("signature".to_owned()) }
 }
@@ -40,7 +41,7 @@ fn usable<'k>(keys: &'k KeySet, id: &KeyId) -> Option<&'k VerificationKey> {
     }
 }
 
-/// Numbers of vectors in a file that come out otherwise than labelled, with the reason, and why the code refuses them.
+/// Numbers of vectors in a file that come out otherwise than labelled, with the reason, and why the code rejects them.
 type Agreed = &'static [(&'static str, &'static str, &'static [u64])];
 
 /// What came of a file.
@@ -49,9 +50,9 @@ struct Tally {
     total: usize,
     accepted: BTreeSet<u64>,
     wrongly_accepted: BTreeSet<u64>,
-    wrongly_refused: BTreeMap<u64, String>,
-    /// How many were refused for which reason.
-    refused: BTreeMap<String, usize>,
+    wrongly_rejected: BTreeMap<u64, String>,
+    /// How many were rejected for which reason.
+    rejected: BTreeMap<String, usize>,
 }
 
 impl Tally {
@@ -62,9 +63,9 @@ impl Tally {
             ("valid" | "acceptable", Ok(_)) => drop(self.accepted.insert(number)),
             ("invalid", Ok(_)) => drop(self.wrongly_accepted.insert(number)),
             (label @ ("valid" | "invalid" | "acceptable"), Err(reason)) => {
-                *self.refused.entry(reason.clone()).or_default() += 1;
+                *self.rejected.entry(reason.clone()).or_default() += 1;
                 if label == "valid" {
-                    self.wrongly_refused.insert(number, reason);
+                    self.wrongly_rejected.insert(number, reason);
                 }
             }
             (other, _) => panic!("vector {number} is labelled {other}"),
@@ -74,16 +75,16 @@ impl Tally {
     fn assert(&self, total: usize, agreed: Agreed) {
         let listed: BTreeMap<_, _> = agreed
             .iter()
-            .flat_map(|(_, refusal, numbers)| numbers.iter().map(|number| (*number, (*refusal).to_owned())))
+            .flat_map(|(_, rejection, numbers)| numbers.iter().map(|number| (*number, (*rejection).to_owned())))
             .collect();
         assert_eq!(self.total, total);
         assert_eq!(self.wrongly_accepted, BTreeSet::new(), "wrongly accepted");
-        assert_eq!(self.wrongly_refused, listed, "wrongly refused, against the agreed deviations");
+        assert_eq!(self.wrongly_rejected, listed, "wrongly rejected, against the agreed deviations");
     }
 
-    fn assert_refused(&self, expected: &[(&str, usize)]) {
-        let refused: Vec<_> = self.refused.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
-        assert_eq!(refused, expected, "why vectors were refused");
+    fn assert_rejected(&self, expected: &[(&str, usize)]) {
+        let rejected: Vec<_> = self.rejected.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+        assert_eq!(rejected, expected, "why vectors were rejected");
     }
 }
 
@@ -112,7 +113,7 @@ fn sound_key(id: &str) -> Value {
 }
 
 /// The document for a group. A key that is not for RS256 gives its name to one that is: otherwise its tokens would be
-/// refused for want of a key, whatever became of the check of `alg`.
+/// rejected for want of a key, whatever became of the check of `alg`.
 fn document_of(group: &Value) -> Value {
     let key = key_of(group);
     let is_for_rs256 = key["kty"] == "RSA" && key.get("alg").is_none_or(|alg| alg == "RS256");
@@ -134,7 +135,7 @@ fn wycheproof_signatures_are_accepted_for_rs256_alone() {
         }
     }
     assert_eq!(tally.accepted, numbers(&[33, 259, 260, 261, 262, 263, 345, 349]));
-    tally.assert_refused(&[
+    tally.assert_rejected(&[
         ("algorithm_not_allowed", 134),
         ("malformed_credentials", 16),
         ("malformed_header", 6),
@@ -175,7 +176,7 @@ fn wycheproof_key_sets_serve_with_the_one_sound_rsa_key() {
         }
     }
     assert_eq!(tally.accepted, numbers(&[5]));
-    tally.assert_refused(&[("algorithm_not_allowed", 21), ("no such key", 4)]);
+    tally.assert_rejected(&[("algorithm_not_allowed", 21), ("no such key", 4)]);
     tally.assert(26, &[("HS256, HS384, HS512: shared secrets", "algorithm_not_allowed", &[2, 13, 14, 15])]);
 }
 
@@ -196,7 +197,7 @@ fn rsa_signatures(name: &str, total: usize, agreed: Agreed) {
             tally.count(vector, outcome.map_err(str::to_owned));
         }
     }
-    // Vector 8 leaves a NULL out of the digest's algorithm and is labelled as acceptable. It is refused.
+    // Vector 8 leaves a NULL out of the digest's algorithm and is labelled as acceptable. It is rejected.
     assert!(!tally.accepted.contains(&8));
     tally.assert(total, agreed);
 }
@@ -278,7 +279,7 @@ fn cookbook_keys_are_usable_if_they_are_of_rsa() {
     }
 }
 
-/// RFC 7515 appendix A.2. The token has no `kid`, so the whole check refuses it for that alone; its
+/// RFC 7515 appendix A.2. The token has no `kid`, so the whole check rejects it for that alone; its
 /// signature is good all the same.
 #[test]
 fn cookbook_rfc_7515_a_2_has_a_good_signature() {
@@ -286,7 +287,7 @@ fn cookbook_rfc_7515_a_2_has_a_good_signature() {
     let keys = KeySet::from_json(document.to_string().as_bytes()).unwrap();
     let key = usable(&keys, &KeyId::new("a2")).unwrap();
     let verifies = |token: &str| {
-        let segments = Segments::decode(BearerToken::from_token68(token.as_bytes()).unwrap()).unwrap();
+        let segments = CompactJws::decode(BearerToken::from_token68(token.as_bytes()).unwrap()).unwrap();
         let jws = segments.jws().unwrap();
         assert!(jws.key_id.is_none());
         key.rs256().verifies(jws.signed, jws.signature)
@@ -298,11 +299,11 @@ fn cookbook_rfc_7515_a_2_has_a_good_signature() {
 
 /// RFC 7515 appendices A.1, A.3 and A.4. That they are copied without a slip is seen by verifying them with their keys.
 #[test]
-fn cookbook_rfc_7515_a_1_a_3_and_a_4_are_refused_for_their_algorithm() {
+fn cookbook_rfc_7515_a_1_a_3_and_a_4_are_rejected_for_their_algorithm() {
     let hs256 = (A1_HEADER, PAYLOAD, A1_SIGNATURE);
     let secret = hmac::Key::new(hmac::HMAC_SHA256, &from_base64url(A1_SECRET));
     hmac::verify(&secret, signed(hs256).as_bytes(), &from_base64url(A1_SIGNATURE)).unwrap();
-    assert_refused_for_the_algorithm(hs256);
+    assert_rejected_for_the_algorithm(hs256);
 
     let es256 = (ES256, PAYLOAD, A3_SIGNATURE);
     let es512 = ("eyJhbGciOiJFUzUxMiJ9", "UGF5bG9hZA", A4_SIGNATURE);
@@ -312,20 +313,20 @@ fn cookbook_rfc_7515_a_1_a_3_and_a_4_are_refused_for_their_algorithm() {
         let point = [&[4][..], &from_base64url(x), &from_base64url(y)].concat();
         let key = signature::UnparsedPublicKey::new(curve, point);
         key.verify(signed(token).as_bytes(), &from_base64url(token.2)).unwrap();
-        assert_refused_for_the_algorithm(token);
+        assert_rejected_for_the_algorithm(token);
     }
 }
 
 /// RFC 7515 appendix A.5: `none`, and no signature.
 #[test]
-fn cookbook_rfc_7515_a_5_is_refused_for_its_algorithm() {
+fn cookbook_rfc_7515_a_5_is_rejected_for_its_algorithm() {
     assert_eq!(from_base64url("eyJhbGciOiJub25lIn0"), br#"{"alg":"none"}"#);
-    assert_refused_for_the_algorithm(("eyJhbGciOiJub25lIn0", PAYLOAD, ""));
+    assert_rejected_for_the_algorithm(("eyJhbGciOiJub25lIn0", PAYLOAD, ""));
 }
 
 /// RFC 7515 appendices A.6 and A.7: the JSON serializations, one with the good signature of A.2.
 #[test]
-fn cookbook_rfc_7515_a_6_and_a_7_are_refused_for_their_form() {
+fn cookbook_rfc_7515_a_6_and_a_7_are_rejected_for_their_form() {
     let (first, second) = ("2010-12-29", "e9bc097a-ce51-4036-9562-d2ade882db0d");
     let document = json!({ "keys": [sound_key(first), sound_key(second)] });
     let general = json!({ "payload": PAYLOAD, "signatures": [
@@ -339,10 +340,10 @@ fn cookbook_rfc_7515_a_6_and_a_7_are_refused_for_their_form() {
     }
 }
 
-fn assert_refused_for_the_algorithm(token: (&str, &str, &str)) {
+fn assert_rejected_for_the_algorithm(token: (&str, &str, &str)) {
     let token = format!("{}.{}", signed(token), token.2);
-    let refusal = Err(RejectionKind::AlgorithmNotAllowed.as_str().to_owned());
-    assert_eq!(check_jws(&json!({ "keys": [sound_key("a2")] }), &token), refusal);
+    let rejection = Err(RejectionKind::AlgorithmNotAllowed.as_str().to_owned());
+    assert_eq!(check_jws(&json!({ "keys": [sound_key("a2")] }), &token), rejection);
 }
 
 /// What the signature of a token covers.

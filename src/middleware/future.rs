@@ -14,7 +14,7 @@ use crate::middleware::response::ResponseForRejection;
 use crate::validator::Pending;
 
 pin_project! {
-    /// Resolves to the inner service's response, or to a refusal.
+    /// Resolves to the inner service's response, or to a rejection.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, R, B>
     where
@@ -33,7 +33,7 @@ pin_project! {
     {
         // The usual case: the key was at hand, the inner service has the request.
         Called { #[pin] response: S::Future },
-        Refused { rejection: Option<(Rejection, R)> },
+        Rejected { rejection: Option<(Rejection, R)> },
         // The key has to be found first; the request and the service that was polled ready wait for it.
         Waiting { waiting: Option<Box<Waiting<S, R, B>>> },
     }
@@ -56,8 +56,8 @@ where
         Self { state: State::Called { response } }
     }
 
-    pub(crate) fn refused(rejection: Rejection, responder: R) -> Self {
-        Self { state: State::Refused { rejection: Some((rejection, responder)) } }
+    pub(crate) fn rejected(rejection: Rejection, responder: R) -> Self {
+        Self { state: State::Rejected { rejection: Some((rejection, responder)) } }
     }
 
     pub(crate) fn waiting(waiting: Waiting<S, R, B>) -> Self {
@@ -77,7 +77,7 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Called { response } => return response.poll(cx),
-                StateProj::Refused { rejection } => {
+                StateProj::Rejected { rejection } => {
                     #[expect(clippy::expect_used, reason = "a future is not polled again after it was ready")]
                     let (rejection, responder) = rejection.take().expect("polled after completion");
                     return Poll::Ready(Ok(respond(rejection, &responder)));
@@ -93,7 +93,7 @@ where
                             hand_over(&mut request, claims);
                             State::Called { response: service.call(request) }
                         }
-                        Err(rejection) => State::Refused { rejection: Some((rejection, responder)) },
+                        Err(rejection) => State::Rejected { rejection: Some((rejection, responder)) },
                     }
                 }
             };
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// The rejection rides along whatever the responder does, and a refusal never looks like anything else: the
+/// The rejection rides along whatever the responder does, and a rejection never looks like anything else: the
 /// service would tell its client that all went well, and a proxy that asks would let the request through.
 fn respond<R, ResBody>(rejection: Rejection, responder: &R) -> Response<ResBody>
 where
@@ -124,7 +124,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
             State::Called { .. } => "ResponseFuture(called)",
-            State::Refused { .. } => "ResponseFuture(refused)",
+            State::Rejected { .. } => "ResponseFuture(rejected)",
             State::Waiting { .. } => "ResponseFuture(waiting)",
         })
     }

@@ -52,14 +52,14 @@ impl UpstreamAuthLayer {
 }
 
 impl<R> UpstreamAuthLayer<R> {
-    /// Answers refusals with another response: a closure `|rejection: &Rejection| -> Response<B>`, or a
+    /// Answers rejections with another response: a closure `|rejection: &Rejection| -> Response<B>`, or a
     /// [`ResponseForRejection`](crate::ResponseForRejection), which has an example.
     pub fn with_rejection_response<T>(self, responder: T) -> UpstreamAuthLayer<T> {
         UpstreamAuthLayer { validator: self.validator, responder, authorization: self.authorization }
     }
 
     /// Takes the `Authorization` header off accepted requests. By default it stays, marked sensitive.
-    pub fn remove_authorization(mut self) -> Self {
+    pub fn strip_authorization(mut self) -> Self {
         self.authorization = Authorization::Remove;
         self
     }
@@ -70,9 +70,9 @@ impl<R> UpstreamAuthLayer<R> {
         self
     }
 
-    /// Bounds the memory of verified tokens, as [`Validator::with_verified_token_bytes`].
-    pub fn with_verified_token_bytes(mut self, bytes: u64) -> Self {
-        self.validator = self.validator.with_verified_token_bytes(bytes);
+    /// Bounds the memory of verified tokens, as [`Validator::with_token_cache_bytes`].
+    pub fn with_token_cache_bytes(mut self, bytes: u64) -> Self {
+        self.validator = self.validator.with_token_cache_bytes(bytes);
         self
     }
 

@@ -1,35 +1,35 @@
-//! How a refusal is answered (RFC 6750 section 3).
+//! How a rejection is answered (RFC 6750 section 3).
 
 use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response};
 
 use crate::error::Rejection;
 
-/// Makes the response to a refused request.
+/// Makes the response to a rejected request.
 ///
 /// Implemented for closures `Fn(&Rejection) -> Response<B>`. Whatever it returns, the layer puts the
 /// [`Rejection`] into the response's extensions, and a status that is not 4xx or 5xx becomes
 /// [`Rejection::status`].
 ///
-/// [`refusal_headers`] gives the headers of the default response, to build upon:
+/// [`rejection_headers`] gives the headers of the default response, to build upon:
 ///
 /// ```
 /// use axum::body::Body;
 /// use http::Response;
-/// use signalr_upstream_auth::{Rejection, UpstreamAuthLayer, refusal_headers};
+/// use signalr_upstream_auth::{Rejection, UpstreamAuthLayer, rejection_headers};
 /// # fn with_text(layer: UpstreamAuthLayer) {
 ///
 /// let layer = layer.with_rejection_response(|rejection: &Rejection| {
 ///     let mut response = Response::new(Body::from(rejection.to_string()));
 ///     *response.status_mut() = rejection.status();
-///     *response.headers_mut() = refusal_headers(rejection);
+///     *response.headers_mut() = rejection_headers(rejection);
 ///     response
 /// });
 /// # axum::Router::<()>::new().layer(layer);
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot answer refusals with a response whose body is `{B}`",
+    message = "`{Self}` cannot answer rejections with a response whose body is `{B}`",
     note = "write the type of a closure's parameter: `|rejection: &Rejection| …`",
     note = "the default response needs a body that is `Default`"
 )]
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// The default response: status, [`refusal_headers`] and an empty body.
+/// The default response: status, [`rejection_headers`] and an empty body.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultResponse;
@@ -56,16 +56,16 @@ impl<B: Default> ResponseForRejection<B> for DefaultResponse {
     fn response_for_rejection(&self, rejection: &Rejection) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = rejection.status();
-        *response.headers_mut() = refusal_headers(rejection);
+        *response.headers_mut() = rejection_headers(rejection);
         response
     }
 }
 
-/// The headers of a refusal: `Cache-Control: no-store`; the challenge in `WWW-Authenticate`, one line
-/// and the same for every request refused for the same reason; `Retry-After` with a 503, which has no
+/// The headers of a rejection: `Cache-Control: no-store`; the challenge in `WWW-Authenticate`, one line
+/// and the same for every request rejected for the same reason; `Retry-After` with a 503, which has no
 /// challenge.
 #[must_use]
-pub fn refusal_headers(rejection: &Rejection) -> HeaderMap {
+pub fn rejection_headers(rejection: &Rejection) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(challenge) = rejection.kind().challenge() {

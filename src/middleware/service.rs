@@ -11,10 +11,10 @@ use crate::middleware::future::{ResponseFuture, Waiting};
 use crate::middleware::response::{DefaultResponse, ResponseForRejection};
 use crate::validator::{Validator, Verdict};
 
-/// Calls the inner service with requests that carry an accepted token, and refuses all others.
+/// Calls the inner service with requests that carry an accepted token, and rejects all others.
 ///
 /// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). An accepted request has the
-/// [`Claims`] in its extensions. A refusal is a response, never an error: the error type is the inner
+/// [`Claims`] in its extensions. A rejection is a response, never an error: the error type is the inner
 /// service's. The body is not touched.
 #[derive(Clone, Debug)]
 pub struct UpstreamAuth<S, R = DefaultResponse> {
@@ -55,14 +55,14 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let hand_over = match self.authorization {
             Authorization::Keep => keep_authorization,
-            Authorization::Remove => remove_authorization,
+            Authorization::Remove => strip_authorization,
         };
         match self.validator.judge(request.headers()) {
             Verdict::Accepted(claims) => {
                 hand_over(&mut request, claims);
                 ResponseFuture::called(self.inner.call(request))
             }
-            Verdict::Refused(rejection) => ResponseFuture::refused(rejection, self.responder.clone()),
+            Verdict::Rejected(rejection) => ResponseFuture::rejected(rejection, self.responder.clone()),
             Verdict::Waiting(pending) => {
                 // The service that was polled ready is the one to be called:
                 // https://docs.rs/tower-service/0.3/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
@@ -82,7 +82,7 @@ fn keep_authorization<B>(request: &mut Request<B>, claims: Claims) {
     request.extensions_mut().insert(claims);
 }
 
-fn remove_authorization<B>(request: &mut Request<B>, claims: Claims) {
+fn strip_authorization<B>(request: &mut Request<B>, claims: Claims) {
     request.headers_mut().remove(AUTHORIZATION);
     request.extensions_mut().insert(claims);
 }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn audiences_of_microsofts_own_services_are_refused_with_the_reason() {
+    fn audiences_of_microsofts_own_services_are_rejected_with_the_reason() {
         for (item, service) in [
             ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
             ("00000003-0000-0000-C000-000000000000", "Microsoft Graph"),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_a_guid_nor_a_uri_is_refused() {
+    fn what_is_neither_a_guid_nor_a_uri_is_rejected() {
         for item in [
             "signalr",
             "{33333333-dddd-4eee-8fff-444444444444}",

@@ -20,10 +20,10 @@ use crate::cloud::{Cloud, TENANT_PLACEHOLDER};
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
 use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
 use crate::json::Texts;
-use crate::policy::stages::{Facts, FittingKey, PlausibleToken, SignedToken};
+use crate::policy::stages::{CheckedClaims, CheckedToken, TrustedKey, VerifiedToken};
 use crate::signature::key::VerificationKey;
 use crate::token::times::Validity;
-use crate::token::{UnverifiedClaims, UnverifiedToken};
+use crate::token::{ClaimsSet, UnverifiedToken};
 
 /// What a token must say: from which tenant, for which audience, from which caller. Cheap to clone.
 ///
@@ -50,7 +50,7 @@ struct Rules {
     callers: Callers,
     required_roles: RequiredRoles,
     clock_skew: Duration,
-    accepts_foreign_cloud_labels: bool,
+    accepts_foreign_cloud_instance_names: bool,
 }
 
 /// The issuers of one tenant, built once from cloud and tenant.
@@ -81,7 +81,7 @@ impl Policy {
             cloud: Cloud::public(),
             required_roles: RequiredRoles::default(),
             clock_skew: DEFAULT_SKEW,
-            accepts_foreign_cloud_labels: false,
+            accepts_foreign_cloud_instance_names: false,
         }
     }
 
@@ -130,35 +130,35 @@ impl Policy {
     }
 
     /// Whether the claims would do if they were true: version, tenant, issuer, audience, times, in this
-    /// order. This may only refuse; nothing is admitted before the signature holds (RFC 8725 section 3.10).
-    pub(crate) fn plausible<'t>(
+    /// order. This may only reject; nothing is admitted before the signature holds (RFC 8725 section 3.10).
+    pub(crate) fn check_claims<'t>(
         &self,
         token: UnverifiedToken<'t>,
         now: Option<UnixTime>,
-    ) -> Result<PlausibleToken<'t>, RejectionKind> {
+    ) -> Result<CheckedToken<'t>, RejectionKind> {
         let version = Self::version(&token)?;
         let tenant = self.tenant(&token)?;
         self.issuer(&token, tenant, version)?;
         self.audience(&token, version)?;
         let validity = Self::validity(&token)?;
-        self.valid(&validity, now)?;
-        Ok(PlausibleToken::assertion(token, Facts { tenant, version, validity }))
+        self.check_times(&validity, now)?;
+        Ok(CheckedToken::assertion(token, CheckedClaims { tenant, version, validity }))
     }
 
     /// Whether the times are right at `now`. A token that was verified before is asked again.
-    pub(crate) fn valid(&self, validity: &Validity, now: Option<UnixTime>) -> Result<(), RejectionKind> {
-        validity.judge(now, self.0.clock_skew)
+    pub(crate) fn check_times(&self, validity: &Validity, now: Option<UnixTime>) -> Result<(), RejectionKind> {
+        validity.check(now, self.0.clock_skew)
     }
 
     /// Whether a key may sign for the tenant of a token: its own `issuer` and `cloud_instance_name` say
     /// so, where it has them. Entra publishes the keys of personal accounts and of the US Government
     /// cloud beside those of the public cloud's tenants.
-    pub(crate) fn fit<'k>(
+    pub(crate) fn check_key<'k>(
         &self,
         key: &'k VerificationKey,
-        token: &PlausibleToken<'_>,
-    ) -> Result<FittingKey<'k>, RejectionKind> {
-        let tenant = token.facts().tenant;
+        token: &CheckedToken<'_>,
+    ) -> Result<TrustedKey<'k>, RejectionKind> {
+        let tenant = token.checked_claims().tenant;
         let issuers = self.0.issuers.get(&tenant).ok_or(RejectionKind::WrongTenant)?;
         if let Some(issuer) = key.issuer()
             && !issuers.expands(issuer, &issuers.v2)
@@ -167,30 +167,34 @@ impl Policy {
             return Err(RejectionKind::ForeignIssuerKey);
         }
         // Both, since the keys may have been fetched for another policy.
-        let mut expected = [key.document_cloud(), self.0.cloud.label()].into_iter().flatten();
+        let mut expected = [key.document_cloud(), self.0.cloud.cloud_instance_name()].into_iter().flatten();
         if let Some(cloud) = key.cloud_instance_name()
             && expected.any(|expected| cloud != expected)
-            && !self.0.accepts_foreign_cloud_labels
+            && !self.0.accepts_foreign_cloud_instance_names
         {
             return Err(RejectionKind::ForeignCloudKey);
         }
-        Ok(FittingKey::assertion(key))
+        Ok(TrustedKey::assertion(key))
     }
 
     /// Whether the caller of a signed token is wanted: an application, on the list, with a role.
-    pub(crate) fn admit(&self, token: &SignedToken<'_>) -> Result<Claims, RejectionKind> {
-        self.caller(token.facts(), token.claims()).map(Claims::assertion)
+    pub(crate) fn authorize(&self, token: &VerifiedToken<'_>) -> Result<Claims, RejectionKind> {
+        self.caller(token.checked_claims(), token.claims()).map(Claims::assertion)
     }
 
     /// What this policy says of claims whoever signed them. No proof comes of it.
-    #[cfg(any(fuzzing, feature = "test-util"))]
-    pub(crate) fn judge_claims(&self, token: UnverifiedToken<'_>, now: Option<UnixTime>) -> Result<(), RejectionKind> {
-        let token = self.plausible(token, now)?;
-        self.caller(token.facts(), token.claims()).map(drop)
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn check_unverified_claims(
+        &self,
+        token: UnverifiedToken<'_>,
+        now: Option<UnixTime>,
+    ) -> Result<(), RejectionKind> {
+        let token = self.check_claims(token, now)?;
+        self.caller(token.checked_claims(), token.claims()).map(drop)
     }
 
-    fn caller(&self, facts: Facts, claims: &UnverifiedClaims<'_>) -> Result<claims::Parts, RejectionKind> {
-        let Facts { tenant, version, validity } = facts;
+    fn caller(&self, facts: CheckedClaims, claims: &ClaimsSet<'_>) -> Result<claims::Parts, RejectionKind> {
+        let CheckedClaims { tenant, version, validity } = facts;
         let object_id = claims.oid.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let subject = claims.sub.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let is_app = claims.scp.is_none() && claims.idtyp.as_deref().is_none_or(|kind| kind == "app");
@@ -215,7 +219,7 @@ impl Policy {
             tenant,
             object_id,
             client_id,
-            audience: sole(claims.aud.as_ref()).unwrap_or_default().to_owned(),
+            audience: single_audience(claims.aud.as_ref()).unwrap_or_default().to_owned(),
             version,
             roles: roles.iter().map(|role| role.clone().into_owned()).collect(),
             expires_at: validity.ends(),
@@ -246,7 +250,7 @@ impl Policy {
 
     fn audience(&self, token: &UnverifiedToken<'_>, version: TokenVersion) -> Result<(), RejectionKind> {
         let audiences = token.claims.aud.as_ref().ok_or(RejectionKind::MissingClaim)?;
-        let audience = sole(Some(audiences));
+        let audience = single_audience(Some(audiences));
         if self.accepts_audience(audience, version) {
             Ok(())
         } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
@@ -268,7 +272,7 @@ impl Policy {
 }
 
 /// Entra names one audience; a token for several was not meant for this service alone.
-pub(crate) fn sole<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
+pub(crate) fn single_audience<'a>(audiences: Option<&'a Texts<'_>>) -> Option<&'a str> {
     match audiences?.as_slice() {
         [audience] => Some(audience),
         _ => None,
@@ -285,7 +289,7 @@ pub struct PolicyBuilder {
     cloud: Cloud,
     required_roles: RequiredRoles,
     clock_skew: Duration,
-    accepts_foreign_cloud_labels: bool,
+    accepts_foreign_cloud_instance_names: bool,
 }
 
 impl PolicyBuilder {
@@ -313,9 +317,9 @@ impl PolicyBuilder {
     /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
     /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
     ///
-    /// It is about keys alone. A discovery document that names another cloud is refused all the same.
-    pub fn dangerous_accept_foreign_cloud_labels(mut self) -> Self {
-        self.accepts_foreign_cloud_labels = true;
+    /// It is about keys alone. A discovery document that names another cloud is rejected all the same.
+    pub fn dangerous_accept_foreign_cloud_instance_names(mut self) -> Self {
+        self.accepts_foreign_cloud_instance_names = true;
         self
     }
 
@@ -352,7 +356,7 @@ impl PolicyBuilder {
             callers: self.callers,
             required_roles: self.required_roles,
             clock_skew: self.clock_skew,
-            accepts_foreign_cloud_labels: self.accepts_foreign_cloud_labels,
+            accepts_foreign_cloud_instance_names: self.accepts_foreign_cloud_instance_names,
         })))
     }
 }

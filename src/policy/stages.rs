@@ -1,5 +1,5 @@
-//! What a token has gone through, as types: [`UnverifiedToken`] becomes [`PlausibleToken`] becomes
-//! [`SignedToken`] becomes [`Claims`](crate::Claims). A step cannot be left out, since each takes what
+//! What a token has gone through, as types: [`UnverifiedToken`] becomes [`CheckedToken`] becomes
+//! [`VerifiedToken`] becomes [`Claims`](crate::Claims). A step cannot be left out, since each takes what
 //! only the step before can make.
 
 use crate::claims::TokenVersion;
@@ -7,30 +7,30 @@ use crate::error::RejectionKind;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
 use crate::token::times::Validity;
-use crate::token::{UnverifiedClaims, UnverifiedToken};
+use crate::token::{ClaimsSet, UnverifiedToken};
 
 /// A token whose claims would do if they were true. Who sent it is still open.
 #[derive(Debug)]
-pub(crate) struct PlausibleToken<'t> {
+pub(crate) struct CheckedToken<'t> {
     token: UnverifiedToken<'t>,
-    facts: Facts,
+    facts: CheckedClaims,
 }
 
 /// What a plausible token has told of itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct CheckedClaims {
     pub(crate) tenant: TenantId,
     pub(crate) version: TokenVersion,
     pub(crate) validity: Validity,
 }
 
-impl<'t> PlausibleToken<'t> {
-    /// States that the claims are plausible. Called by `Policy::plausible` alone.
-    pub(crate) fn assertion(token: UnverifiedToken<'t>, facts: Facts) -> Self {
+impl<'t> CheckedToken<'t> {
+    /// States that the claims are checked. Called by `Policy::check_claims` alone.
+    pub(crate) fn assertion(token: UnverifiedToken<'t>, facts: CheckedClaims) -> Self {
         Self { token, facts }
     }
 
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn checked_claims(&self) -> CheckedClaims {
         self.facts
     }
 
@@ -38,15 +38,15 @@ impl<'t> PlausibleToken<'t> {
         &self.token.key_id
     }
 
-    #[cfg(any(fuzzing, feature = "test-util"))]
-    pub(crate) fn claims(&self) -> &UnverifiedClaims<'t> {
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn claims(&self) -> &ClaimsSet<'t> {
         &self.token.claims
     }
 
     /// Checks the signature with a key that may sign for this token's tenant.
-    pub(crate) fn verify(self, key: FittingKey<'_>) -> Result<SignedToken<'t>, RejectionKind> {
+    pub(crate) fn verify(self, key: TrustedKey<'_>) -> Result<VerifiedToken<'t>, RejectionKind> {
         if key.0.rs256().verifies(self.token.signed, self.token.signature) {
-            Ok(SignedToken(self))
+            Ok(VerifiedToken(self))
         } else if self.token.has_nonce {
             Err(RejectionKind::GraphToken)
         } else {
@@ -57,10 +57,10 @@ impl<'t> PlausibleToken<'t> {
 
 /// The key that a token names, found fit to sign for its tenant.
 #[derive(Debug)]
-pub(crate) struct FittingKey<'k>(&'k VerificationKey);
+pub(crate) struct TrustedKey<'k>(&'k VerificationKey);
 
-impl<'k> FittingKey<'k> {
-    /// States that the key fits. Called by `Policy::fit` alone.
+impl<'k> TrustedKey<'k> {
+    /// States that the key fits. Called by `Policy::check_key` alone.
     pub(crate) fn assertion(key: &'k VerificationKey) -> Self {
         Self(key)
     }
@@ -68,14 +68,14 @@ impl<'k> FittingKey<'k> {
 
 /// A token that its issuer signed: what it says is true. Whether its caller is wanted is still open.
 #[derive(Debug)]
-pub(crate) struct SignedToken<'t>(PlausibleToken<'t>);
+pub(crate) struct VerifiedToken<'t>(CheckedToken<'t>);
 
-impl<'t> SignedToken<'t> {
-    pub(crate) fn facts(&self) -> Facts {
+impl<'t> VerifiedToken<'t> {
+    pub(crate) fn checked_claims(&self) -> CheckedClaims {
         self.0.facts
     }
 
-    pub(crate) fn claims(&self) -> &UnverifiedClaims<'t> {
+    pub(crate) fn claims(&self) -> &ClaimsSet<'t> {
         &self.0.token.claims
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tenant_is_refused_with_the_way_to_find_one() {
+    fn what_is_no_tenant_is_rejected_with_the_way_to_find_one() {
         for (item, says) in
             [("common", "many tenants"), ("Organizations", "many"), ("contoso.com", "domain"), ("{x}", "GUID")]
         {

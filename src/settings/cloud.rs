@@ -67,7 +67,7 @@ impl CustomCloud {
         }
         let cloud = hosts().try_fold(cloud?, Cloud::with_document_host)?;
         Ok(match &self.label {
-            Some(label) => cloud.with_label(label.trim()),
+            Some(label) => cloud.with_cloud_instance_name(label.trim()),
             None => cloud,
         })
     }

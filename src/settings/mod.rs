@@ -60,7 +60,7 @@ use crate::policy::{Policy, skew_fault};
 /// Settings are read by any format of serde. Lists are arrays of texts, treated as above; an unknown
 /// field is an error. `cloud` may also be a map, for a [`Cloud::custom`](crate::Cloud::custom): `login`, `v1_issuer` and
 /// `v2_issuer`, the list `document_hosts` ([`Cloud::with_document_host`](crate::Cloud::with_document_host)) and `label`
-/// ([`Cloud::with_label`](crate::Cloud::with_label)), the last two optional.
+/// ([`Cloud::with_cloud_instance_name`](crate::Cloud::with_cloud_instance_name)), the last two optional.
 ///
 /// ```
 /// use signalr_upstream_auth::Settings;

@@ -293,7 +293,7 @@ fn toml_and_json_are_read_alike() {
 }
 
 #[test]
-fn a_file_with_an_unknown_field_or_a_wrong_type_is_refused() {
+fn a_file_with_an_unknown_field_or_a_wrong_type_is_rejected() {
     for odd in [
         "tenant_id = []",
         "origin = \"Environment\"",
@@ -336,7 +336,7 @@ fn a_file_may_describe_a_cloud() {
         "https://sts.example/{tenantid}/",
         "https://login.example/{tenantid}/v2.0",
     );
-    let expected = expected.unwrap().with_document_host("keys.example").unwrap().with_label("example");
+    let expected = expected.unwrap().with_document_host("keys.example").unwrap().with_cloud_instance_name("example");
     assert_eq!(toml(&format!("{GOOD}{cloud}")).policy().unwrap().cloud(), &expected);
     let odd = "[cloud]\ndocument_hosts = [\"a b\", \"c d\"]\nlabel = \" \"";
     let error = toml(&format!("{GOOD}{odd}")).policy().unwrap_err();

@@ -5,13 +5,13 @@
 //! | Name | Kind, unit | Labels | What |
 //! |---|---|---|---|
 //! | [`REQUESTS`] | counter | `outcome`, `kind` | requests that were judged |
-//! | [`VERIFIED_TOKEN_HITS`] | counter | | requests whose token was recognised, so that no signature was checked |
-//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token that was not recognised, refused ones included, the wait for a key excluded |
+//! | [`TOKEN_CACHE_HITS`] | counter | | requests whose token was token_cache_hit, so that no signature was checked |
+//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token that was not token_cache_hit, rejected ones included, the wait for a key excluded |
 //! | [`KEY_FETCHES`] | counter | `tenant`, `outcome` | attempts to fetch a tenant's keys |
 //! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last good answer, as it was when the latest attempt ended |
 //! | [`KEYS_HELD`] | gauge | `tenant` | usable keys, as they were when the latest attempt ended |
 //!
-//! `outcome` of a request is `accepted`, `refused` (400, 401 and 403) or `undecided` (503); of a fetch, `good`
+//! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `undecided` (503); of a fetch, `good`
 //! or `failed`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
 //! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
 //! bounded whoever calls.
@@ -20,12 +20,10 @@
 //! every quarter of an hour at the latest, and the age grows. A tenant that never had keys has no age.
 
 #[cfg(feature = "metrics")]
-pub use names::{
-    KEY_AGE_SECONDS, KEY_FETCHES, KEYS_HELD, REQUESTS, VERIFICATION_SECONDS, VERIFIED_TOKEN_HITS, describe,
-};
+pub use names::{KEY_AGE_SECONDS, KEY_FETCHES, KEYS_HELD, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS, describe};
 #[cfg(feature = "remote")]
 pub(crate) use record::fetched;
-pub(crate) use record::{Stopwatch, accepted, recognised, refused};
+pub(crate) use record::{Stopwatch, accepted, rejected, token_cache_hit};
 
 #[cfg(feature = "metrics")]
 mod names {
@@ -34,8 +32,8 @@ mod names {
     /// Requests that were judged. A counter by `outcome` and `kind`.
     pub const REQUESTS: &str = "signalr_upstream_auth_requests_total";
 
-    /// Requests whose token was recognised. A counter.
-    pub const VERIFIED_TOKEN_HITS: &str = "signalr_upstream_auth_verified_token_hits_total";
+    /// Requests whose token was token_cache_hit. A counter.
+    pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_verified_token_hits_total";
 
     /// One full check of a token, in seconds. A histogram.
     pub const VERIFICATION_SECONDS: &str = "signalr_upstream_auth_verification_seconds";
@@ -52,9 +50,13 @@ mod names {
     /// Tells the installed recorder what each name means and its unit. Optional; to be called once, after
     /// the recorder was installed.
     pub fn describe() {
-        describe_counter!(REQUESTS, Unit::Count, "Requests that were judged, by outcome and kind of refusal");
-        describe_counter!(VERIFIED_TOKEN_HITS, Unit::Count, "Requests whose token had been verified before");
-        describe_histogram!(VERIFICATION_SECONDS, Unit::Seconds, "One full check of a token that was not recognised");
+        describe_counter!(REQUESTS, Unit::Count, "Requests that were judged, by outcome and kind of rejection");
+        describe_counter!(TOKEN_CACHE_HITS, Unit::Count, "Requests whose token had been verified before");
+        describe_histogram!(
+            VERIFICATION_SECONDS,
+            Unit::Seconds,
+            "One full check of a token that was not token_cache_hit"
+        );
         describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
         describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last good answer of the key endpoint");
         describe_gauge!(KEYS_HELD, Unit::Count, "Usable keys of a tenant");
@@ -79,13 +81,13 @@ mod record {
         counter!(names::REQUESTS, "outcome" => "accepted", "kind" => "none").increment(1);
     }
 
-    pub(crate) fn refused(kind: RejectionKind) {
-        let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "undecided" } else { "refused" };
+    pub(crate) fn rejected(kind: RejectionKind) {
+        let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "undecided" } else { "rejected" };
         counter!(names::REQUESTS, "outcome" => outcome, "kind" => kind.as_str()).increment(1);
     }
 
-    pub(crate) fn recognised() {
-        counter!(names::VERIFIED_TOKEN_HITS).increment(1);
+    pub(crate) fn token_cache_hit() {
+        counter!(names::TOKEN_CACHE_HITS).increment(1);
     }
 
     #[cfg(feature = "remote")]
@@ -122,9 +124,9 @@ mod record {
 
     pub(crate) fn accepted() {}
 
-    pub(crate) fn refused(_: RejectionKind) {}
+    pub(crate) fn rejected(_: RejectionKind) {}
 
-    pub(crate) fn recognised() {}
+    pub(crate) fn token_cache_hit() {}
 
     #[cfg(feature = "remote")]
     pub(crate) fn fetched(_: crate::ids::TenantId, _: bool, _: Option<std::time::Duration>, _: usize) {}

@@ -1,4 +1,4 @@
-//! The log of refusals: each one for those who look closely, and at the usual level so few that nobody
+//! The log of rejections: each one for those who look closely, and at the usual level so few that nobody
 //! can flood a log with bad requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use tracing::Level;
 use crate::clock::UnixTime;
 use crate::error::{Rejection, RejectionKind};
 use crate::telemetry::events::REQUESTS;
-use crate::telemetry::unverified::Sighting;
+use crate::telemetry::unverified::UnverifiedFields;
 
-/// Logs every refusal as one event at DEBUG, and at WARN at most one event for each kind within
-/// [`PAUSE`] seconds, with the number of refusals since the one before.
+/// Logs every rejection as one event at DEBUG, and at WARN at most one event for each kind within
+/// [`PAUSE`] seconds, with the number of rejections since the one before.
 #[derive(Debug)]
-pub(crate) struct RefusalLog(Box<[Tally]>);
+pub(crate) struct RejectionLog(Box<[Tally]>);
 
-/// The refusals of one kind.
+/// The rejections of one kind.
 #[derive(Debug, Default)]
 struct Tally {
     /// One more than the second of the latest announcement. 0 if there was none.
@@ -24,14 +24,19 @@ struct Tally {
     unannounced: AtomicU64,
 }
 
-impl RefusalLog {
+impl RejectionLog {
     /// Whether anybody reads what [`record`](Self::record) writes.
     pub(crate) fn is_read() -> bool {
         tracing::enabled!(target: REQUESTS, Level::WARN)
     }
 
-    /// Logs a refusal at `now`.
-    pub(crate) fn record(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> Sighting) {
+    /// Logs a rejection at `now`.
+    pub(crate) fn record(
+        &self,
+        rejection: &Rejection,
+        now: Option<UnixTime>,
+        sighting: impl FnOnce() -> UnverifiedFields,
+    ) {
         let count = self.tally(rejection.kind()).and_then(|tally| tally.count(now)).filter(|_| Self::is_read());
         let is_each_read = tracing::enabled!(target: REQUESTS, Level::DEBUG);
         if count.is_none() && !is_each_read {
@@ -59,9 +64,9 @@ impl RefusalLog {
                 )
             };
         }
-        event!(DEBUG, "request refused");
+        event!(DEBUG, "request rejected");
         if let Some(count) = count {
-            event!(WARN, "requests are refused", count);
+            event!(WARN, "requests are rejected", count);
         }
     }
 
@@ -70,14 +75,14 @@ impl RefusalLog {
     }
 }
 
-impl Default for RefusalLog {
+impl Default for RejectionLog {
     fn default() -> Self {
         Self(RejectionKind::ALL.iter().map(|_| Tally::default()).collect())
     }
 }
 
 impl Tally {
-    /// Counts a refusal. If an announcement is due: how many there were since the one before.
+    /// Counts a rejection. If an announcement is due: how many there were since the one before.
     fn count(&self, now: Option<UnixTime>) -> Option<u64> {
         self.unannounced.fetch_add(1, Ordering::Relaxed);
         let announced = self.announced.load(Ordering::Relaxed);
@@ -92,7 +97,7 @@ impl Tally {
     }
 }
 
-/// Seconds between two announcements of a kind. With every kind refused all the time these are some 70
+/// Seconds between two announcements of a kind. With every kind rejected all the time these are some 70
 /// lines a minute.
 const PAUSE: u64 = 30;
 
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_tally() {
-        let log = RefusalLog::default();
+        let log = RejectionLog::default();
         for kind in RejectionKind::ALL {
             assert_eq!(log.tally(*kind).unwrap().count(at(5)), Some(1), "{kind}");
         }

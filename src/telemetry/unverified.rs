@@ -1,15 +1,15 @@
-//! What a refused request said of itself, for the log. Nobody vouches for any of it.
+//! What a rejected request said of itself, for the log. Nobody vouches for any of it.
 
 use http::HeaderMap;
 
-use crate::telemetry::escape::excerpt;
-use crate::token::Segments;
+use crate::telemetry::escape::escape_and_cut;
+use crate::token::CompactJws;
 use crate::token::bearer::BearerToken;
 
 /// Excerpts of a request and its token, each escaped and of at most 64 bytes. `None` where there is
 /// nothing, or nothing readable.
 #[derive(Debug, Default)]
-pub(crate) struct Sighting {
+pub(crate) struct UnverifiedFields {
     pub(crate) tenant_id: Option<String>,
     pub(crate) object_id: Option<String>,
     pub(crate) client_id: Option<String>,
@@ -20,18 +20,18 @@ pub(crate) struct Sighting {
     pub(crate) event: Option<String>,
 }
 
-impl Sighting {
+impl UnverifiedFields {
     /// Takes down what can be read. It may have failed any check.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let header = |name| headers.get(name).map(|value| short(&String::from_utf8_lossy(value.as_bytes())));
         let mut sighting = Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..Self::default() };
-        if let Ok(segments) = BearerToken::from_headers(headers).and_then(Segments::decode) {
+        if let Ok(segments) = BearerToken::from_headers(headers).and_then(CompactJws::decode) {
             sighting.look_at(&segments);
         }
         sighting
     }
 
-    fn look_at(&mut self, segments: &Segments<'_>) {
+    fn look_at(&mut self, segments: &CompactJws<'_>) {
         if let Ok(header) = segments.header() {
             self.key_id = header.key_id.as_deref().map(short);
         }
@@ -46,7 +46,7 @@ impl Sighting {
 }
 
 fn short(text: &str) -> String {
-    excerpt(text, MAX_BYTES)
+    escape_and_cut(text, MAX_BYTES)
 }
 
 /// A GUID has 36 bytes, a `kid` of Entra's 27, a `uti` 22.
@@ -60,13 +60,13 @@ mod tests {
 
     use super::*;
 
-    fn sighting(header: &str, claims: &str) -> Sighting {
+    fn sighting(header: &str, claims: &str) -> UnverifiedFields {
         let token = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::try_from(format!("Bearer {token}")).unwrap());
         headers.insert("x-asrs-hub", HeaderValue::from_static("chat"));
         headers.insert("x-asrs-event", HeaderValue::from_bytes("m\u{e4}h".as_bytes()).unwrap());
-        Sighting::of(&headers)
+        UnverifiedFields::of(&headers)
     }
 
     #[test]

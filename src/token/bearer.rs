@@ -99,7 +99,7 @@ fn is_token68(token: &[u8]) -> bool {
 const SCHEME: &[u8] = b"Bearer";
 
 /// A v1 token with the 200 groups Entra sends at most has about 12 KiB; everything longer is
-/// refused before a byte of it is read.
+/// rejected before a byte of it is read.
 pub(crate) const MAX_CREDENTIALS: usize = 16_384;
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn two_lines_are_refused_whatever_they_say() {
+    fn two_lines_are_rejected_whatever_they_say() {
         for lines in [[&b"Bearer abc"[..], b"Bearer abc"], [b"Bearer abc", b"Basic abc"], [b"Basic a", b""]] {
             assert_eq!(token(&lines), Err(RejectionKind::MultipleCredentials));
         }

@@ -16,14 +16,14 @@ use crate::json::{self, Known, Members, ObjectFault, Texts, read_into, read_text
 use crate::token::bearer::BearerToken;
 
 /// The three segments of a compact serialization, decoded.
-pub(crate) struct Segments<'h> {
+pub(crate) struct CompactJws<'h> {
     header: Vec<u8>,
     claims: Vec<u8>,
     signature: Vec<u8>,
     signed: &'h [u8],
 }
 
-impl<'h> Segments<'h> {
+impl<'h> CompactJws<'h> {
     /// Splits and decodes a token.
     pub(crate) fn decode(token: BearerToken<'h>) -> Result<Self, RejectionKind> {
         // Dots and base64url are token68. Of all else it has to be asked, since a malformed request is told
@@ -51,12 +51,12 @@ impl<'h> Segments<'h> {
     }
 
     /// The header, parsed. Nothing in it is judged.
-    pub(crate) fn header(&self) -> Result<Header<'_>, ObjectFault> {
+    pub(crate) fn header(&self) -> Result<JoseHeader<'_>, ObjectFault> {
         json::object(&self.header)
     }
 
     /// The claims, parsed. Nothing in them is judged.
-    pub(crate) fn claims(&self) -> Result<UnverifiedClaims<'_>, ObjectFault> {
+    pub(crate) fn claims(&self) -> Result<ClaimsSet<'_>, ObjectFault> {
         json::object(&self.claims)
     }
 
@@ -64,7 +64,7 @@ impl<'h> Segments<'h> {
     #[cfg(test)]
     pub(crate) fn jws(&self) -> Result<Jws<'_>, RejectionKind> {
         let header = self.header().map_err(|_| RejectionKind::MalformedHeader)?;
-        header.judge_form()?;
+        header.check()?;
         let key_id = match header.key_id() {
             Err(RejectionKind::MissingKeyId) => None,
             key_id => Some(key_id?),
@@ -88,7 +88,7 @@ pub(crate) struct UnverifiedToken<'t> {
     pub(crate) key_id: KeyId,
     /// Whether the header has a `nonce`, as tokens for Microsoft Graph do.
     pub(crate) has_nonce: bool,
-    pub(crate) claims: UnverifiedClaims<'t>,
+    pub(crate) claims: ClaimsSet<'t>,
     /// The ASCII of the first two segments with the dot between them, which the signature covers.
     pub(crate) signed: &'t [u8],
     pub(crate) signature: &'t Vec<u8>,
@@ -96,7 +96,7 @@ pub(crate) struct UnverifiedToken<'t> {
 
 impl<'t> UnverifiedToken<'t> {
     /// Parses header and claims and judges the header.
-    pub(crate) fn parse(segments: &'t Segments<'_>) -> Result<Self, RejectionKind> {
+    pub(crate) fn parse(segments: &'t CompactJws<'_>) -> Result<Self, RejectionKind> {
         let (header, claims) = (segments.header(), segments.claims());
         if let (Err(ObjectFault::NotAnObject), _) | (_, Err(ObjectFault::NotAnObject)) = (&header, &claims) {
             return Err(RejectionKind::MalformedToken);
@@ -105,7 +105,7 @@ impl<'t> UnverifiedToken<'t> {
             ObjectFault::Duplicate => RejectionKind::DuplicateMember,
             ObjectFault::NotAnObject | ObjectFault::WrongType => RejectionKind::MalformedHeader,
         })?;
-        header.judge_form()?;
+        header.check()?;
         let key_id = header.key_id()?;
         let claims = claims.map_err(|fault| match fault {
             ObjectFault::Duplicate => RejectionKind::DuplicateMember,
@@ -124,7 +124,7 @@ impl<'t> UnverifiedToken<'t> {
 /// The members of the JOSE header that are read. All others, `jku`, `jwk`, `x5u`, `x5c`, `x5t` and
 /// `x5t#S256` among them, are never looked at (RFC 8725 section 3.10).
 #[derive(Debug, Default)]
-pub(crate) struct Header<'t> {
+pub(crate) struct JoseHeader<'t> {
     pub(crate) algorithm: Option<Cow<'t, str>>,
     pub(crate) key_id: Option<Cow<'t, str>>,
     pub(crate) kind: Option<Cow<'t, str>>,
@@ -132,7 +132,7 @@ pub(crate) struct Header<'t> {
     pub(crate) has_extension: bool,
 }
 
-impl<'t> Members<'t> for Header<'t> {
+impl<'t> Members<'t> for JoseHeader<'t> {
     fn read<A: MapAccess<'t>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         match name {
             "alg" => return read_text(&mut self.algorithm, map),
@@ -146,8 +146,8 @@ impl<'t> Members<'t> for Header<'t> {
     }
 }
 
-impl Header<'_> {
-    fn judge_form(&self) -> Result<(), RejectionKind> {
+impl JoseHeader<'_> {
+    fn check(&self) -> Result<(), RejectionKind> {
         match self.algorithm.as_deref() {
             Some("RS256") => {}
             Some(_) => return Err(RejectionKind::AlgorithmNotAllowed),
@@ -183,7 +183,7 @@ fn is_accepted_type(kind: &str) -> bool {
 
 /// The claims that are read, with their JSON types checked and nothing else.
 #[derive(Debug, Default)]
-pub(crate) struct UnverifiedClaims<'t> {
+pub(crate) struct ClaimsSet<'t> {
     pub(crate) aud: Option<Texts<'t>>,
     pub(crate) iss: Option<Cow<'t, str>>,
     pub(crate) tid: Option<Cow<'t, str>>,
@@ -201,7 +201,7 @@ pub(crate) struct UnverifiedClaims<'t> {
     pub(crate) uti: Option<Cow<'t, str>>,
 }
 
-impl<'t> Members<'t> for UnverifiedClaims<'t> {
+impl<'t> Members<'t> for ClaimsSet<'t> {
     fn read<A: MapAccess<'t>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         let text = match name {
             "iss" => &mut self.iss,
@@ -252,7 +252,7 @@ mod tests {
 
     fn parse(token: &str) -> Option<RejectionKind> {
         let token = BearerToken::from_token68(token.as_bytes()).unwrap();
-        Segments::decode(token).and_then(|segments| UnverifiedToken::parse(&segments).map(drop)).err()
+        CompactJws::decode(token).and_then(|segments| UnverifiedToken::parse(&segments).map(drop)).err()
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_refused_whatever_they_hold() {
+    fn extensions_are_rejected_whatever_they_hold() {
         for member in
             [r#""crit":["exp"]"#, r#""crit":[]"#, r#""crit":null"#, r#""b64":true"#, r#""enc":"A128GCM""#, r#""zip":1"#]
         {
@@ -326,13 +326,13 @@ mod tests {
     }
 
     #[test]
-    fn key_hints_and_a_nonce_in_the_header_refuse_nothing() {
+    fn key_hints_and_a_nonce_in_the_header_reject_nothing() {
         let header = r#"{"alg":"RS256","kid":"k","jku":"https://x","jwk":{},"x5u":1,"x5c":[],"x5t":"k","x5t#S256":"k","nonce":"n"}"#;
         assert_eq!(kind(header, "{}"), None);
     }
 
     #[test]
-    fn claims_of_the_wrong_type_are_refused() {
+    fn claims_of_the_wrong_type_are_rejected() {
         for claim in [
             r#""aud":1"#,
             r#""aud":null"#,
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_twice_or_another_spelling_of_tid_is_refused() {
+    fn a_name_twice_or_another_spelling_of_tid_is_rejected() {
         for claims in [r#"{"x":1,"x":1}"#, r#"{"tid":"a","TID":"b"}"#, r#"{"Tid":"a"}"#, r#"{"exp":1,"\u0065xp":2}"#] {
             assert_eq!(kind(HEADER, claims), Some(RejectionKind::DuplicateMember), "{claims}");
         }

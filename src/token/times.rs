@@ -15,7 +15,7 @@ pub(crate) struct Validity {
 
 impl Validity {
     /// Whether the token is valid at `now`, on a clock that may be off by `skew` either way.
-    pub(crate) fn judge(&self, now: Option<UnixTime>, skew: Duration) -> Result<(), RejectionKind> {
+    pub(crate) fn check(&self, now: Option<UnixTime>, skew: Duration) -> Result<(), RejectionKind> {
         let now = i128::from(now.ok_or(RejectionKind::ClockUnavailable)?.as_secs());
         let skew = i128::from(skew.as_secs());
         // No sum of 64-bit seconds and a skew leaves 128 bits.
@@ -46,41 +46,41 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn judge(exp: i64, nbf: Option<i64>, iat: Option<i64>) -> Option<RejectionKind> {
+    fn check(exp: i64, nbf: Option<i64>, iat: Option<i64>) -> Option<RejectionKind> {
         let now = Some(UnixTime::from_secs(NOW.unsigned_abs()));
-        Validity { exp, nbf, iat }.judge(now, Duration::from_secs(300)).err()
+        Validity { exp, nbf, iat }.check(now, Duration::from_secs(300)).err()
     }
 
     #[test]
     fn the_skew_counts_to_its_last_second() {
-        assert_eq!(judge(NOW - 300, None, None), None);
-        assert_eq!(judge(NOW - 301, None, None), Some(RejectionKind::Expired));
-        assert_eq!(judge(NOW + 999, Some(NOW + 300), None), None);
-        assert_eq!(judge(NOW + 999, Some(NOW + 301), None), Some(RejectionKind::NotYetValid));
-        assert_eq!(judge(NOW + 999, None, Some(NOW + 300)), None);
-        assert_eq!(judge(NOW + 999, None, Some(NOW + 301)), Some(RejectionKind::IssuedInFuture));
+        assert_eq!(check(NOW - 300, None, None), None);
+        assert_eq!(check(NOW - 301, None, None), Some(RejectionKind::Expired));
+        assert_eq!(check(NOW + 999, Some(NOW + 300), None), None);
+        assert_eq!(check(NOW + 999, Some(NOW + 301), None), Some(RejectionKind::NotYetValid));
+        assert_eq!(check(NOW + 999, None, Some(NOW + 300)), None);
+        assert_eq!(check(NOW + 999, None, Some(NOW + 301)), Some(RejectionKind::IssuedInFuture));
     }
 
     #[test]
     fn a_token_may_not_end_before_it_begins() {
-        assert_eq!(judge(NOW, Some(NOW), None), None);
-        assert_eq!(judge(NOW, Some(NOW + 1), None), Some(RejectionKind::ValidityReversed));
+        assert_eq!(check(NOW, Some(NOW), None), None);
+        assert_eq!(check(NOW, Some(NOW + 1), None), Some(RejectionKind::ValidityReversed));
     }
 
     #[test]
     fn no_number_overflows() {
-        assert_eq!(judge(i64::MIN, None, None), Some(RejectionKind::Expired));
-        assert_eq!(judge(i64::MAX, Some(i64::MIN), Some(i64::MIN)), None);
-        assert_eq!(judge(i64::MAX, Some(i64::MAX), None), Some(RejectionKind::NotYetValid));
-        assert_eq!(judge(-5, None, None), Some(RejectionKind::Expired));
+        assert_eq!(check(i64::MIN, None, None), Some(RejectionKind::Expired));
+        assert_eq!(check(i64::MAX, Some(i64::MIN), Some(i64::MIN)), None);
+        assert_eq!(check(i64::MAX, Some(i64::MAX), None), Some(RejectionKind::NotYetValid));
+        assert_eq!(check(-5, None, None), Some(RejectionKind::Expired));
         let far = Validity { exp: i64::MAX, nbf: None, iat: None };
-        assert_eq!(far.judge(Some(UnixTime::from_secs(u64::MAX)), Duration::MAX), Ok(()));
-        assert_eq!(far.judge(Some(UnixTime::from_secs(u64::MAX)), Duration::ZERO), Err(RejectionKind::Expired));
+        assert_eq!(far.check(Some(UnixTime::from_secs(u64::MAX)), Duration::MAX), Ok(()));
+        assert_eq!(far.check(Some(UnixTime::from_secs(u64::MAX)), Duration::ZERO), Err(RejectionKind::Expired));
     }
 
     #[test]
     fn without_a_clock_nothing_can_be_told() {
         let valid = Validity { exp: i64::MAX, nbf: None, iat: None };
-        assert_eq!(valid.judge(None, Duration::ZERO), Err(RejectionKind::ClockUnavailable));
+        assert_eq!(valid.check(None, Duration::ZERO), Err(RejectionKind::ClockUnavailable));
     }
 }

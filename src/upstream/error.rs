@@ -40,7 +40,7 @@ impl Error {
 
     /// The answer: the status and one line of plain text.
     ///
-    /// The service does not show the text of a refusal to the client. The error itself rides in the
+    /// The service does not show the text of a rejection to the client. The error itself rides in the
     /// response's extensions, so that a layer outside can log or count it. With the feature `axum`
     /// the type is also an axum response.
     #[must_use]
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_which_header_and_carries_itself() {
+    fn a_rejection_says_which_header_and_carries_itself() {
         let error = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-hub"));
         let response = error.to_response::<Bytes>();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);

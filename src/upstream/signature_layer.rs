@@ -21,7 +21,7 @@ use crate::upstream::call::signature::SignatureCheck;
 ///
 /// </div>
 ///
-/// A refusal is an empty response with the status of the [`Error`], which rides in its extensions. The
+/// A rejection is an empty response with the status of the [`Error`], which rides in its extensions. The
 /// body of the request is not touched.
 ///
 /// ```
@@ -81,8 +81,8 @@ where
         match self.check.check(request.headers()) {
             Ok(()) => SignatureFuture { state: State::Called { inner: self.inner.call(request) } },
             Err(error) => {
-                tracing::debug!(target: crate::telemetry::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check refused a call");
-                SignatureFuture { state: State::Refused { error: Some(error) } }
+                tracing::debug!(target: crate::telemetry::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check rejected a call");
+                SignatureFuture { state: State::Rejected { error: Some(error) } }
             }
         }
     }
@@ -105,7 +105,7 @@ pin_project! {
             #[pin]
             inner: F,
         },
-        Refused {
+        Rejected {
             error: Option<Error>,
         },
     }
@@ -121,8 +121,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Called { inner } => inner.poll(cx),
-            StateProjection::Refused { error } => match error.take() {
-                Some(error) => Poll::Ready(Ok(refusal(&error))),
+            StateProjection::Rejected { error } => match error.take() {
+                Some(error) => Poll::Ready(Ok(rejection(&error))),
                 None => Poll::Pending,
             },
         }
@@ -130,7 +130,7 @@ where
 }
 
 /// Without the line of text: an empty body is all that every body type has.
-fn refusal<R: Default>(error: &Error) -> Response<R> {
+fn rejection<R: Default>(error: &Error) -> Response<R> {
     let mut response = error.to_response::<bytes::Bytes>().map(|_| R::default());
     response.headers_mut().remove(http::header::CONTENT_TYPE);
     response

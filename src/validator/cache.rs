@@ -23,16 +23,16 @@ use crate::token::times::Validity;
 /// cache bounded by weight, whose admission policy (TinyLFU) prefers what is asked for often. A token gets
 /// into a full snapshot only by being asked for again and again: whoever has any number of valid tokens
 /// and shows each once pushes nobody out of it.
-pub(crate) struct VerifiedTokens {
+pub(crate) struct TokenCache {
     front: ArcSwap<Vec<FrontEntry>>,
-    all: Cache<Whole, Arc<VerifiedToken>, RandomState>,
+    all: Cache<Whole, Arc<CachedToken>, RandomState>,
     hits_behind: AtomicUsize,
     is_off: bool,
 }
 
 /// A token that passed every check, and what is needed to ask those again whose answer may change.
 #[derive(Debug)]
-pub(crate) struct VerifiedToken {
+pub(crate) struct CachedToken {
     token: Arc<[u8]>,
     claims: Claims,
     /// The key as the token names it. A key source may know the key by another name, too.
@@ -41,7 +41,7 @@ pub(crate) struct VerifiedToken {
     pub(crate) validity: Validity,
 }
 
-impl VerifiedToken {
+impl CachedToken {
     fn weight(&self) -> u32 {
         u32::try_from(self.token.len() + self.claims.weight() + OVERHEAD).unwrap_or(u32::MAX)
     }
@@ -51,13 +51,13 @@ impl VerifiedToken {
 #[derive(Clone)]
 struct FrontEntry {
     tail: Tail,
-    verified: Arc<VerifiedToken>,
+    verified: Arc<CachedToken>,
     /// Its claims once for each lane, since all threads copy those of the one token that all calls carry.
     claims: Arc<[Claims; LANES]>,
 }
 
 impl FrontEntry {
-    fn new(tail: Tail, verified: Arc<VerifiedToken>) -> Self {
+    fn new(tail: Tail, verified: Arc<CachedToken>) -> Self {
         let claims = Arc::new(std::array::from_fn(|_| verified.claims.apart()));
         Self { tail, verified, claims }
     }
@@ -73,14 +73,14 @@ impl FrontEntry {
     }
 }
 
-impl VerifiedTokens {
+impl TokenCache {
     /// A cache of at most so many bytes. None at all with 0.
     pub(crate) fn new(max_bytes: u64) -> Self {
         Self {
             front: ArcSwap::default(),
             all: Cache::builder()
                 .max_capacity(max_bytes)
-                .weigher(|_: &Whole, verified: &Arc<VerifiedToken>| verified.weight())
+                .weigher(|_: &Whole, verified: &Arc<CachedToken>| verified.weight())
                 .build_with_hasher(RandomState::new()),
             hits_behind: AtomicUsize::new(0),
             is_off: max_bytes == 0,
@@ -93,7 +93,7 @@ impl VerifiedTokens {
     pub(crate) fn find<T>(
         &self,
         token: BearerToken<'_>,
-        judge: impl FnOnce(&VerifiedToken, &Claims) -> Option<T>,
+        judge: impl FnOnce(&CachedToken, &Claims) -> Option<T>,
     ) -> Option<T> {
         let token = token.as_bytes();
         let tail = self.key_of(token)?;
@@ -118,7 +118,7 @@ impl VerifiedTokens {
     ) {
         let token = token.as_bytes();
         let Some(tail) = self.key_of(token) else { return };
-        let verified = Arc::new(VerifiedToken { token: token.into(), claims, key_id, key, validity });
+        let verified = Arc::new(CachedToken { token: token.into(), claims, key_id, key, validity });
         let front = self.front.load();
         // What is known of a token that is there already has changed.
         if front.len() < FRONT || front.iter().any(|entry| entry.is(tail, token)) {
@@ -141,9 +141,9 @@ impl VerifiedTokens {
     }
 }
 
-impl fmt::Debug for VerifiedTokens {
+impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedTokens").field("entries", &self.all.entry_count()).finish_non_exhaustive()
+        f.debug_struct("TokenCache").field("entries", &self.all.entry_count()).finish_non_exhaustive()
     }
 }
 
@@ -238,12 +238,12 @@ mod tests {
         token
     }
 
-    fn find(tokens: &VerifiedTokens, token: &[u8]) -> Option<String> {
+    fn find(tokens: &TokenCache, token: &[u8]) -> Option<String> {
         let token = BearerToken::from_token68(token).unwrap();
         tokens.find(token, |_, claims| Some(claims.audience().to_owned()))
     }
 
-    fn remember(tokens: &VerifiedTokens, token: &[u8], audience: &str) {
+    fn remember(tokens: &TokenCache, token: &[u8], audience: &str) {
         let modulus = [&[0x80][..], &[1; 255]].concat();
         let keys =
             format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{}"}}]}}"#, URL_SAFE_NO_PAD.encode(modulus));
@@ -263,8 +263,8 @@ mod tests {
         tokens.remember(BearerToken::from_token68(token).unwrap(), claims, (key.id().clone(), key), validity);
     }
 
-    fn with(max_bytes: u64, numbers: impl IntoIterator<Item = usize>) -> VerifiedTokens {
-        let tokens = VerifiedTokens::new(max_bytes);
+    fn with(max_bytes: u64, numbers: impl IntoIterator<Item = usize>) -> TokenCache {
+        let tokens = TokenCache::new(max_bytes);
         for number in numbers {
             remember(&tokens, &token(number), "a");
         }
@@ -272,7 +272,7 @@ mod tests {
         tokens
     }
 
-    fn is_in_front(tokens: &VerifiedTokens, token: &[u8]) -> bool {
+    fn is_in_front(tokens: &TokenCache, token: &[u8]) -> bool {
         tokens.front.load().iter().any(|entry| *entry.verified.token == *token)
     }
 
@@ -337,12 +337,12 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_not_shown() {
-        assert_eq!(format!("{:?}", with(1 << 20, 0..3)), "VerifiedTokens { entries: 3, .. }");
+        assert_eq!(format!("{:?}", with(1 << 20, 0..3)), "TokenCache { entries: 3, .. }");
     }
 
     #[test]
     fn what_is_no_token_of_entras_size_is_not_remembered() {
-        let tokens = VerifiedTokens::new(1 << 20);
+        let tokens = TokenCache::new(1 << 20);
         for length in [1, 15, MAX_TOKEN + 1] {
             remember(&tokens, &vec![b'a'; length], "a");
             assert_eq!(find(&tokens, &vec![b'a'; length]), None, "{length}");

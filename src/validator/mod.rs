@@ -14,15 +14,15 @@ use crate::error::Rejection;
 use crate::ids::{KeyId, TenantId};
 use crate::keys::source::{KeySource, Lookup};
 use crate::policy::Policy;
-use crate::policy::stages::PlausibleToken;
+use crate::policy::stages::CheckedToken;
 use crate::signature::key::VerificationKey;
 use crate::telemetry::events;
 use crate::telemetry::meter::{self, Stopwatch};
-use crate::telemetry::rejection_log::RefusalLog;
-use crate::telemetry::unverified::Sighting;
+use crate::telemetry::rejection_log::RejectionLog;
+use crate::telemetry::unverified::UnverifiedFields;
 use crate::token::bearer::BearerToken;
-use crate::token::{Segments, UnverifiedToken};
-use crate::validator::cache::VerifiedTokens;
+use crate::token::{CompactJws, UnverifiedToken};
+use crate::validator::cache::TokenCache;
 
 /// Checks requests against a [`Policy`] with the keys of a [`KeySource`]. Cheap to clone; clones share
 /// keys and the memory of verified tokens.
@@ -37,9 +37,9 @@ struct Parts {
     policy: Policy,
     keys: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
-    verified: VerifiedTokens,
+    verified: TokenCache,
     verified_bytes: u64,
-    refusals: RefusalLog,
+    rejections: RejectionLog,
 }
 
 impl Validator {
@@ -58,7 +58,7 @@ impl Validator {
     /// The same with another bound for the memory of verified tokens, in bytes, and with nothing
     /// remembered. 0 verifies every token every time. 8 MiB hold about 3,000 tokens of the usual size.
     #[must_use]
-    pub fn with_verified_token_bytes(self, bytes: u64) -> Self {
+    pub fn with_token_cache_bytes(self, bytes: u64) -> Self {
         Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::clone(&self.0.clock), bytes)
     }
 
@@ -67,9 +67,9 @@ impl Validator {
             policy,
             keys,
             clock,
-            verified: VerifiedTokens::new(verified_bytes),
+            verified: TokenCache::new(verified_bytes),
             verified_bytes,
-            refusals: RefusalLog::default(),
+            rejections: RejectionLog::default(),
         }))
     }
 
@@ -83,7 +83,7 @@ impl Validator {
     pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
         match self.judge(headers) {
             Verdict::Accepted(claims) => Ok(claims),
-            Verdict::Refused(rejection) => Err(rejection),
+            Verdict::Rejected(rejection) => Err(rejection),
             Verdict::Waiting(pending) => pending.await,
         }
     }
@@ -106,27 +106,27 @@ impl Validator {
 
 /// The way of a request.
 impl Validator {
-    /// Judges a request as far as that goes without waiting, counts it and logs a refusal.
+    /// Judges a request as far as that goes without waiting, counts it and logs a rejection.
     pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
         let now = self.now();
         let verdict = match BearerToken::from_headers(headers) {
             Ok(token) => match self.recognise(token, now) {
                 Some(claims) => {
-                    meter::recognised();
+                    meter::token_cache_hit();
                     Verdict::Accepted(claims)
                 }
                 None => self.measure(token, now),
             },
-            Err(kind) => Verdict::Refused(kind.into()),
+            Err(kind) => Verdict::Rejected(kind.into()),
         };
         match verdict {
             Verdict::Accepted(claims) => {
                 meter::accepted();
                 Verdict::Accepted(claims)
             }
-            Verdict::Refused(rejection) => {
-                self.report(&rejection, now, || Sighting::of(headers));
-                Verdict::Refused(rejection)
+            Verdict::Rejected(rejection) => {
+                self.report(&rejection, now, || UnverifiedFields::of(headers));
+                Verdict::Rejected(rejection)
             }
             Verdict::Waiting(pending) => Verdict::Waiting(self.watch(pending, headers, now)),
         }
@@ -137,8 +137,8 @@ impl Validator {
     /// full check finds the reason.
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         self.0.verified.find(token, |known, claims| {
-            self.0.policy.valid(&known.validity, now).ok()?;
-            let is_held = self.0.keys.still_holds(&claims.tenant_id(), &known.key_id, &known.key);
+            self.0.policy.check_times(&known.validity, now).ok()?;
+            let is_held = self.0.keys.is_current(&claims.tenant_id(), &known.key_id, &known.key);
             is_held.then(|| claims.clone())
         })
     }
@@ -155,29 +155,29 @@ impl Validator {
 
     /// The whole check of a token as if it came for the first time, not counted and not logged.
     pub(crate) fn check(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
-        self.examine(token, now, |plausible| self.decide(token, plausible)).unwrap_or_else(Verdict::Refused)
+        self.examine(token, now, |checked| self.decide(token, checked)).unwrap_or_else(Verdict::Rejected)
     }
 
-    /// Reads a token and goes on with it if it is plausible.
+    /// Reads a token and goes on with it if it is checked.
     fn examine<T>(
         &self,
         token: BearerToken<'_>,
         now: Option<UnixTime>,
-        go_on: impl FnOnce(PlausibleToken<'_>) -> Result<T, Rejection>,
+        go_on: impl FnOnce(CheckedToken<'_>) -> Result<T, Rejection>,
     ) -> Result<T, Rejection> {
-        let segments = Segments::decode(token)?;
+        let segments = CompactJws::decode(token)?;
         let unverified = UnverifiedToken::parse(&segments)?;
-        go_on(self.0.policy.plausible(unverified, now)?)
+        go_on(self.0.policy.check_claims(unverified, now)?)
     }
 
     /// Decides with the key at hand, or says that it has to be found first.
-    fn decide(&self, token: BearerToken<'_>, plausible: PlausibleToken<'_>) -> Result<Verdict, Rejection> {
-        let tenant = plausible.facts().tenant;
-        match self.0.keys.lookup(&tenant, plausible.key_id()) {
-            Lookup::Held(key) => self.conclude(token, plausible, key).map(Verdict::Accepted),
-            Lookup::Refused(error) => Err(error.into()),
-            Lookup::Absent => {
-                let key = plausible.key_id().clone();
+    fn decide(&self, token: BearerToken<'_>, checked: CheckedToken<'_>) -> Result<Verdict, Rejection> {
+        let tenant = checked.checked_claims().tenant;
+        match self.0.keys.lookup(&tenant, checked.key_id()) {
+            Lookup::Found(key) => self.conclude(token, checked, key).map(Verdict::Accepted),
+            Lookup::Rejected(error) => Err(error.into()),
+            Lookup::Miss => {
+                let key = checked.key_id().clone();
                 let token = token.as_bytes().to_vec();
                 Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, tenant, key))))
             }
@@ -191,7 +191,7 @@ impl Validator {
         let stopwatch = Stopwatch::start();
         let decided = BearerToken::from_token68(&token)
             .map_err(Rejection::from)
-            .and_then(|token| self.examine(token, self.now(), |plausible| self.conclude(token, plausible, key)));
+            .and_then(|token| self.examine(token, self.now(), |checked| self.conclude(token, checked, key)));
         stopwatch.checked();
         decided
     }
@@ -200,14 +200,14 @@ impl Validator {
     fn conclude(
         &self,
         token: BearerToken<'_>,
-        plausible: PlausibleToken<'_>,
+        checked: CheckedToken<'_>,
         key: VerificationKey,
     ) -> Result<Claims, Rejection> {
-        let validity = plausible.facts().validity;
-        let key_id = plausible.key_id().clone();
-        let fitting = self.0.policy.fit(&key, &plausible)?;
-        let signed = plausible.verify(fitting)?;
-        let claims = self.0.policy.admit(&signed)?;
+        let validity = checked.checked_claims().validity;
+        let key_id = checked.key_id().clone();
+        let fitting = self.0.policy.check_key(&key, &checked)?;
+        let signed = checked.verify(fitting)?;
+        let claims = self.0.policy.authorize(&signed)?;
         self.0.verified.remember(token, claims.clone(), (key_id, key), validity);
         Ok(claims)
     }
@@ -217,7 +217,8 @@ impl Validator {
 impl Validator {
     /// Counts and logs a check that waits for its key when it has ended, in the span of the request.
     fn watch(&self, pending: Pending, headers: &HeaderMap, now: Option<UnixTime>) -> Pending {
-        let sighting = if RefusalLog::is_read() { Sighting::of(headers) } else { Sighting::default() };
+        let sighting =
+            if RejectionLog::is_read() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
         let validator = self.clone();
         let span = tracing::debug_span!(target: events::REQUESTS, "key_wait");
         let watched = async move {
@@ -231,17 +232,17 @@ impl Validator {
         Box::pin(watched.instrument(span).in_current_span())
     }
 
-    /// The one place where a refusal is counted and logged.
-    fn report(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> Sighting) {
-        meter::refused(rejection.kind());
-        self.0.refusals.record(rejection, now, sighting);
+    /// The one place where a rejection is counted and logged.
+    fn report(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> UnverifiedFields) {
+        meter::rejected(rejection.kind());
+        self.0.rejections.record(rejection, now, sighting);
     }
 }
 
 /// The outcome of a check so far.
 pub(crate) enum Verdict {
     Accepted(Claims),
-    Refused(Rejection),
+    Rejected(Rejection),
     /// The token names a key that has to be found first.
     Waiting(Pending),
 }

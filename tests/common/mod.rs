@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by test files, each of which needs a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
+pub mod signatures;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +13,7 @@ use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::{
     Claims, Clock, FixedKeys, KeySet, Policy, Rejection, RejectionKind, TokenVersion, UnixTime, UpstreamAuthLayer,
 };
@@ -68,7 +70,7 @@ pub fn request<B: Default>(lines: &[impl AsRef<[u8]>]) -> Request<B> {
     request
 }
 
-/// What came of a request: the claims that reached the handler, or the response to a refusal.
+/// What came of a request: the claims that reached the handler, or the response to a rejection.
 pub type Outcome = Result<Claims, Response<String>>;
 
 /// Sends one request through a layer in front of a handler.
@@ -85,14 +87,14 @@ pub async fn send(layer: &UpstreamAuthLayer, request: Request<String>) -> Outcom
     }
 }
 
-/// Sends one token through a layer; the kind of its refusal, if it is refused.
+/// Sends one token through a layer; the kind of its rejection, if it is rejected.
 pub async fn judge(layer: &UpstreamAuthLayer, token: &str) -> Option<RejectionKind> {
     send(layer, request(&[format!("Bearer {token}")])).await.err().map(|response| kind(&response))
 }
 
-/// The kind of a refusal.
+/// The kind of a rejection.
 pub fn kind<B>(response: &Response<B>) -> RejectionKind {
-    response.extensions().get::<Rejection>().expect("a refusal carries its rejection").kind()
+    response.extensions().get::<Rejection>().expect("a rejection carries its rejection").kind()
 }
 
 /// A service that panics when it is called without having been polled ready.

@@ -13,9 +13,8 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body, Frame};
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use peak_alloc::PeakAlloc;
-use signalr_upstream_auth::fuzzing::signatures_checked;
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{
     Claims, ObjectId, Policy, Rejection, RejectionKind as K, RemoteKeys, TokenVersion, UpstreamAuthLayer,
 };
@@ -79,8 +78,8 @@ pub const KEPT: Expected = Expected { refresh: Some(false), first_fetches: (1, 1
 /// The same, where nothing further is asked after the discovery document.
 pub const NOT_FOLLOWED: Expected = Expected { refresh: Some(false), first_fetches: (1, 0), ..PASS };
 
-/// Refused without a fetch and without a look at the signature.
-pub const fn refused(status: u16, kind: K) -> Expected {
+/// Rejected without a fetch and without a look at the signature.
+pub const fn rejected(status: u16, kind: K) -> Expected {
     Expected {
         status,
         kind: Some(kind),
@@ -458,7 +457,7 @@ impl Bench {
         entries.iter().map(entry).collect()
     }
 
-    /// Sends an entry twice: what is refused once is refused twice, and what is accepted is recognised.
+    /// Sends an entry twice: what is rejected once is rejected twice, and what is accepted is recognised.
     pub async fn run(&self, entry: &Entry) -> Vec<Outcome> {
         let (entra, keys, layer) = match &entry.scene {
             Scene::Warm => (&self.entra, None, self.layer.clone()),
@@ -566,7 +565,7 @@ impl Bench {
         let polled = Arc::new(AtomicBool::new(false));
         let request = entry.sent.request(self, &polled);
         let asking = ask(layer.clone(), request, self.claims_of_another.object_id());
-        let (served_before, signatures_before) = (entra.requests().bytes_sent(), signatures_checked());
+        let served_before = entra.requests().bytes_sent();
         let trapped_before = self.trap.requests().connections();
         let heap_before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
@@ -580,6 +579,7 @@ impl Bench {
         let (now, requests) = (asked(entra), entra.requests());
         let fetches = (now.0 - past.fetches.0, now.1 - past.fetches.1);
         self.account(entra, fetches);
+        let log = self.log.take();
         let rejection = response.extensions().get::<Rejection>();
         let values = response.headers().values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let texts = rejection.iter().flat_map(|rejection| [format!("{rejection:#?}"), rejection.to_string()]);
@@ -601,13 +601,13 @@ impl Bench {
             usual_paths: [discovery, keys],
             served: requests.bytes_sent() - served_before,
             polls,
-            signatures: signatures_checked() - signatures_before,
+            signatures: u64::try_from(log.matches("verifying a signature").count()).unwrap(),
             handler_reached,
             body_polled: polled.load(Ordering::Relaxed),
             refreshed,
             trapped: self.trap.requests().connections() - trapped_before,
             heap,
-            log: self.log.take(),
+            log,
             answer,
             known: known.into_iter().chain(issuers).collect(),
         }

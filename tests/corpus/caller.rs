@@ -1,13 +1,13 @@
 //! Who may call, once the signature holds.
 
-use signalr_upstream_auth::testing::TokenBuilder;
+use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Callers, Policy, RejectionKind as K};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, refused};
+use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let not_allowed = refused(403, K::CallerNotAllowed).signed();
-    let delegated = refused(403, K::DelegatedToken).signed();
+    let not_allowed = rejected(403, K::CallerNotAllowed).signed();
+    let delegated = rejected(403, K::DelegatedToken).signed();
     let mut entries = bench.tokens(
         not_allowed,
         &[
@@ -69,7 +69,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::MalformedClaims).signed(),
+        rejected(401, K::MalformedClaims).signed(),
         &[
             ("oid: no GUID", |token| token.claim("oid", "x").claim("sub", "x")),
             ("oid: empty", |token| token.claim("oid", "").claim("sub", "")),
@@ -156,10 +156,15 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let any = by(Callers::dangerous_any_in_tenant());
     to("any caller: a stranger", PASS, token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()), &any);
     to("any caller: a user", delegated, token().delegated(), &any);
-    to("any caller: another tenant", refused(401, K::WrongTenant), token().tenant(OTHER_TENANT.parse().unwrap()), &any);
-    to("any caller: a bad signature", refused(401, K::InvalidSignature).signed(), token().signature([7; 256]), &any);
+    to(
+        "any caller: another tenant",
+        rejected(401, K::WrongTenant),
+        token().tenant(OTHER_TENANT.parse().unwrap()),
+        &any,
+    );
+    to("any caller: a bad signature", rejected(401, K::InvalidSignature).signed(), token().signature([7; 256]), &any);
 
-    let missing_role = refused(403, K::MissingRole).signed();
+    let missing_role = rejected(403, K::MissingRole).signed();
     let with_role = bench.entra.policy_builder().required_roles(["Upstream.Call", "Admin"]).build().unwrap();
     to("a role: it", PASS, token().roles(["Upstream.Call"]), &with_role);
     to("a role: the other", PASS, token().roles(["x", "Admin"]), &with_role);
@@ -193,7 +198,7 @@ pub trait PolicyFor {
     fn policy_builder_for(&self, callers: Callers) -> Policy;
 }
 
-impl PolicyFor for signalr_upstream_auth::testing::MockEntra {
+impl PolicyFor for mock_entra::MockEntra {
     fn policy_builder_for(&self, callers: Callers) -> Policy {
         use signalr_upstream_auth::{Audiences, Tenants};
         let tenants = Tenants::parse([self.tenant().to_string()]).unwrap();

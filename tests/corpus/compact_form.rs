@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let good = bench.good();
@@ -15,7 +15,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut add = |expected, rows: &[(&str, String)]| {
         entries.extend(rows.iter().map(|(name, token)| Entry::sent(*name, expected, Sent::token(token))));
     };
-    let malformed = refused(401, K::MalformedToken);
+    let malformed = rejected(401, K::MalformedToken);
 
     add(
         malformed,
@@ -45,7 +45,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     );
     add(
-        refused(401, K::EncryptedToken),
+        rejected(401, K::EncryptedToken),
         &[
             ("five segments", "e30.AAAA.AAAA.AAAA.AAAA".to_owned()),
             ("five empty segments", "....".to_owned()),
@@ -146,12 +146,12 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let nested = bench.token().raw_claims(deep("[", "]")).mint();
     entries.push(Entry::sent(
         "claims: an unknown member nested 4,000 deep",
-        refused(401, K::MissingClaim),
+        rejected(401, K::MissingClaim),
         Sent::token(&nested),
     ));
 
     // The signature as other bytes.
-    let invalid = refused(401, K::InvalidSignature).signed();
+    let invalid = rejected(401, K::InvalidSignature).signed();
     entries.extend(bench.tokens(
         invalid,
         &[

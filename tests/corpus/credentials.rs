@@ -2,7 +2,7 @@
 
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut entries = bench.lines(
@@ -17,11 +17,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     );
     entries.extend(bench.lines(
-        refused(401, K::MissingCredentials),
+        rejected(401, K::MissingCredentials),
         &[("an empty value", &[""]), ("one space", &[" "]), ("spaces", &["       "])],
     ));
     entries.extend(bench.lines(
-        refused(401, K::UnsupportedScheme),
+        rejected(401, K::UnsupportedScheme),
         &[
             ("the token alone", &["{}"]),
             ("a space before the scheme", &[" Bearer {}"]),
@@ -57,7 +57,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.lines(
-        refused(400, K::MalformedCredentials),
+        rejected(400, K::MalformedCredentials),
         &[
             ("Bearer alone", &["Bearer"]),
             ("Bearer and a space", &["Bearer "]),
@@ -99,7 +99,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.lines(
-        refused(400, K::MultipleCredentials),
+        rejected(400, K::MultipleCredentials),
         &[
             ("the same line twice", &["Bearer {}", "Bearer {}"]),
             ("a good line, then Basic", &["Bearer {}", "Basic eDp5"]),
@@ -117,25 +117,25 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let filled = |count: usize, fill: &str| format!("Bearer {}", fill.repeat(count));
     let mut sized =
         |name: &str, expected, line: String| entries.push(Entry::sent(name, expected, Sent::lines(&[line])));
-    sized("exactly 16,384 bytes", refused(401, K::MalformedToken), filled(16_384 - 7, "a"));
-    sized("one byte more", refused(401, K::TokenTooLarge), filled(16_384 - 6, "a"));
-    sized("too large and of another alphabet", refused(401, K::TokenTooLarge), filled(16_384, ","));
+    sized("exactly 16,384 bytes", rejected(401, K::MalformedToken), filled(16_384 - 7, "a"));
+    sized("one byte more", rejected(401, K::TokenTooLarge), filled(16_384 - 6, "a"));
+    sized("too large and of another alphabet", rejected(401, K::TokenTooLarge), filled(16_384, ","));
     sized(
         "a good token behind too many spaces",
-        refused(401, K::TokenTooLarge),
+        rejected(401, K::TokenTooLarge),
         format!("Bearer {}{good}", " ".repeat(16_000)),
     );
     sized(
         "a good token within too many letters",
-        refused(401, K::TokenTooLarge),
+        rejected(401, K::TokenTooLarge),
         format!("Bearer {good}{}", "a".repeat(16_000)),
     );
-    sized("sixty thousand dots", refused(401, K::TokenTooLarge), filled(60_000, "."));
-    sized("sixteen thousand dots", refused(401, K::MalformedToken), filled(16_000, "."));
-    sized("five hundred thousand letters", refused(401, K::TokenTooLarge), filled(500_000, "A"));
+    sized("sixty thousand dots", rejected(401, K::TokenTooLarge), filled(60_000, "."));
+    sized("sixteen thousand dots", rejected(401, K::MalformedToken), filled(16_000, "."));
+    sized("five hundred thousand letters", rejected(401, K::TokenTooLarge), filled(500_000, "A"));
     sized(
         "a large line of another scheme",
-        refused(401, K::UnsupportedScheme),
+        rejected(401, K::UnsupportedScheme),
         format!("Basic {}", "a".repeat(100_000)),
     );
     let padded = |padding: usize| bench.token().claim("padding", "x".repeat(padding)).mint();
@@ -143,13 +143,13 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let not_remembered = PASS.signed();
     sized("a good token too large to be remembered", not_remembered, format!("Bearer {}", padded(4000)));
     sized("a good token near the limit", not_remembered, format!("Bearer {}", padded(10_700)));
-    sized("a good token beyond the limit", refused(401, K::TokenTooLarge), format!("Bearer {}", padded(12_000)));
+    sized("a good token beyond the limit", rejected(401, K::TokenTooLarge), format!("Bearer {}", padded(12_000)));
     let invisible = [0x80_u8, 0xff];
     for byte in invisible {
         let line = [b"Bearer ".as_slice(), good.as_bytes(), &[byte]].concat();
         entries.push(Entry::sent(
             format!("byte {byte:#04x} behind the token"),
-            refused(400, K::MalformedCredentials),
+            rejected(400, K::MalformedCredentials),
             Sent::lines(&[line]),
         ));
     }

@@ -1,8 +1,8 @@
 //! Discovery documents (OpenID Connect Discovery 1.0) that must not lead a service astray.
 
+use mock_entra::{Endpoint, Fault, MockEntra};
 use serde_json::{Value, json};
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
 
 use crate::bench::{Bench, Entry, Expected, NOT_FOLLOWED, TAKEN};
 
@@ -133,7 +133,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond 256 kibibytes", |_| Fault::oversize(262_145)),
             ("answer: beyond 256 kibibytes in chunks", |_| Fault::oversize(262_145).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::refuse()),
+            ("answer: a connection that closes", |_| Fault::connection_refused()),
         ],
     );
     served(

@@ -3,11 +3,11 @@
 use serde_json::json;
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, refused};
+use crate::bench::{Bench, Entry, PASS, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut entries = bench.tokens(
-        refused(401, K::AlgorithmNotAllowed),
+        rejected(401, K::AlgorithmNotAllowed),
         &[
             ("alg: none, with no signature", |token| token.algorithm("none")),
             ("alg: none, with a good signature", |token| token.header("alg", "none")),
@@ -52,7 +52,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     );
     entries.extend(bench.tokens(
-        refused(401, K::MalformedHeader),
+        rejected(401, K::MalformedHeader),
         &[
             ("alg: missing", |token| token.without_header("alg")),
             ("alg: null", |token| token.header("alg", json!(null))),
@@ -76,7 +76,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::MissingKeyId),
+        rejected(401, K::MissingKeyId),
         &[
             ("kid: missing", |token| token.without_header("kid")),
             ("kid: empty", |token| token.header("kid", "")),
@@ -86,7 +86,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ));
     // A name that no document has: one look at the provider, then the end.
     entries.extend(bench.tokens(
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         &[
             ("kid: unknown", |token| token.key_id("nobody-knows")),
             ("kid: of 256 bytes", |token| token.header("kid", "k".repeat(256))),
@@ -107,7 +107,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::CriticalHeader),
+        rejected(401, K::CriticalHeader),
         &[
             ("crit: exp", |token| token.header("crit", ["exp"])),
             ("crit: empty", |token| token.header("crit", json!([]))),
@@ -127,7 +127,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::UnsupportedType),
+        rejected(401, K::UnsupportedType),
         &[
             ("typ: empty", |token| token.header("typ", "")),
             ("typ: an ID token", |token| token.header("typ", "id+jwt")),
@@ -149,7 +149,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::DuplicateMember),
+        rejected(401, K::DuplicateMember),
         &[
             ("alg twice, the same", |token| token.duplicate_header("alg", "RS256")),
             ("alg twice, none last", |token| token.duplicate_header("alg", "none")),

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey};
 use serde_json::{Value, json};
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, KEPT, PASS, TAKEN, refused};
+use crate::bench::{Bench, Entry, Expected, KEPT, PASS, TAKEN, rejected};
 
 type Listed = fn(&SigningKey) -> Jwk;
 type Served = fn(&MockEntra) -> Fault;
@@ -37,7 +37,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     listed(
-        refused(401, K::UnusableKey),
+        rejected(401, K::UnusableKey),
         &[
             ("kty: EC", |key| Jwk::from(key).member("kty", "EC")),
             ("kty: oct", |key| Jwk::from(key).member("kty", "oct")),
@@ -109,7 +109,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     listed(
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         &[
             ("kid: missing", |key| Jwk::from(key).without_member("kid")),
             ("kid: null", |key| Jwk::from(key).member("kid", json!(null))),
@@ -127,7 +127,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     listed(
-        refused(401, K::ForeignIssuerKey),
+        rejected(401, K::ForeignIssuerKey),
         &[
             ("issuer: personal accounts", |key| {
                 Jwk::from(key)
@@ -145,7 +145,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     listed(
-        refused(401, K::ForeignCloudKey),
+        rejected(401, K::ForeignCloudKey),
         &[
             ("cloud_instance_name: the US Government", |key| {
                 Jwk::from(key).member("cloud_instance_name", "microsoftonline.us")
@@ -155,7 +155,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
         ],
     );
     listed(
-        refused(401, K::InvalidSignature).signed(),
+        rejected(401, K::InvalidSignature).signed(),
         &[
             ("n: of another key", |key| {
                 Jwk::from(key).member("n", URL_SAFE_NO_PAD.encode(SigningKey::stranger().modulus()))
@@ -202,7 +202,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond a mebibyte", |_| Fault::oversize(1_048_577)),
             ("answer: beyond a mebibyte in chunks", |_| Fault::oversize(1_048_577).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::refuse()),
+            ("answer: a connection that closes", |_| Fault::connection_refused()),
             ("answer: no HTTP", |_| Fault::raw("SSH-2.0-OpenSSH\r\n")),
             ("answer: cut short", |_| Fault::truncated(100)),
         ],
@@ -246,7 +246,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
     twice("one kid twice: the same key", TAKEN, Value::clone);
     twice("one kid twice: the same key for encryption", TAKEN, |key| changed(key, "use", json!("enc")));
     twice("one kid twice: an entry that cannot be read", TAKEN, |key| changed(key, "n", json!(7)));
-    let ambiguous = refused(401, K::UnusableKey).taken();
+    let ambiguous = rejected(401, K::UnusableKey).taken();
     twice("one kid twice: another modulus", ambiguous, |key| {
         changed(key, "n", json!(URL_SAFE_NO_PAD.encode(SigningKey::stranger().modulus())))
     });

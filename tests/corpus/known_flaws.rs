@@ -2,7 +2,7 @@
 //! other Rust crates of this kind. What each class is about stands at its head.
 //!
 //! Two things hold for every entry of the corpus and need no case: nothing but the tenant's two documents is asked for, so
-//! that no `kid` gets into a path or a query; and nothing that is refused gets to the handler, nor is anything that needs
+//! that no `kid` gets into a path or a query; and nothing that is rejected gets to the handler, nor is anything that needs
 //! no fetch kept waiting. What cannot be told by one request is in `elsewhere.rs`. Advisories against what this crate is
 //! built of are checked by `.github/workflows/audit.yml`.
 
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use serde_json::json;
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{Callers, RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, refused};
+use crate::bench::{Bench, Entry, Expected, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, rejected};
 use crate::caller::PolicyFor as _;
 use crate::common::NOON;
 use crate::rotation::{empty_set_of_500, new_key, token as token_of, without_cooldown};
@@ -96,7 +96,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
 fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
     let mut add = |name: &str, kind: K, token: TokenBuilder| {
         let name = format!("an unknown key and {name}");
-        entries.push(Entry::sent(name, refused(401, kind), Sent::token(&token.key_id("unknown").mint())));
+        entries.push(Entry::sent(name, rejected(401, kind), Sent::token(&token.key_id("unknown").mint())));
     };
     let token = || bench.token();
     add("another algorithm", K::AlgorithmNotAllowed, token().algorithm("PS256"));
@@ -123,7 +123,7 @@ fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
         ("a user", token().delegated()),
         ("no signature", token().signature([])),
     ] {
-        let expected = refused(401, K::UnknownKey).fetching(1, 1);
+        let expected = rejected(401, K::UnknownKey).fetching(1, 1);
         entries.push(Entry::sent(
             format!("an unknown key and {name}"),
             expected,
@@ -138,7 +138,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
     };
     let token = || bench.token();
-    let algorithm = refused(401, K::AlgorithmNotAllowed);
+    let algorithm = rejected(401, K::AlgorithmNotAllowed);
 
     // "none" and algorithm confusion.
     add("CVE-2015-2951, CVE-2016-10555: alg none", algorithm, token().algorithm("none"));
@@ -169,7 +169,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
     };
     // Empty or zero material.
-    let invalid = refused(401, K::InvalidSignature).signed();
+    let invalid = rejected(401, K::InvalidSignature).signed();
     add("CVE-2020-28042: no signature under a good algorithm", invalid, token().signature([]));
     add("CVE-2022-21449: a signature of zeros", invalid, token().signature([0; 256]));
     add("CVE-2022-21449: a signature of zeros, ES256", algorithm, token().header("alg", "ES256").signature([0; 64]));
@@ -196,26 +196,26 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     add("a certificate in x5u", invalid, token().signed_by(&posing).header("x5u", &trap));
     add(
         "a document in jku for a name of its own",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         token().signed_by(&stranger).header("jku", &trap),
     );
     add("a document in jku with a good signature", PASS, token().header("jku", &trap).header("x5u", &trap));
-    add("a document in kid", refused(401, K::UnknownKey).fetching(1, 1), token().key_id(trap.as_str()));
-    add("an issuer that has documents of its own", refused(401, K::WrongIssuer), token().issuer(bench.trap.url()));
+    add("a document in kid", rejected(401, K::UnknownKey).fetching(1, 1), token().key_id(trap.as_str()));
+    add("an issuer that has documents of its own", rejected(401, K::WrongIssuer), token().issuer(bench.trap.url()));
     let header = json!({"alg": "RS256", "kid": ours.as_str(), "header": {"alg": "none"}});
     add("GHSA-jc38-x7x8-2xc8: an unprotected header within", PASS, token().raw_header(header.to_string()));
 
     // crit ignored.
-    let critical = refused(401, K::CriticalHeader);
+    let critical = rejected(401, K::CriticalHeader);
     add("CVE-2025-59420: crit of an unknown name", critical, token().header("crit", ["cnf"]).header("cnf", json!({})));
     add("CVE-2026-32597: crit of b64", critical, token().header("crit", ["b64"]).header("b64", false));
     add("CVE-2026-35042: crit of a registered name", critical, token().header("crit", ["alg"]));
 
     // Types of claims.
-    let types = refused(401, K::MalformedClaims);
+    let types = rejected(401, K::MalformedClaims);
     add("CVE-2026-25537: exp as a text", types, token().claim("exp", (NOON - 9999).to_string()));
     add("CVE-2026-25537: nbf as a text", types, token().claim("nbf", (NOON + 9999).to_string()));
-    add("CVE-2024-53861: a part of the issuer", refused(401, K::WrongIssuer), token().issuer("http://"));
+    add("CVE-2024-53861: a part of the issuer", rejected(401, K::WrongIssuer), token().issuer("http://"));
     add(
         "CVE-2025-30144: the issuer in a list",
         types,
@@ -223,20 +223,20 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     );
     add(
         "the claims as a list in the order of a struct",
-        refused(401, K::MalformedToken),
+        rejected(401, K::MalformedToken),
         token().raw_claims(r#"[1800000000,null,"x","y",null]"#),
     );
 
     // Size and parsing.
     for (name, expected, token) in [
-        ("CVE-2025-30204, CVE-2025-27144: dots", refused(401, K::MalformedToken), format!("x{}", ".".repeat(16_000))),
+        ("CVE-2025-30204, CVE-2025-27144: dots", rejected(401, K::MalformedToken), format!("x{}", ".".repeat(16_000))),
         (
             "CVE-2025-61920: a header of half a megabyte",
-            refused(401, K::TokenTooLarge),
+            rejected(401, K::TokenTooLarge),
             format!("{}.e30.AAAA", "e30x".repeat(125_000)),
         ),
-        ("CVE-2025-22868: many segments", refused(401, K::MalformedToken), "a.".repeat(8000)),
-        ("CVE-2019-12995: a header that ends early", refused(401, K::MalformedToken), "eyJ.e30.AAAA".to_owned()),
+        ("CVE-2025-22868: many segments", rejected(401, K::MalformedToken), "a.".repeat(8000)),
+        ("CVE-2019-12995: a header that ends early", rejected(401, K::MalformedToken), "eyJ.e30.AAAA".to_owned()),
     ] {
         entries.push(Entry::sent(name, expected, Sent::token(&token)));
     }
@@ -245,7 +245,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     };
     add(
         "CVE-2025-53864: nested claims",
-        refused(401, K::MalformedToken),
+        rejected(401, K::MalformedToken),
         token().raw_claims(format!("{{\"aud\":{}", "[".repeat(10_000))),
     );
     add("a list of three thousand in the header", PASS.signed(), token().header("x", vec![0; 3000]));
@@ -253,11 +253,11 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         [("as many names as are read", 256, K::MissingClaim), ("many names", 257, K::MalformedToken)]
     {
         let names: Vec<_> = (0..count).map(|number| format!("\"k{number}\":0")).collect();
-        add(name, refused(401, kind), token().raw_claims(format!("{{{}}}", names.join(","))));
+        add(name, rejected(401, kind), token().raw_claims(format!("{{{}}}", names.join(","))));
     }
 
     // JWE.
-    let encrypted = refused(401, K::EncryptedToken);
+    let encrypted = rejected(401, K::EncryptedToken);
     for (name, header) in [
         (
             "CVE-2024-28176, CVE-2024-21319: a compressed JWE",
@@ -285,12 +285,12 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         ),
         (
             "CVE-2026-35039: the end of a remembered token alone",
-            refused(401, K::MalformedToken),
+            rejected(401, K::MalformedToken),
             signature[signature.len() - 32..].to_owned(),
         ),
         (
             "CVE-2026-35039: a remembered token with a letter before",
-            refused(401, K::MalformedToken),
+            rejected(401, K::MalformedToken),
             format!("A{good}"),
         ),
         ("CVE-2026-35039: a remembered token with a letter in another case", invalid, recased(&good)),
@@ -299,7 +299,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     }
     entries.push(Entry::listed(
         "CVE-2025-59936: a key under the name of another's",
-        refused(401, K::InvalidSignature).signed(),
+        rejected(401, K::InvalidSignature).signed(),
         |key| Jwk::from(SigningKey::stranger().with_key_id(key.key_id().clone())),
     ));
 
@@ -309,13 +309,13 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     };
     add(
         "CVE-2026-32301, CVE-2026-41413: an issuer that is an address",
-        refused(401, K::WrongIssuer),
+        rejected(401, K::WrongIssuer),
         token().issuer("http://169.254.169.254/"),
     );
-    add("CVE-2026-32301: a tenant that is a path", refused(401, K::WrongTenant), token().claim("tid", "../../common"));
+    add("CVE-2026-32301: a tenant that is a path", rejected(401, K::WrongTenant), token().claim("tid", "../../common"));
     add(
         "CVE-2024-45809, CVE-2025-64527: an unknown key while keys are there",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         token().key_id("x"),
     );
     entries.push(Entry::story(
@@ -328,18 +328,18 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     ));
     entries.push(Entry::unserved(
         "CVE-2024-45809: a good token while no keys can be had",
-        refused(503, K::KeysUnavailable).retrying(1, 1),
+        rejected(503, K::KeysUnavailable).retrying(1, 1),
         Endpoint::Keys,
-        |_| Fault::refuse(),
+        |_| Fault::connection_refused(),
     ));
     entries.push(Entry::sent(
         "CVE-2026-47673: a good token under another scheme",
-        refused(401, K::UnsupportedScheme),
+        rejected(401, K::UnsupportedScheme),
         Sent::lines(&[format!("Basic {good}")]),
     ));
     entries.push(Entry::sent(
         "CVE-2026-47673: a good token without a scheme",
-        refused(401, K::UnsupportedScheme),
+        rejected(401, K::UnsupportedScheme),
         Sent::lines(&[&good]),
     ));
     let none: [&str; 0] = [];
@@ -349,7 +349,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     ] {
         entries.push(Entry::sent(
             name,
-            refused(401, K::MissingCredentials),
+            rejected(401, K::MissingCredentials),
             Sent::lines(&none).header(alias, format!("Bearer {good}")),
         ));
     }
@@ -362,83 +362,91 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     };
     let token = || bench.token();
     let other = OTHER_TENANT.parse().unwrap();
-    add("peers: the issuer is not looked at, since the keys fit", refused(401, K::WrongTenant), token().tenant(other));
+    add("peers: the issuer is not looked at, since the keys fit", rejected(401, K::WrongTenant), token().tenant(other));
     add(
         "peers: the issuer is not looked at, with our tenant",
-        refused(401, K::WrongIssuer),
+        rejected(401, K::WrongIssuer),
         token().issuer("https://evil.example"),
     );
-    add("peers: no audience passes where one is demanded", refused(401, K::MissingClaim), token().without_claim("aud"));
+    add(
+        "peers: no audience passes where one is demanded",
+        rejected(401, K::MissingClaim),
+        token().without_claim("aud"),
+    );
     add(
         "peers: an audience of null counts as none",
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         token().claim("aud", json!(null)),
     );
-    add("peers: no issuer passes where one is demanded", refused(401, K::MissingClaim), token().without_claim("iss"));
-    add("peers: nbf is not looked at", refused(401, K::NotYetValid), token().claim("nbf", NOON + 1000));
+    add("peers: no issuer passes where one is demanded", rejected(401, K::MissingClaim), token().without_claim("iss"));
+    add("peers: nbf is not looked at", rejected(401, K::NotYetValid), token().claim("nbf", NOON + 1000));
     add("peers: nbf becomes compulsory", PASS, token().without_claim("nbf"));
-    add("peers: exp is optional", refused(401, K::MissingClaim), token().without_claim("exp"));
+    add("peers: exp is optional", rejected(401, K::MissingClaim), token().without_claim("exp"));
     add(
         "peers: kid is not looked at and every key is tried",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         token().key_id("another"),
     );
-    add("peers: no kid means every key", refused(401, K::MissingKeyId), token().without_header("kid"));
-    add("peers: the header decides the algorithm", refused(401, K::AlgorithmNotAllowed), token().algorithm("RS512"));
+    add("peers: no kid means every key", rejected(401, K::MissingKeyId), token().without_header("kid"));
+    add("peers: the header decides the algorithm", rejected(401, K::AlgorithmNotAllowed), token().algorithm("RS512"));
     add(
         "peers: no list of algorithms means all of them",
-        refused(401, K::AlgorithmNotAllowed),
+        rejected(401, K::AlgorithmNotAllowed),
         token().algorithm("PS384"),
     );
     add("peers: other header members must be texts", PASS, token().header("x", json!({"y": [1]})));
-    add("peers: a user's token for the same audience", refused(403, K::DelegatedToken).signed(), token().delegated());
+    add("peers: a user's token for the same audience", rejected(403, K::DelegatedToken).signed(), token().delegated());
     add("peers: app-only tokens cannot pass for want of scp", PASS, token());
     add("peers: at+jwt is compulsory", PASS, token().v2());
     add(
         "peers: any application of the tenant",
-        refused(403, K::CallerNotAllowed).signed(),
+        rejected(403, K::CallerNotAllowed).signed(),
         token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()),
     );
-    add("peers: iat is not looked at", refused(401, K::IssuedInFuture), token().claim("iat", NOON + 1000));
+    add("peers: iat is not looked at", rejected(401, K::IssuedInFuture), token().claim("iat", NOON + 1000));
     add("peers: the audience may not be a list", PASS, token().claim("aud", [bench.audience()]));
     add(
         "peers: a bad signature costs a fetch",
-        refused(401, K::InvalidSignature).signed(),
+        rejected(401, K::InvalidSignature).signed(),
         token().signature([7; 256]),
     );
-    add("peers: claims that are no JSON are a fault of the server", refused(401, K::MalformedToken), {
+    add("peers: claims that are no JSON are a fault of the server", rejected(401, K::MalformedToken), {
         token().raw_claims("{\"aud\":")
     });
     add(
         "peers: an unknown kid is a fault of the server",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         token().key_id("unknown"),
     );
     add(
         "peers: the kid goes to the provider in a query",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         token().key_id("k?kid=k&x=%2e%2e/#z"),
     );
     // The canaries that each token here carries are among them.
     add(
         "peers: all claims go into the log",
-        refused(401, K::WrongAudience),
+        rejected(401, K::WrongAudience),
         token().audience("https://a-secret.example"),
     );
     add(
         "peers: a nested value stands for a number where another crate switches that on",
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         token().claim("exp", json!({"$serde_json::private::Number": (NOON + 9999).to_string()})),
     );
     add(
         "peers: a nested value stands for a text where another crate switches that on",
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         token().claim("tid", json!({"$serde_json::private::RawValue": format!("\"{}\"", bench.tenant())})),
     );
     let widest = bench.entra.policy_builder().clock_skew(Duration::from_secs(600)).build().unwrap();
     for (name, expected, token) in [
-        ("a token of 1970 passes", refused(401, K::Expired), token().claim("exp", 0).without_claim("nbf")),
-        ("it is exceeded by a second", refused(401, K::Expired), token().claim("exp", NOON - 601).without_claim("nbf")),
+        ("a token of 1970 passes", rejected(401, K::Expired), token().claim("exp", 0).without_claim("nbf")),
+        (
+            "it is exceeded by a second",
+            rejected(401, K::Expired),
+            token().claim("exp", NOON - 601).without_claim("nbf"),
+        ),
         ("a good token is taken for expired", PASS, token()),
         ("a token without end is taken for expired", PASS, token().claim("exp", i64::MAX)),
     ] {
@@ -448,7 +456,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     let by_client = Callers::client_ids([bench.entra.caller_client_id().to_string()]).unwrap();
     entries.push(Entry::to_policy(
         "peers: client_id is read before appid",
-        refused(403, K::CallerNotAllowed).signed(),
+        rejected(403, K::CallerNotAllowed).signed(),
         Sent::token(
             &token().claim("appid", STRANGER).claim("client_id", bench.entra.caller_client_id().to_string()).mint(),
         ),
@@ -459,34 +467,34 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     };
     add(
         "peers: alg none is a fault of the server",
-        refused(401, K::AlgorithmNotAllowed),
+        rejected(401, K::AlgorithmNotAllowed),
         token().header("alg", "none"),
     );
     add(
         "peers: a claim of the wrong type is a fault of the server",
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         token().claim("oid", 1),
     );
     add("peers: missing azp is a fault of the server", PASS, token().v2().without_claim("azp"));
     let none: [&str; 0] = [];
     entries.push(Entry::sent(
         "peers: no header is let through",
-        refused(401, K::MissingCredentials),
+        rejected(401, K::MissingCredentials),
         Sent::lines(&none),
     ));
     entries.push(Entry::sent(
         "peers: claims in the extensions count as a token",
-        refused(401, K::MissingCredentials),
+        rejected(401, K::MissingCredentials),
         Sent::lines(&none).with_claims_of_another(),
     ));
     entries.push(Entry::sent(
         "peers: bad base64 is a fault of the server",
-        refused(401, K::MalformedToken),
+        rejected(401, K::MalformedToken),
         Sent::token("%%%.e30.AAAA".replace('%', "=").as_str()),
     ));
     entries.push(Entry::sent(
         "peers: a percent escape in the query that is not UTF-8",
-        refused(401, K::MissingCredentials),
+        rejected(401, K::MissingCredentials),
         Sent::lines(&none).uri("/upstream?access_token=%ff"),
     ));
     entries.push(Entry::sent(
@@ -494,7 +502,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         PASS,
         Sent::lines(&[format!("BEARER {}", bench.good())]),
     ));
-    let unusable = refused(401, K::UnusableKey);
+    let unusable = rejected(401, K::UnusableKey);
     entries
         .push(Entry::listed("peers: an encryption key verifies", unusable, |key| Jwk::from(key).member("use", "enc")));
     entries.push(Entry::listed("peers: an oct key makes HS256 usable", unusable, |key| {
@@ -531,7 +539,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     }));
     entries.push(Entry::listed(
         "peers: a key without kid fits any kid",
-        refused(401, K::UnknownKey).fetching(1, 1),
+        rejected(401, K::UnknownKey).fetching(1, 1),
         |key| Jwk::from(key).without_member("kid"),
     ));
     for (name, fault) in [
@@ -549,7 +557,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     }
     entries.push(Entry::unserved(
         "peers: an outage is answered 401",
-        refused(503, K::KeysUnavailable).retrying(1, 0),
+        rejected(503, K::KeysUnavailable).retrying(1, 0),
         Endpoint::Discovery,
         |_| Fault::status(500),
     ));
@@ -568,7 +576,7 @@ fn peers_keys(entries: &mut Vec<Entry>) {
         let key = new_key(story, entra);
         Sent::token(&token_of(entra).v2().signed_by(&key).mint())
     }));
-    let unknown_key = refused(401, K::UnknownKey).after(1, 1);
+    let unknown_key = rejected(401, K::UnknownKey).after(1, 1);
     entries.push(Entry::story("peers: each unknown kid is a fetch", unknown_key, |entra, story| {
         story.in_turn(
             (0..50).map(|number| Sent::token(&token_of(entra).key_id(format!("k{number}").as_str()).mint())),
@@ -607,7 +615,7 @@ fn peers_keys(entries: &mut Vec<Entry>) {
         },
     ));
     // Neither stays what the provider has withdrawn, nor what was accepted before under it.
-    let withdrawn = refused(401, K::UnknownKey).after(1, 1).fetching_once(1, 1);
+    let withdrawn = rejected(401, K::UnknownKey).after(1, 1).fetching_once(1, 1);
     entries.push(Entry::story(
         "peers: a withdrawn key still counts for those seen before",
         withdrawn,
@@ -625,14 +633,14 @@ fn peers_keys(entries: &mut Vec<Entry>) {
         good(entra)
     }));
     entries.push(Entry::unserved(
-        "peers: a request right at the start is a panic, or refused",
+        "peers: a request right at the start is a panic, or rejected",
         found,
         Endpoint::Any,
         |_| Fault::none(),
     ));
     entries.push(Entry::unserved(
         "peers: a provider that asks for patience is asked again",
-        refused(503, K::KeysUnavailable).fetching_once(1, 0),
+        rejected(503, K::KeysUnavailable).fetching_once(1, 0),
         Endpoint::Any,
         |_| Fault::status(503).header("Retry-After", "20"),
     ));
@@ -651,12 +659,12 @@ fn nesting(bench: &Bench, entries: &mut Vec<Entry>) {
         let header = |member: &str| format!("{{\"alg\":\"RS256\",\"kid\":\"{}\",{member}:{deep}}}", key_id.as_str());
         // Nobody reads it, so nobody minds; such a token is too large to be remembered.
         add("in a header member that nobody knows", PASS.signed(), token().raw_header(header("\"x\"")));
-        add("in typ", refused(401, K::MalformedHeader), token().raw_header(header("\"typ\"")));
-        add("in crit", refused(401, K::CriticalHeader), token().raw_header(header("\"crit\"")));
+        add("in typ", rejected(401, K::MalformedHeader), token().raw_header(header("\"typ\"")));
+        add("in crit", rejected(401, K::CriticalHeader), token().raw_header(header("\"crit\"")));
         let claims = |name: &str| format!("{{\"{name}\":{deep}}}");
-        add("in a claim that nobody knows", refused(401, K::MissingClaim), token().raw_claims(claims("x")));
-        add("in aud", refused(401, K::MalformedClaims), token().raw_claims(claims("aud")));
-        add("in exp", refused(401, K::MalformedClaims), token().raw_claims(claims("exp")));
+        add("in a claim that nobody knows", rejected(401, K::MissingClaim), token().raw_claims(claims("x")));
+        add("in aud", rejected(401, K::MalformedClaims), token().raw_claims(claims("aud")));
+        add("in exp", rejected(401, K::MalformedClaims), token().raw_claims(claims("exp")));
         let mut whole = |name: &str, expected: Expected, endpoint: Endpoint, text: String| {
             entries.push(Entry::served(&format!("nested {form} {name}"), expected, endpoint, |_| json_text(text)));
         };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use mock_entra::TokenBuilder;
 use serde_json::value::RawValue;
-use signalr_upstream_auth::testing::TokenBuilder;
 
 /// Stands in claims and header members of every token that is minted here, and may never be seen again.
 const CANARY: &str = "canary-bird";
@@ -86,7 +86,7 @@ fn segments(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         })
 }
 
-/// The members of a header or of claims that a refusal may show, as much of each as it may.
+/// The members of a header or of claims that a rejection may show, as much of each as it may.
 fn loggable(segment: &[u8]) -> Vec<String> {
     // Members stay text, so that no depth of nesting is too much.
     let Ok(members) = serde_json::from_slice::<HashMap<String, &RawValue>>(segment) else { return Vec::new() };

@@ -1,5 +1,5 @@
 //! The hostile corpus: every request this crate was ever thought to meet, each as its difference from a good one,
-//! with the answer it must get and the work it may cause. Good ones stand among them, so that to refuse everything fails.
+//! with the answer it must get and the work it may cause. Good ones stand among them, so that to reject everything fails.
 //!
 //! Whatever the entry, the body is not polled, the handler is reached by good requests only, memory stays bounded, all
 //! answers of one kind are alike, and nothing of a credential is in an answer or in a log at any level.
@@ -20,7 +20,6 @@ mod caller;
 mod compact_form;
 mod credentials;
 mod discovery_documents;
-mod elsewhere;
 mod jose_header;
 mod key_documents;
 mod known_flaws;
@@ -70,7 +69,7 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
     let _turn = turn();
     let mut failures = Vec::new();
     let mut answers: BTreeMap<K, (HeaderMap, String)> = BTreeMap::new();
-    let mut refused = 0;
+    let mut rejected = 0;
     let mut passed = 0;
     for (area, entries) in AREAS {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -81,7 +80,7 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
         };
         for entry in entries {
             if entry.expected.is_hostile() {
-                refused += 1;
+                rejected += 1;
             } else {
                 passed += 1;
             }
@@ -97,11 +96,11 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
             failures.push(format!("{area}: {unaccounted:?} documents were fetched behind the answers"));
         }
     }
-    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), refused + passed, failures.join("\n"));
-    println!("{refused} hostile entries, {passed} good ones");
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), rejected + passed, failures.join("\n"));
+    println!("{rejected} hostile entries, {passed} good ones");
     let kinds: Vec<_> = answers.keys().copied().collect();
-    assert_eq!(kinds, K::ALL, "the kinds of refusal that an entry meets");
-    assert!(refused >= 1_000, "only {refused} hostile entries");
+    assert_eq!(kinds, K::ALL, "the kinds of rejection that an entry meets");
+    assert!(rejected >= 1_000, "only {rejected} hostile entries");
     assert!(passed >= 180, "only {passed} good entries");
 }
 

@@ -1,9 +1,9 @@
 //! Who issued a token and for whom: issuer, tenant, audience.
 
-use signalr_upstream_auth::testing::TokenBuilder;
+use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind as K, Tenants, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, Sent, rejected};
 use TokenVersion::{V1, V2};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
@@ -14,7 +14,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let token = || bench.token();
     let (tenant, v1, v2) = (bench.tenant(), bench.issuer(V1), bench.issuer(V2));
     let other = OTHER_TENANT.parse().unwrap();
-    let issuer = refused(401, K::WrongIssuer);
+    let issuer = rejected(401, K::WrongIssuer);
     for (name, text) in [
         ("iss: empty", String::new()),
         ("iss: of v2 in a v1 token", v2.clone()),
@@ -60,7 +60,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     add("ver: 2.0 in a v1 token", issuer, token().claim("ver", "2.0"));
     add("ver: 1.0 in a v2 token", issuer, token().v2().claim("ver", "1.0"));
 
-    let wrong_tenant = refused(401, K::WrongTenant);
+    let wrong_tenant = rejected(401, K::WrongTenant);
     add("tid: another tenant, with its issuer", wrong_tenant, token().tenant(other));
     add("v2, tid: another tenant, with its issuer", wrong_tenant, token().v2().tenant(other));
     for (name, text) in [
@@ -89,7 +89,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     }
 
     let audience = bench.audience();
-    let wrong_audience = refused(401, K::WrongAudience);
+    let wrong_audience = rejected(401, K::WrongAudience);
     for (name, text) in [
         ("aud: somebody else's URI", "api://somebody-else".to_owned()),
         ("aud: another client id", audience.replace('3', "4")),
@@ -128,7 +128,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     add("aud: a list of the empty text", wrong_audience, token().claim("aud", [""]));
     add("aud: a thousand", wrong_audience, token().claim("aud", vec!["a"; 1000]));
 
-    let graph = refused(401, K::GraphToken);
+    let graph = rejected(401, K::GraphToken);
     add("a token for Graph", graph, token().graph());
     add("v2, a token for Graph", graph, token().v2().graph());
     for (name, text) in [

@@ -4,7 +4,7 @@
 use http::Method;
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let good = bench.good();
@@ -14,7 +14,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let with = || Sent::token(&bench.good());
     let mut entries = Vec::new();
 
-    let missing = refused(401, K::MissingCredentials);
+    let missing = rejected(401, K::MissingCredentials);
     for (name, sent) in [
         ("no header at all", without()),
         ("the token in the query", without().uri(format!("/upstream/chat/messages/echo?access_token={good}"))),

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::{RejectionKind as K, RemoteKeysBuilder};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, refused};
+use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 use crate::leaks::with_canaries;
 use crate::story::Story;
 
@@ -35,18 +35,18 @@ fn new_keys() -> Vec<Entry> {
     add("a good token too large to be remembered", PASS.signed().fetching_once(1, 1), |token| {
         token.claim("padding", "x".repeat(6000))
     });
-    let signed = |status, kind| refused(status, kind).signed().fetching_once(1, 1);
+    let signed = |status, kind| rejected(status, kind).signed().fetching_once(1, 1);
     add("a bad signature", signed(401, K::InvalidSignature), |token| token.signature([7; 256]));
     add("no signature", signed(401, K::InvalidSignature), |token| token.signature([]));
     add("a stranger", signed(403, K::CallerNotAllowed), stranger);
     add("a stranger of version 2", signed(403, K::CallerNotAllowed), |token| stranger(token.v2()));
     add("a user", signed(403, K::DelegatedToken), TokenBuilder::delegated);
     add("no object", signed(401, K::MissingClaim), |token| token.without_claim("oid"));
-    // What is implausible is refused before, and nobody looks for its key.
-    add("an end in the past", refused(401, K::Expired), TokenBuilder::expired);
-    add("another tenant", refused(401, K::WrongTenant), |token| token.tenant(OTHER_TENANT.parse().unwrap()));
+    // What is implausible is rejected before, and nobody looks for its key.
+    add("an end in the past", rejected(401, K::Expired), TokenBuilder::expired);
+    add("another tenant", rejected(401, K::WrongTenant), |token| token.tenant(OTHER_TENANT.parse().unwrap()));
 
-    let signed = refused(401, K::InvalidSignature).signed().fetching_once(1, 1);
+    let signed = rejected(401, K::InvalidSignature).signed().fetching_once(1, 1);
     entries.push(Entry::story("a new key: the claims of another token", signed, |entra, story| {
         let key = new_key(story, entra);
         let (one, other) = (token(entra).signed_by(&key).mint(), stranger(token(entra)).signed_by(&key).mint());
@@ -60,7 +60,7 @@ fn new_keys() -> Vec<Entry> {
         let key = new_key(story, entra);
         Sent::token(&token(entra).signed_by(&SigningKey::stranger().with_key_id(key.key_id().clone())).mint())
     }));
-    let missing_role = refused(403, K::MissingRole).signed().fetching_once(1, 1);
+    let missing_role = rejected(403, K::MissingRole).signed().fetching_once(1, 1);
     entries.push(Entry::story("a new key: a caller without the role", missing_role, |entra, story| {
         story.policy = entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
         let key = new_key(story, entra);
@@ -68,7 +68,7 @@ fn new_keys() -> Vec<Entry> {
     }));
 
     let mut listed = |name: &str, kind: K, list: fn(&SigningKey) -> Jwk| {
-        let expected = refused(401, kind).fetching_once(1, 1);
+        let expected = rejected(401, kind).fetching_once(1, 1);
         entries.push(Entry::story(format!("a new key: {name}"), expected, |entra, story| {
             let key = new_key_as(story, entra, list);
             Sent::token(&token(entra).signed_by(&key).mint())
@@ -120,12 +120,12 @@ fn new_keys() -> Vec<Entry> {
 /// A search for a key that no document has, or that no document answers.
 fn failed_searches() -> Vec<Entry> {
     let mut entries = Vec::new();
-    let unknown = refused(401, K::UnknownKey).fetching_once(1, 1);
+    let unknown = rejected(401, K::UnknownKey).fetching_once(1, 1);
     entries.push(Entry::story("a key that is still not listed", unknown, |entra, _| {
         Sent::token(&token(entra).signed_by(&entra.new_key()).mint())
     }));
     let mut failing = |name: &str, fetches: (usize, usize), endpoint: Endpoint, fault: fn() -> Fault| {
-        let expected = refused(503, K::KeysUnavailable).fetching_once(fetches.0, fetches.1);
+        let expected = rejected(503, K::KeysUnavailable).fetching_once(fetches.0, fetches.1);
         entries.push(Entry::story(format!("a new key while {name}"), expected, |entra, story| {
             let key = new_key(story, entra);
             story.happens(move |entra, _| entra.fail(endpoint, fault()));
@@ -145,7 +145,7 @@ fn failed_searches() -> Vec<Entry> {
     failing("the keys are an empty set", (1, 1), Endpoint::Keys, || json_text(r#"{"keys":[]}"#));
     failing("the keys are a page for people", (1, 1), Endpoint::Keys, Fault::html);
     failing("discovery is a page for people", (1, 0), Endpoint::Discovery, Fault::html);
-    failing("connections are reset", (1, 1), Endpoint::Any, Fault::refuse);
+    failing("connections are reset", (1, 1), Endpoint::Any, Fault::connection_refused);
     // Discovery says nothing wrong by saying nothing; the keys come from where they were.
     let found = PASS.fetching_once(1, 1);
     entries.push(Entry::story("a new key while discovery answers 500", found, |entra, story| {
@@ -169,7 +169,7 @@ fn failed_searches() -> Vec<Entry> {
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     // A fetch that hangs ends with its limit, here a short one.
-    let given_up = refused(503, K::KeysUnavailable).fetching_once(1, 1);
+    let given_up = rejected(503, K::KeysUnavailable).fetching_once(1, 1);
     entries.push(Entry::story("a new key while the keys hang", given_up, |entra, story| {
         story.configure(|keys| keys.fetch_timeout(Duration::from_millis(300)));
         let key = new_key(story, entra);
@@ -185,7 +185,7 @@ fn failed_searches() -> Vec<Entry> {
     }));
     let meanwhile = [
         ("a good token", PASS.after(1, 0), token as fn(&MockEntra) -> TokenBuilder),
-        ("a stranger", refused(403, K::CallerNotAllowed).signed().after(1, 0), |entra| stranger(token(entra))),
+        ("a stranger", rejected(403, K::CallerNotAllowed).signed().after(1, 0), |entra| stranger(token(entra))),
     ];
     for (name, expected, make) in meanwhile {
         entries.push(Entry::story(format!("while a fetch for another key hangs: {name}"), expected, |entra, story| {
@@ -225,32 +225,32 @@ fn withdrawn_keys() -> Vec<Entry> {
             }
         }
     };
-    add("listed for encryption", refused(401, K::UnusableKey), |entra, key| {
+    add("listed for encryption", rejected(401, K::UnusableKey), |entra, key| {
         entra.withhold(key.key_id());
         entra.publish(Jwk::from(key).member("use", "enc"));
     });
-    add("listed for another algorithm", refused(401, K::UnusableKey), |entra, key| {
+    add("listed for another algorithm", rejected(401, K::UnusableKey), |entra, key| {
         entra.withhold(key.key_id());
         entra.publish(Jwk::from(key).member("alg", "RS512"));
     });
-    add("listed twice", refused(401, K::UnusableKey), |entra, key| {
+    add("listed twice", rejected(401, K::UnusableKey), |entra, key| {
         entra.publish(SigningKey::stranger().with_key_id(key.key_id().clone()));
     });
-    add("listed for another issuer", refused(401, K::ForeignIssuerKey), |entra, key| {
+    add("listed for another issuer", rejected(401, K::ForeignIssuerKey), |entra, key| {
         entra.withhold(key.key_id());
         entra.publish(Jwk::from(key).member("issuer", "https://evil.example/{tenantid}/v2.0"));
     });
-    add("listed for another cloud", refused(401, K::ForeignCloudKey), |entra, key| {
+    add("listed for another cloud", rejected(401, K::ForeignCloudKey), |entra, key| {
         entra.withhold(key.key_id());
         entra.publish(Jwk::from(key).member("cloud_instance_name", "microsoftonline.us"));
     });
-    add("replaced under its name", refused(401, K::InvalidSignature).signed(), |entra, key| {
+    add("replaced under its name", rejected(401, K::InvalidSignature).signed(), |entra, key| {
         entra.withhold(key.key_id());
         entra.publish(SigningKey::stranger().with_key_id(key.key_id().clone()));
     });
     entries.push(Entry::story(
         "not listed and not retained: a remembered token",
-        refused(401, K::UnknownKey).after(1, 1).fetching_once(1, 1),
+        rejected(401, K::UnknownKey).after(1, 1).fetching_once(1, 1),
         |entra, story| {
             story.configure(|keys| keys.key_retention(Duration::ZERO));
             let key = entra.signing_key();
@@ -267,48 +267,48 @@ fn withdrawn_keys() -> Vec<Entry> {
 /// A key that the operator has taken out of use.
 fn forgotten_keys() -> Vec<Entry> {
     let mut entries = Vec::new();
-    let forgotten = refused(401, K::ForgottenKey);
-    let forget = |story: &mut Story, key: &SigningKey| {
+    let revoked = rejected(401, K::RevokedKey);
+    let revoke = |story: &mut Story, key: &SigningKey| {
         let id = key.key_id().clone();
-        story.happens(move |_, keys| keys.forget(&id));
+        story.happens(move |_, keys| keys.revoke(&id));
     };
     let mut add = |name: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
-        entries.push(Entry::story(format!("a forgotten key: {name}"), expected, |entra, story| {
-            forget(story, &entra.signing_key());
+        entries.push(Entry::story(format!("a revoked key: {name}"), expected, |entra, story| {
+            revoke(story, &entra.signing_key());
             Sent::token(&make(entra).mint())
         }));
     };
-    add("a good token", forgotten, token);
-    add("a bad signature", forgotten, |entra| token(entra).signature([7; 256]));
-    add("a stranger", forgotten, |entra| stranger(token(entra)));
-    add("an end in the past", refused(401, K::Expired), |entra| token(entra).expired());
+    add("a good token", revoked, token);
+    add("a bad signature", revoked, |entra| token(entra).signature([7; 256]));
+    add("a stranger", revoked, |entra| stranger(token(entra)));
+    add("an end in the past", rejected(401, K::Expired), |entra| token(entra).expired());
     add("a token of another key", PASS, |entra| token(entra).signed_by(&entra.signing_keys()[1]));
-    entries.push(Entry::story("a forgotten key: a remembered token", forgotten, |entra, story| {
+    entries.push(Entry::story("a revoked key: a remembered token", revoked, |entra, story| {
         let seen = token(entra).mint();
         story.in_turn([Sent::token(&seen)], None);
-        forget(story, &entra.signing_key());
+        revoke(story, &entra.signing_key());
         Sent::token(&seen)
     }));
-    entries.push(Entry::story("a forgotten key that is listed again", forgotten.after(1, 1), |entra, story| {
-        forget(story, &entra.signing_key());
+    entries.push(Entry::story("a revoked key that is listed again", revoked.after(1, 1), |entra, story| {
+        revoke(story, &entra.signing_key());
         story.refresh(true);
         Sent::token(&token(entra).mint())
     }));
-    entries.push(Entry::story("a forgotten key that was never listed", forgotten, |entra, story| {
+    entries.push(Entry::story("a revoked key that was never listed", revoked, |entra, story| {
         let key = entra.new_key();
-        forget(story, &key);
+        revoke(story, &key);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a forgotten key that is published now", forgotten, |entra, story| {
+    entries.push(Entry::story("a revoked key that is published now", revoked, |entra, story| {
         let key = new_key(story, entra);
-        forget(story, &key);
+        revoke(story, &key);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a key that was forgotten and is not any more", PASS, |entra, story| {
+    entries.push(Entry::story("a key that was revoked and is not any more", PASS, |entra, story| {
         let key = entra.signing_key();
-        forget(story, &key);
-        story.in_turn([Sent::token(&token(entra).mint())], Some(K::ForgottenKey));
-        story.happens(move |_, keys| keys.unforget(key.key_id()));
+        revoke(story, &key);
+        story.in_turn([Sent::token(&token(entra).mint())], Some(K::RevokedKey));
+        story.happens(move |_, keys| keys.reinstate(key.key_id()));
         Sent::token(&token(entra).mint())
     }));
     entries
@@ -350,10 +350,10 @@ fn floods() -> Vec<Entry> {
                 Sent::token(&make(entra).mint())
             }));
         };
-        add("another", refused(401, K::UnknownKey), |entra| token(entra).key_id("x"));
+        add("another", rejected(401, K::UnknownKey), |entra| token(entra).key_id("x"));
         add("a good token", PASS, token);
     }
-    let unavailable = refused(503, K::KeysUnavailable).after(1, 1);
+    let unavailable = rejected(503, K::KeysUnavailable).after(1, 1);
     entries.push(Entry::story("a hundred unknown keys while the keys answer 500", unavailable, |entra, story| {
         story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::status(500)));
         story.at_once(flood(entra), Some(K::KeysUnavailable));
@@ -362,7 +362,7 @@ fn floods() -> Vec<Entry> {
     // The price of the cooldown: a rotation within it waits for its end.
     entries.push(Entry::story(
         "a new key right after a flood",
-        refused(401, K::UnknownKey).after(1, 1),
+        rejected(401, K::UnknownKey).after(1, 1),
         |entra, story| {
             story.at_once(flood(entra), Some(K::UnknownKey));
             let key = new_key(story, entra);
@@ -375,7 +375,7 @@ fn floods() -> Vec<Entry> {
         story.refresh(true);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    let invalid = refused(401, K::InvalidSignature).signed();
+    let invalid = rejected(401, K::InvalidSignature).signed();
     entries.push(Entry::story("a hundred bad signatures of a key that is held", invalid, |entra, story| {
         let bad = || Sent::token(&token(entra).signature([7; 256]).mint());
         story.at_once((0..100).map(|_| bad()), Some(K::InvalidSignature));

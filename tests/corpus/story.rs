@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::{Policy, RejectionKind as K, RemoteKeys, RemoteKeysBuilder};
 
 use crate::bench::Sent;

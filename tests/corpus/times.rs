@@ -3,7 +3,7 @@
 use serde_json::json;
 use signalr_upstream_auth::{RejectionKind as K, UnixTime};
 
-use crate::bench::{Bench, Entry, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 use crate::common::NOON;
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
@@ -24,7 +24,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     );
     entries.extend(bench.tokens(
-        refused(401, K::Expired),
+        rejected(401, K::Expired),
         &[
             ("exp: a second beyond the skew", |token| token.claim("exp", NOON - 301)),
             ("exp: an hour ago", |token| token.expired()),
@@ -35,7 +35,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::NotYetValid),
+        rejected(401, K::NotYetValid),
         &[
             ("nbf: a second beyond the skew", |token| token.claim("nbf", NOON + 301)),
             ("nbf: tomorrow", |token| token.not_before(UnixTime::from_secs(NOON + 86_400))),
@@ -44,7 +44,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::IssuedInFuture),
+        rejected(401, K::IssuedInFuture),
         &[
             ("iat: a second beyond the skew", |token| token.claim("iat", NOON + 301)),
             ("iat: tomorrow", |token| token.claim("iat", NOON + 86_400)),
@@ -53,14 +53,14 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::ValidityReversed),
+        rejected(401, K::ValidityReversed),
         &[
             ("nbf: a second behind exp", |token| token.claim("nbf", NOON + 1).claim("exp", NOON)),
             ("nbf: behind exp, both within the skew", |token| token.claim("nbf", NOON + 299).claim("exp", NOON - 299)),
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::MissingClaim),
+        rejected(401, K::MissingClaim),
         &[
             ("exp: missing", |token| token.without_claim("exp")),
             ("exp: EXP instead", |token| token.without_claim("exp").claim("EXP", NOON + 100)),
@@ -68,7 +68,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         &[
             ("exp: before 1970", |token| token.claim("exp", -1)),
             ("exp: the least number", |token| token.claim("exp", i64::MIN)),
@@ -110,12 +110,12 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         let text = r#"{"aud":"x","exp":"#.to_owned() + literal + "}";
         entries.push(Entry::sent(
             name,
-            refused(401, K::MalformedClaims),
+            rejected(401, K::MalformedClaims),
             Sent::token(&bench.token().raw_claims(text).mint()),
         ));
     }
     entries.extend(bench.tokens(
-        refused(401, K::DuplicateMember),
+        rejected(401, K::DuplicateMember),
         &[
             ("exp: twice, the same", |token| token.claim("exp", NOON).duplicate_claim("exp", NOON)),
             ("exp: twice, the later good", |token| token.claim("exp", 1).duplicate_claim("exp", NOON + 100)),
@@ -124,7 +124,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("iat: twice", |token| token.duplicate_claim("iat", 0)),
         ],
     ));
-    let unreadable = refused(503, K::ClockUnavailable);
+    let unreadable = rejected(503, K::ClockUnavailable);
     entries.push(Entry::clockless("no clock: a good token", unreadable, Sent::token(&bench.good())));
     entries.push(Entry::clockless(
         "no clock: an expired token",
@@ -133,7 +133,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ));
     entries.push(Entry::clockless(
         "no clock: a token for another audience",
-        refused(401, K::WrongAudience),
+        rejected(401, K::WrongAudience),
         Sent::token(&bench.token().audience("api://x").mint()),
     ));
     let strict = bench.entra.policy_builder().clock_skew(std::time::Duration::ZERO).build().unwrap();
@@ -148,12 +148,12 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         )
     };
     entries.push(Entry::to_policy("no skew: exp now", PASS, with_skew(0), strict.clone()));
-    entries.push(Entry::to_policy("no skew: exp a second ago", refused(401, K::Expired), with_skew(-1), strict));
+    entries.push(Entry::to_policy("no skew: exp a second ago", rejected(401, K::Expired), with_skew(-1), strict));
     let lenient = bench.entra.policy_builder().clock_skew(std::time::Duration::from_secs(600)).build().unwrap();
     entries.push(Entry::to_policy("most skew: exp 600 seconds ago", PASS, with_skew(-600), lenient.clone()));
     entries.push(Entry::to_policy(
         "most skew: exp 601 seconds ago",
-        refused(401, K::Expired),
+        rejected(401, K::Expired),
         with_skew(-601),
         lenient,
     ));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, refused};
+use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 
 pub fn entries(bench: &Bench) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -19,7 +19,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     for name in texts {
         for (kind, value) in &wrong {
             let token = bench.token().claim(name, value).mint();
-            entries.push(Entry::sent(format!("{name}: {kind}"), refused(401, K::MalformedClaims), Sent::token(&token)));
+            entries.push(Entry::sent(
+                format!("{name}: {kind}"),
+                rejected(401, K::MalformedClaims),
+                Sent::token(&token),
+            ));
         }
     }
     let wrong_lists = [
@@ -35,11 +39,15 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     for name in ["aud", "roles"] {
         for (kind, value) in &wrong_lists {
             let token = bench.token().claim(name, value).mint();
-            entries.push(Entry::sent(format!("{name}: {kind}"), refused(401, K::MalformedClaims), Sent::token(&token)));
+            entries.push(Entry::sent(
+                format!("{name}: {kind}"),
+                rejected(401, K::MalformedClaims),
+                Sent::token(&token),
+            ));
         }
     }
     entries.extend(bench.tokens(
-        refused(401, K::MalformedClaims),
+        rejected(401, K::MalformedClaims),
         &[
             ("aud: half a surrogate pair", |token| token.raw_claims(r#"{"aud":"\ud800"}"#)),
             ("a name that is half a surrogate pair", |token| token.raw_claims(r#"{"\ud800":1}"#)),
@@ -51,10 +59,10 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         let good = bench.token();
         let value = claim_of(&good.mint(), name);
         let token = good.duplicate_claim(name, value).mint();
-        entries.push(Entry::sent(format!("{name}: twice"), refused(401, K::DuplicateMember), Sent::token(&token)));
+        entries.push(Entry::sent(format!("{name}: twice"), rejected(401, K::DuplicateMember), Sent::token(&token)));
     }
     entries.extend(bench.tokens(
-        refused(401, K::DuplicateMember),
+        rejected(401, K::DuplicateMember),
         &[
             ("roles: twice", |token| token.roles(["a"]).duplicate_claim("roles", ["b"])),
             ("uti: twice", |token| token.duplicate_claim("uti", "x")),
@@ -74,7 +82,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::MissingClaim),
+        rejected(401, K::MissingClaim),
         &[
             ("no claims", |token| token.raw_claims("{}")),
             ("ver: missing", |token| token.without_claim("ver")),
@@ -94,11 +102,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ));
     // What is not looked at before the signature is missing only after it.
     entries.extend(bench.tokens(
-        refused(401, K::MissingClaim).signed(),
+        rejected(401, K::MissingClaim).signed(),
         &[("oid: missing", |token| token.without_claim("oid")), ("sub: missing", |token| token.without_claim("sub"))],
     ));
     entries.extend(bench.tokens(
-        refused(401, K::UnsupportedVersion),
+        rejected(401, K::UnsupportedVersion),
         &[
             ("ver: 1", |token| token.claim("ver", "1")),
             ("ver: 2", |token| token.claim("ver", "2")),

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use mock_entra::MockEntra;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use signalr_upstream_auth::testing::MockEntra;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;

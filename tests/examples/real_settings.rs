@@ -9,8 +9,8 @@ use RejectionKind::{
     WrongAudience, WrongIssuer, WrongTenant,
 };
 use http::{Method, StatusCode, Version};
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder, UpstreamRequest};
 use serde_json::json;
-use signalr_upstream_auth::testing::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder, UpstreamRequest};
 use signalr_upstream_auth::{RejectionKind, TokenVersion, UnixTime};
 use tokio::time::{sleep, timeout};
 
@@ -85,7 +85,7 @@ fn published(entra: &MockEntra, member: &str, value: &str) -> TokenBuilder {
     good(entra).signed_by(&key)
 }
 
-/// What is wrong with a token, and the reason why it is refused.
+/// What is wrong with a token, and the reason why it is rejected.
 fn bad_tokens(entra: &MockEntra) -> Vec<(&'static str, TokenBuilder, RejectionKind)> {
     const OTHER: &str = "22222222-bbbb-4ccc-8ddd-333333333333";
     let good = || good(entra);

@@ -35,12 +35,12 @@ pub fn run(data: &[u8]) {
     let tenant = super::referee::TENANT.parse().unwrap();
     for (id, expected) in expected {
         let standing = match keys.lookup(&tenant, &KeyId::new(&id)) {
-            Lookup::Held(key) => {
+            Lookup::Found(key) => {
                 assert_eq!(key.id().as_str(), id);
                 assert!(matches!(key.bits(), 2048 | 3072 | 4096));
                 Standing::Usable
             }
-            Lookup::Refused(error) if error.kind() == KeyErrorKind::Unusable => Standing::Unusable,
+            Lookup::Rejected(error) if error.kind() == KeyErrorKind::Unusable => Standing::Unusable,
             other => panic!("{id}: {other:?}"),
         };
         assert_eq!(standing, expected, "{id}");

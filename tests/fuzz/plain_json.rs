@@ -256,3 +256,11 @@ impl Reader<'_> {
         Ok(())
     }
 }
+
+/// Panics if an object has a name twice.
+pub fn assert_no_name_twice(object: &Json) {
+    let members = object.few_members().expect("an object");
+    let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+}

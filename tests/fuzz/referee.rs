@@ -5,6 +5,9 @@ use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind as K, Tena
 
 use super::plain_json::{Fault, Json, parse};
 
+/// The wall clock of every case: seconds since 1970.
+pub const NOW: u64 = 1_790_000_000;
+
 /// A policy of the public cloud in plain data.
 #[derive(Clone, Debug)]
 pub struct PlainPolicy {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use arbitrary::{Arbitrary, Unstructured};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
-use signalr_upstream_auth::testing::{MockEntra, SigningKey};
+use mock_entra::{MockEntra, SigningKey};
 use signalr_upstream_auth::{
     Claims, Clock, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, Rejection, RejectionKind,
     TenantId, TokenVersion, UnixTime, UpstreamAuthLayer, VerificationKey,
@@ -89,10 +89,10 @@ pub fn run(data: &[u8]) {
     };
     let shown = || lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n");
     for _ in 0..=usize::from(call.repeat) {
-        let refusal = bench.refusal(&bench.at_hand, request.clone());
-        assert_eq!(refusal.is_none(), expected, "{}", shown());
+        let rejection = bench.rejection(&bench.at_hand, request.clone());
+        assert_eq!(rejection.is_none(), expected, "{}", shown());
         if call.waits {
-            assert_eq!(bench.refusal(&bench.waiting, request.clone()), refusal, "{}", shown());
+            assert_eq!(bench.rejection(&bench.waiting, request.clone()), rejection, "{}", shown());
         }
     }
 }
@@ -104,18 +104,18 @@ impl Bench {
         scheme.eq_ignore_ascii_case("bearer") && self.good.iter().any(|good| good == token.trim_start_matches(' '))
     }
 
-    /// Why a request was refused; `None` if it reached the handler.
-    fn refusal(&self, layer: &UpstreamAuthLayer, request: Request<()>) -> Option<RejectionKind> {
+    /// Why a request was rejected; `None` if it reached the handler.
+    fn rejection(&self, layer: &UpstreamAuthLayer, request: Request<()>) -> Option<RejectionKind> {
         let service = layer.layer(tower::service_fn(|request: Request<()>| async move {
             assert!(request.extensions().get::<Claims>().is_some());
             Ok::<_, Infallible>(Response::new("reached".to_owned()))
         }));
         let response = self.runtime.block_on(service.oneshot(request)).unwrap();
         let is_reached = response.body() == "reached";
-        let refusal = response.extensions().get::<Rejection>().map(Rejection::kind);
-        assert_eq!(refusal.is_none(), is_reached);
+        let rejection = response.extensions().get::<Rejection>().map(Rejection::kind);
+        assert_eq!(rejection.is_none(), is_reached);
         assert_eq!(response.status().is_success(), is_reached);
-        refusal
+        rejection
     }
 
     fn line(&self, line: &Line<'_>) -> Vec<u8> {
@@ -180,7 +180,7 @@ struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Option<UnixTime> {
-        Some(UnixTime::from_secs(super::claims::NOW))
+        Some(UnixTime::from_secs(super::referee::NOW))
     }
 }
 
@@ -190,7 +190,7 @@ pub struct Far(pub FixedKeys);
 
 impl KeySource for Far {
     fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
-        Lookup::Absent
+        Lookup::Miss
     }
 
     fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

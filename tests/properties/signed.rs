@@ -11,19 +11,19 @@ use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_entra::SigningKey;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use signalr_upstream_auth::testing::SigningKey;
 use signalr_upstream_auth::{
     Audiences, Callers, Claims, Cloud, FixedKeys, KeySet, KeySource, Policy, Tenants, TokenVersion, UpstreamAuthLayer,
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::NAMES;
+use super::claim_values::{NAMES, value};
 use super::common::{NOON, StillClock, request, send};
-use super::fuzz::claims::{good, written};
-use super::fuzz::compact_token::assert_no_name_twice;
+use super::fuzz::claims_text::{good, written};
+use super::fuzz::plain_json::assert_no_name_twice;
 use super::fuzz::plain_json::parse;
 use super::fuzz::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, ROLE, TENANT};
 use super::fuzz::service::Far;
@@ -43,7 +43,7 @@ fn whatever_is_accepted_keeps_every_rule_by_a_second_reading() {
                 let place = &bench.places[case.cloud];
                 assert_every_rule_holds(place, &RULES[case.policy], &token, now, claims);
             }
-            assert!(accepted.is_some() || !case.is_good(), "a good token is refused");
+            assert!(accepted.is_some() || !case.is_good(), "a good token is rejected");
             tally.borrow_mut().count(&case, accepted.is_some());
             Ok(())
         })
@@ -134,7 +134,7 @@ struct Names {
     v1_issuer: &'static str,
     v2_issuer: &'static str,
     label: &'static str,
-    /// Whether a key with another label is refused.
+    /// Whether a key with another label is rejected.
     demands_label: bool,
 }
 
@@ -387,7 +387,7 @@ fn claim_value() -> impl Strategy<Value = String> {
     let issuer = (prop::sample::select(vec![0, 1, 2_usize]), any::<bool>(), any::<bool>())
         .prop_map(|(cloud, is_v2, is_other_tenant)| json!(issuer(&CLOUDS[cloud], is_v2, is_other_tenant)).to_string());
     let near = (-1000..1000_i64).prop_map(|offset| NOON.saturating_add_signed(offset).to_string());
-    prop_oneof![3 => super::value(), 1 => issuer, 1 => near]
+    prop_oneof![3 => value(), 1 => issuer, 1 => near]
 }
 
 fn issuer(names: &Names, is_v2: bool, is_other_tenant: bool) -> String {
@@ -605,7 +605,7 @@ impl Tally {
     fn count(&mut self, case: &Case, is_accepted: bool) {
         let mut add = |what: String| *self.accepted.entry(what).or_default() += 1;
         if !is_accepted {
-            return add("refused".to_owned());
+            return add("rejected".to_owned());
         }
         add("accepted".to_owned());
         add(format!("cloud {} v2 {}", case.cloud, case.is_v2));
@@ -632,7 +632,7 @@ impl Tally {
             assert!(found >= floor, "only {found} times: {what}; {:?}", self.accepted);
         };
         enough("accepted", CASES / 10);
-        enough("refused", CASES / 10);
+        enough("rejected", CASES / 10);
         enough("waited", CASES / 30);
         enough("other header", CASES / 100);
         enough("other claims", CASES / 100);

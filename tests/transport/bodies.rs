@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
 
 use super::gzip;
 use super::heap::{Heap, alone};
@@ -22,7 +22,7 @@ async fn scenario_11_cut_short() {
         Fault::truncated(100).chunked(),
         Fault::raw("HTTP/1.1 200 OK\r\nContent-Le"),
         Fault::raw(""),
-        Fault::refuse(),
+        Fault::connection_refused(),
     ];
     let figures = suffer(faults.map(|fault| (Endpoint::Keys, fault))).await;
     Row::new(11, "cut JSON, cut chunk, short body, half a head, reset")
@@ -140,7 +140,7 @@ async fn a_good_document_that_claims_a_coding_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_was_not_asked_for_is_refused_at_discovery_as_well() {
+async fn what_was_not_asked_for_is_rejected_at_discovery_as_well() {
     let faults = [Fault::html(), Fault::gzip("x"), Fault::oversize(300 * 1024), Fault::status(500)];
     for fault in faults {
         let entra = MockEntra::start().await;

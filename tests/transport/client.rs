@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::reqwest::ClientBuilder;
-use signalr_upstream_auth::testing::MockEntra;
 use signalr_upstream_auth::{
     Audiences, Callers, Cloud, KeySet, KeySource, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime,
     UpstreamAuthLayer,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
 use tokio::time::sleep;
 
 use super::rig::{Attempts, Rig};
@@ -42,7 +42,7 @@ async fn scenario_31_half_of_it_down() {
     let rig = Rig::warm_and_patient(&entra).await;
     let before = entra.requests().log().len();
     let mut good = 0;
-    for fault in [Fault::refuse(), Fault::hang(), Fault::status(503), Fault::status(404)] {
+    for fault in [Fault::connection_refused(), Fault::hang(), Fault::status(503), Fault::status(404)] {
         entra.fail(Endpoint::Discovery, fault);
         good += rig.attempt(2).await.good;
     }

@@ -6,6 +6,7 @@
 mod bodies;
 mod client;
 mod discovery;
+mod flood;
 mod gzip;
 mod heap;
 mod http2;

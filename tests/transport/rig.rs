@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use mock_entra::{Fault, MockEntra, Requests, Target};
 use signalr_upstream_auth::reqwest::{ClientBuilder, redirect};
-use signalr_upstream_auth::testing::{Fault, MockEntra, Requests, Target};
 use signalr_upstream_auth::{KeySource, Policy, RemoteKeys, RemoteKeysBuilder, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};

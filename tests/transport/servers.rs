@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mock_entra::MockEntra;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use signalr_upstream_auth::RemoteKeysBuilder;
 use signalr_upstream_auth::reqwest::Certificate;
 use signalr_upstream_auth::reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use signalr_upstream_auth::testing::MockEntra;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::{KeySource, RemoteKeys};
 use tokio::runtime::Handle;
 use tokio::time::timeout;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::{KeySource, RemoteKeys};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, pause, timeout};

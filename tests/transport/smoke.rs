@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra, SigningKey};
+use mock_entra::{Endpoint, Fault, MockEntra, SigningKey};
 use signalr_upstream_auth::{KeyId, KeySource, Lookup, RemoteKeys, Validator};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -99,7 +99,7 @@ fn set_fault(entra: &MockEntra, now: Duration) {
     }
     let target = if spell % 3 == 0 { Endpoint::Any } else { Endpoint::Keys };
     let fault = match spell % 12 {
-        0 => Fault::refuse(),
+        0 => Fault::connection_refused(),
         1 => Fault::hang(),
         2 => Fault::status(503).header("Retry-After", "1"),
         3 => Fault::html(),
@@ -129,9 +129,9 @@ impl Flood {
             self.shots += 1;
             let id = KeyId::new(&format!("unknown-{}", self.shots));
             match keys.lookup(&entra.tenant(), &id) {
-                Lookup::Absent => {}
+                Lookup::Miss => {}
                 // The latest search has just said so.
-                Lookup::Refused(_) => continue,
+                Lookup::Rejected(_) => continue,
                 found => panic!("{found:?}"),
             }
             let mut resolve = keys.resolve(&entra.tenant(), &id);

@@ -73,7 +73,7 @@ fn json_is_read_with_one_record_separator_or_none() {
 }
 
 #[test]
-fn malformed_bodies_are_refused() {
+fn malformed_bodies_are_rejected() {
     for body in [
         "",
         "\u{1e}",

@@ -153,16 +153,16 @@ fn answers_become_completions() {
         assert_eq!(result(large.clone().into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::error(&call, &large.0)), json!({"error": "The method failed"}));
     }
-    for (announced, refused) in [(0, true), (1, true), (2, false), (3, true), (70_000, true)] {
+    for (announced, rejected) in [(0, true), (1, true), (2, false), (3, true), (70_000, true)] {
         let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
         let written = Completion::result(&call, &Announced(announced)).map_err(|error| error.kind());
-        assert_eq!(written.is_err(), refused, "two elements announced as {announced}");
-        assert!(!refused || written == Err(ErrorKind::UnserializableResult));
+        assert_eq!(written.is_err(), rejected, "two elements announced as {announced}");
+        assert!(!rejected || written == Err(ErrorKind::UnserializableResult));
     }
-    for (depth, refused) in [(126, false), (127, false), (128, true), (200, true)] {
+    for (depth, rejected) in [(126, false), (127, false), (128, true), (200, true)] {
         let call = invocation(Protocol::MessagePack, Some("1"), "t", &json!([]));
         let nested = (1..depth).fold(json!([]), |inner, _| json!([inner]));
-        assert_eq!(Completion::result(&call, &nested).is_err(), refused, "{depth} levels");
+        assert_eq!(Completion::result(&call, &nested).is_err(), rejected, "{depth} levels");
     }
     let call = invocation(Protocol::Json, Some("1"), "t", &json!([]));
     let odd_map = BTreeMap::from([((1, 2), 3)]);

@@ -112,7 +112,7 @@ async fn a_registered_event_calls_its_handler_once_in_any_case() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_dispatched_is_refused_without_calling_anything() {
+async fn what_cannot_be_dispatched_is_rejected_without_calling_anything() {
     let (log, dispatcher) = logging();
     let dispatcher = dispatcher.body_limit(64);
     let good = || call("messages", "echo", r#"{"type":1,"target":"echo","arguments":[]}"#);
@@ -265,13 +265,13 @@ async fn connection_events_are_answered_with_a_status() {
     let dispatcher = unprotected()
         .connected("unit", async || ())
         .connected("status", async || StatusCode::NO_CONTENT)
-        .connected("refused", async || Err::<(), _>(HandlerError::new("not you")))
+        .connected("rejected", async || Err::<(), _>(HandlerError::new("not you")))
         .connected("failed", async || "x".parse::<u8>().map(drop))
         .disconnected("*", async || HandlerError::new("too late"));
     for (event, hub, expected) in [
         ("connected", "unit", 200),
         ("connected", "status", 204),
-        ("connected", "refused", 403),
+        ("connected", "rejected", 403),
         ("connected", "failed", 500),
         ("disconnected", "unit", 403),
     ] {

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use mock_entra::{MockEntra, UpstreamRequest};
 use serde_json::json;
-use signalr_upstream_auth::testing::{MockEntra, UpstreamRequest};
 use signalr_upstream_auth::upstream::{
     Arguments, Context, Disconnected, Dispatcher, Event, HandlerError, Payload, Protocol, Reply, SignatureCheck,
     SignatureLayer,
@@ -110,9 +110,9 @@ async fn a_dispatcher_that_nobody_protects_serves_nobody() {
         dispatcher.clone().oneshot(request).await.unwrap().status().as_u16()
     };
 
-    let refused = dispatcher.clone().oneshot(call().into_request::<Body>()).await.unwrap();
-    assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    let text = refused.into_body().collect().await.unwrap().to_bytes();
+    let rejected = dispatcher.clone().oneshot(call().into_request::<Body>()).await.unwrap();
+    assert_eq!(rejected.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = rejected.into_body().collect().await.unwrap().to_bytes();
     assert!(text.starts_with(b"no `UpstreamAuthLayer` checked this request"), "{text:?}");
 
     let mut admitted = call().into_request::<Body>();

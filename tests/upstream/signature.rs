@@ -97,7 +97,7 @@ fn any_number_of_keys_is_taken_but_none_and_no_empty_one() {
 }
 
 #[tokio::test]
-async fn the_signature_layer_refuses_before_the_service_and_else_hands_on_the_request() {
+async fn the_signature_layer_rejects_before_the_service_and_else_hands_on_the_request() {
     let layer = SignatureLayer::new(SignatureCheck::new([PRIMARY]).unwrap().required());
     let service = layer.layer(service_fn(async |request: Request<String>| {
         assert!(request.headers()["x-asrs-signature"].is_sensitive());
@@ -112,12 +112,12 @@ async fn the_signature_layer_refuses_before_the_service_and_else_hands_on_the_re
     for (lines, kind) in
         [(&[][..], ErrorKind::MissingSignature), (&[JUNK_ITEM.as_bytes()], ErrorKind::InvalidSignature)]
     {
-        let refusal = send(lines).await;
-        assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(refusal.body(), "");
-        assert_eq!(refusal.headers()["www-authenticate"], "X-ASRS-Signature");
-        assert!(!refusal.headers().contains_key("content-type"));
-        let error = refusal.extensions().get::<Error>().unwrap();
+        let rejection = send(lines).await;
+        assert_eq!(rejection.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(rejection.body(), "");
+        assert_eq!(rejection.headers()["www-authenticate"], "X-ASRS-Signature");
+        assert!(!rejection.headers().contains_key("content-type"));
+        let error = rejection.extensions().get::<Error>().unwrap();
         assert_eq!(error.kind(), kind);
     }
 }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cpu_time::ThreadTime;
 use jwt_authorizer::IntoLayer as _;
 use serde::{Deserialize, Serialize};
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use signalr_upstream_auth::{Claims, FixedKeys, KeyId, KeySet, KeySource, RemoteKeys, UpstreamAuthLayer};
 use tower::Layer as _;
 
@@ -59,7 +59,7 @@ pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
         Contender::service(OURS, move || with_remote(&keys).layer(inner::<Body>())),
         Contender::service(OURS_FIXED, move || with_fixed(&fixed).layer(inner::<Body>())),
         Contender::service(OURS_FORGETFUL, move || {
-            forgetful(&remote).with_verified_token_bytes(0).layer(inner::<Body>())
+            forgetful(&remote).with_token_cache_bytes(0).layer(inner::<Body>())
         }),
     ]
 }
@@ -102,9 +102,9 @@ fn floor(
             request.extensions_mut().insert(claims.clone());
             tower::Service::call(&mut inner, request)
         } else {
-            let mut refusal = Response::new(Body::empty());
-            *refusal.status_mut() = StatusCode::UNAUTHORIZED;
-            std::future::ready(Ok(refusal))
+            let mut rejection = Response::new(Body::empty());
+            *rejection.status_mut() = StatusCode::UNAUTHORIZED;
+            std::future::ready(Ok(rejection))
         }
     })
 }

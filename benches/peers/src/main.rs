@@ -16,7 +16,7 @@ use peers::field::{self, *};
 use peers::time;
 use peers::world::{BAD_SIGNATURE, FIRST_SIGHT, SEEN, World};
 use signalr_upstream_auth::UpstreamAuthLayer;
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 use tower::Layer;
 
 fn main() {
@@ -105,7 +105,7 @@ impl Report<'_> {
             BATCH.as_millis()
         );
         self.print_accepted();
-        self.print_refused();
+        self.print_rejected();
         self.print_targets();
     }
 
@@ -119,12 +119,12 @@ impl Report<'_> {
         for contender in self.services() {
             let seen = self.added(SEEN, contender.name);
             let first = if contender.name == FLOOR { f64::NAN } else { self.added(FIRST_SIGHT, contender.name) };
-            let refused = self.status(SEEN, contender.name) != StatusCode::OK;
+            let rejected = self.status(SEEN, contender.name) != StatusCode::OK;
             let cell = |text: String, value: f64| if value.is_nan() { "-".to_owned() } else { text };
             println!(
                 "| {}{} | {} | {:.1} | {:.1} | {} | {} | {} | {} |",
                 contender.name,
-                if refused { " (REFUSED IT)" } else { "" },
+                if rejected { " (REJECTED IT)" } else { "" },
                 time(seen),
                 seen / floor,
                 seen / ours,
@@ -141,9 +141,9 @@ impl Report<'_> {
         println!("\nUnprotected, as it is: {} a request.\n", time(self.raw(SEEN, UNPROTECTED)));
     }
 
-    fn print_refused(&self) {
+    fn print_rejected(&self) {
         let cases: Vec<_> = self.world.cases.iter().filter(|case| !case.is_good).collect();
-        println!("Refused: what a request costs more than without protection (status)\n");
+        println!("Rejected: what a request costs more than without protection (status)\n");
         println!("| |{}", cases.iter().map(|case| format!(" {} |", case.name)).collect::<String>());
         println!("|---|{}", "--:|".repeat(cases.len()));
         for contender in self.services().filter(|contender| contender.name != FLOOR) {
@@ -188,7 +188,7 @@ impl Report<'_> {
         row("its allocations: at most 24", format!("{allocations:.1}"), allocations <= 24.0);
         for case in self.world.cases.iter().filter(|case| !case.is_good && case.name != BAD_SIGNATURE) {
             let ratio = self.added(&case.name, OURS) / bare;
-            let target = format!("refused, {}: at most 0.1 x a bare verification", case.name);
+            let target = format!("rejected, {}: at most 0.1 x a bare verification", case.name);
             row(&target, format!("{ratio:.3} x"), ratio <= 0.1);
         }
     }

@@ -3,7 +3,7 @@
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::testing::{MockEntra, TokenBuilder};
+use mock_entra::{MockEntra, TokenBuilder};
 
 /// Everything that goes from one process to another.
 #[derive(Deserialize, Serialize)]

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
-use super::now::{Moment, Stamp};
+use super::now::{Now, Timestamp};
 use super::timing::Timing;
 use crate::ids::KeyId;
 use crate::keys::jwks::{KeyEntry, KeySet, Unusable};
@@ -17,17 +17,17 @@ use crate::signature::key::VerificationKey;
 
 /// Keys by `kid`, with what is needed to tell whether each still counts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HeldKeys {
-    entries: HashMap<KeyId, HeldEntry, BuildHasherDefault<KeyIdHasher>>,
-    forgotten: HashSet<KeyId>,
-    last_good: Option<Stamp>,
+pub(crate) struct CachedKeys {
+    entries: HashMap<KeyId, CachedEntry, BuildHasherDefault<KeyIdHasher>>,
+    revoked: HashSet<KeyId>,
+    last_good: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
-struct HeldEntry {
+struct CachedEntry {
     entry: KeyEntry,
     /// When a good answer last listed it.
-    seen: Stamp,
+    seen: Timestamp,
     /// Whether the latest good answer lists it.
     is_listed: bool,
 }
@@ -38,11 +38,11 @@ pub(crate) enum Found<'k> {
     /// A key to verify with.
     Key(&'k VerificationKey),
     /// Taken out of use on this side.
-    Forgotten,
+    Revoked,
     /// Nothing is held at all, or nothing fresh enough to decide anything.
-    Nothing,
+    NoKeys,
     /// Other keys are held; this one is in no good answer within the retention.
-    Unknown,
+    UnknownKid,
     /// Listed, but not as a key that verifies RS256.
     Unusable,
 }
@@ -63,55 +63,55 @@ pub(crate) struct Changes {
     pub(crate) surplus: usize,
 }
 
-impl HeldKeys {
+impl CachedKeys {
     /// What is held under a `kid` at `now`.
-    pub(crate) fn find(&self, id: &KeyId, now: Moment, timing: &Timing) -> Found<'_> {
-        if self.forgotten.contains(id) {
-            return Found::Forgotten;
+    pub(crate) fn find(&self, id: &KeyId, now: Now, timing: &Timing) -> Found<'_> {
+        if self.revoked.contains(id) {
+            return Found::Revoked;
         }
         if !self.is_serving(now, timing) {
-            return Found::Nothing;
+            return Found::NoKeys;
         }
         match self.entries.get(id) {
             Some(held) if !held.is_over(now, timing) => match &held.entry {
                 KeyEntry::Usable(key) => Found::Key(key),
                 KeyEntry::Unusable(_) => Found::Unusable,
             },
-            _ => Found::Unknown,
+            _ => Found::UnknownKid,
         }
     }
 
     /// Whether there was a good answer within the stale limit.
-    pub(crate) fn is_serving(&self, now: Moment, timing: &Timing) -> bool {
+    pub(crate) fn is_serving(&self, now: Now, timing: &Timing) -> bool {
         self.age(now).is_some_and(|age| age < timing.stale_limit)
     }
 
     /// The time since the last good answer.
-    pub(crate) fn age(&self, now: Moment) -> Option<Duration> {
+    pub(crate) fn age(&self, now: Now) -> Option<Duration> {
         self.last_good.as_ref().map(|good| good.age(now))
     }
 
     /// When something that counts at `now` stops counting, by the clock that never jumps: all keys with the
     /// stale limit, one that is not listed any more with its retention.
-    pub(crate) fn next_end(&self, now: Moment, timing: &Timing) -> Option<Instant> {
+    pub(crate) fn next_end(&self, now: Now, timing: &Timing) -> Option<Instant> {
         let all = self.age(now).map(|age| timing.stale_limit.saturating_sub(age));
         let unlisted = self.entries.values().filter(|held| !held.is_listed);
-        let each = unlisted.map(|held| timing.key_retention.saturating_sub(held.seen.sure_age(now)));
+        let each = unlisted.map(|held| timing.key_retention.saturating_sub(held.seen.monotonic_age(now)));
         let next = all.into_iter().chain(each).filter(|left| !left.is_zero()).min()?;
-        now.mono.checked_add(next)
+        now.monotonic.checked_add(next)
     }
 
     /// How many keys there are to verify with while the answers are fresh enough: usable, within the
-    /// retention, not forgotten.
-    pub(crate) fn usable(&self, now: Moment, timing: &Timing) -> usize {
-        let counts = |(id, held): &(&KeyId, &HeldEntry)| {
-            matches!(held.entry, KeyEntry::Usable(_)) && !held.is_over(now, timing) && !self.forgotten.contains(*id)
+    /// retention, not revoked.
+    pub(crate) fn usable(&self, now: Now, timing: &Timing) -> usize {
+        let counts = |(id, held): &(&KeyId, &CachedEntry)| {
+            matches!(held.entry, KeyEntry::Usable(_)) && !held.is_over(now, timing) && !self.revoked.contains(*id)
         };
         self.entries.iter().filter(counts).count()
     }
 
     /// Takes in a good answer.
-    pub(crate) fn merge(&mut self, answer: KeySet, seen: Stamp, now: Moment, timing: &Timing) -> Changes {
+    pub(crate) fn merge(&mut self, answer: KeySet, seen: Timestamp, now: Now, timing: &Timing) -> Changes {
         let mut changes = Changes::default();
         let mut answer: HashMap<_, _> = answer.into_entries().collect();
         for (id, held) in &mut self.entries {
@@ -130,7 +130,7 @@ impl HeldKeys {
         for (id, entry) in usable.into_iter().chain(unusable) {
             if self.entries.len() < MAX_KEYS {
                 changes.added.push(id.clone());
-                self.entries.insert(id, HeldEntry { entry, seen, is_listed: true });
+                self.entries.insert(id, CachedEntry { entry, seen, is_listed: true });
             } else {
                 changes.surplus += 1;
             }
@@ -139,30 +139,30 @@ impl HeldKeys {
         changes
     }
 
-    /// Refuses a key from now on, held or not.
-    pub(crate) fn forget(&mut self, id: &KeyId) {
-        self.forgotten.insert(id.clone());
+    /// Rejects a key from now on, held or not.
+    pub(crate) fn revoke(&mut self, id: &KeyId) {
+        self.revoked.insert(id.clone());
     }
 
-    /// Takes back [`forget`](Self::forget).
-    pub(crate) fn unforget(&mut self, id: &KeyId) {
-        self.forgotten.remove(id);
+    /// Takes back [`revoke`](Self::revoke).
+    pub(crate) fn reinstate(&mut self, id: &KeyId) {
+        self.revoked.remove(id);
     }
 }
 
-impl HeldEntry {
+impl CachedEntry {
     /// What an answer lists counts as long as that answer does; what it lacks counts for the retention
     /// after it was last seen.
-    fn is_over(&self, now: Moment, timing: &Timing) -> bool {
-        !self.is_listed && self.seen.least_age(now) >= timing.key_retention
+    fn is_over(&self, now: Now, timing: &Timing) -> bool {
+        !self.is_listed && self.seen.min_age(now) >= timing.key_retention
     }
 
     /// Whether it will never count again. A key that is over by the wall clock alone comes back with it.
-    fn is_gone(&self, now: Moment, timing: &Timing) -> bool {
-        !self.is_listed && self.seen.sure_age(now) >= timing.key_retention
+    fn is_gone(&self, now: Now, timing: &Timing) -> bool {
+        !self.is_listed && self.seen.monotonic_age(now) >= timing.key_retention
     }
 
-    fn merge(&mut self, id: &KeyId, listed: Option<KeyEntry>, seen: Stamp, changes: &mut Changes) {
+    fn merge(&mut self, id: &KeyId, listed: Option<KeyEntry>, seen: Timestamp, changes: &mut Changes) {
         let listed = match (&self.entry, listed) {
             // A key that has become unreadable is treated as missing, so that one bad answer does not end it.
             (KeyEntry::Usable(_), None | Some(KeyEntry::Unusable(Unusable::Malformed))) | (_, None) => {
@@ -175,7 +175,7 @@ impl HeldEntry {
             (_, Some(listed)) => listed,
         };
         match (&self.entry, &listed) {
-            // The same key keeps its identity, so that tokens verified with it are still recognised at a glance.
+            // The same key keeps its identity, so that tokens verified with it are still token_cache_hit at a glance.
             (KeyEntry::Usable(held), KeyEntry::Usable(new)) if held.is_same(new) => {}
             (KeyEntry::Usable(held), KeyEntry::Usable(new)) => {
                 if !held.same_modulus(new) {
@@ -251,16 +251,16 @@ mod tests {
 
     /// Held keys and the two clocks.
     struct Case {
-        held: HeldKeys,
+        held: CachedKeys,
         timing: Timing,
-        now: Moment,
+        now: Now,
     }
 
     impl Case {
         fn new() -> Self {
             let timing = Timing { key_retention: RETENTION, stale_limit: STALE_LIMIT, ..Timing::default() };
-            let now = Moment { mono: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
-            Self { held: HeldKeys::default(), timing, now }
+            let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
+            Self { held: CachedKeys::default(), timing, now }
         }
 
         fn with(names: &[&str]) -> Self {
@@ -270,11 +270,11 @@ mod tests {
         }
 
         fn merge(&mut self, answer: KeySet) -> Changes {
-            self.held.merge(answer, Stamp::new(self.now), self.now, &self.timing)
+            self.held.merge(answer, Timestamp::new(self.now), self.now, &self.timing)
         }
 
         fn pass(&mut self, time: Duration) {
-            self.now.mono += time;
+            self.now.monotonic += time;
             self.jump(i64::try_from(time.as_secs()).unwrap());
         }
 
@@ -287,9 +287,9 @@ mod tests {
         fn find(&self, name: &str) -> &'static str {
             match self.held.find(&id(name), self.now, &self.timing) {
                 Found::Key(_) => "key",
-                Found::Forgotten => "forgotten",
-                Found::Nothing => "nothing",
-                Found::Unknown => "unknown",
+                Found::Revoked => "revoked",
+                Found::NoKeys => "nothing",
+                Found::UnknownKid => "unknown",
                 Found::Unusable => "unusable",
             }
         }
@@ -435,16 +435,16 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_key_is_refused_whatever_is_held() {
+    fn a_forgotten_key_is_rejected_whatever_is_held() {
         let mut case = Case::with(&["a", "b"]);
-        case.held.forget(&id("a"));
-        case.held.forget(&id("never seen"));
+        case.held.revoke(&id("a"));
+        case.held.revoke(&id("never seen"));
         case.merge(set(&["a", "b"]));
-        assert_eq!(["a", "b", "never seen"].map(|name| case.find(name)), ["forgotten", "key", "forgotten"]);
+        assert_eq!(["a", "b", "never seen"].map(|name| case.find(name)), ["revoked", "key", "revoked"]);
         assert_eq!(case.held.usable(case.now, &case.timing), 1);
         case.pass(STALE_LIMIT);
-        assert_eq!(case.find("a"), "forgotten");
-        case.held.unforget(&id("a"));
+        assert_eq!(case.find("a"), "revoked");
+        case.held.reinstate(&id("a"));
         assert_eq!(case.find("a"), "nothing");
         case.merge(set(&["a", "b"]));
         assert_eq!(case.find("a"), "key");
@@ -488,10 +488,10 @@ mod tests {
     fn a_wall_clock_that_counts_whole_seconds_takes_no_key_away_early() {
         let mut case = Case::with(&["a"]);
         case.merge(set(&["b"]));
-        case.now.mono += RETENTION - Duration::from_millis(900);
+        case.now.monotonic += RETENTION - Duration::from_millis(900);
         case.jump(i64::try_from(RETENTION.as_secs()).unwrap());
         assert_eq!(case.find("a"), "key");
-        case.now.mono += Duration::from_millis(900);
+        case.now.monotonic += Duration::from_millis(900);
         assert_eq!(case.find("a"), "unknown");
     }
 
@@ -540,7 +540,7 @@ mod tests {
         let mut case = Case::new();
         let seed = |case: &mut Case, age: u64| {
             let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() - age);
-            case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+            case.held.merge(set(&["a"]), Timestamp::in_the_past(taken, case.now), case.now, &case.timing);
         };
         seed(&mut case, 3600);
         assert_eq!(case.held.age(case.now), Some(HOUR));
@@ -554,7 +554,7 @@ mod tests {
     fn a_suspend_ages_a_seed_beyond_what_it_was_already() {
         let mut case = Case::new();
         let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() - 19 * 3600);
-        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        case.held.merge(set(&["a"]), Timestamp::in_the_past(taken, case.now), case.now, &case.timing);
         case.jump(2 * 3600);
         assert_eq!(case.find("a"), "nothing");
     }
@@ -564,7 +564,7 @@ mod tests {
         let mut case = Case::new();
         assert_eq!(case.held.next_end(case.now, &case.timing), None);
         case.merge(set(&["a", "b"]));
-        let start = case.now.mono;
+        let start = case.now.monotonic;
         assert_eq!(case.held.next_end(case.now, &case.timing), Some(start + STALE_LIMIT));
         case.pass(HOUR);
         case.merge(set(&["b"]));
@@ -580,7 +580,7 @@ mod tests {
         let mut case = Case::new();
         let taken = case.now.wall.unwrap();
         case.now.wall = None;
-        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        case.held.merge(set(&["a"]), Timestamp::in_the_past(taken, case.now), case.now, &case.timing);
         assert_eq!(case.find("a"), "nothing");
     }
 
@@ -588,7 +588,7 @@ mod tests {
     fn a_seed_from_the_future_ages_by_the_clock_that_never_jumps() {
         let mut case = Case::new();
         let taken = UnixTime::from_secs(case.now.wall.unwrap().as_secs() + 1_000_000);
-        case.held.merge(set(&["a"]), Stamp::in_the_past(taken, case.now), case.now, &case.timing);
+        case.held.merge(set(&["a"]), Timestamp::in_the_past(taken, case.now), case.now, &case.timing);
         case.pass(STALE_LIMIT - TICK);
         assert_eq!(case.find("a"), "key");
         case.pass(TICK);

@@ -21,7 +21,7 @@ impl Discovery {
     ///
     /// Entra's issuer is not the address of the document, so section 4.3 of the specification cannot be
     /// applied as it stands; instead the issuer must be the one of cloud and tenant, and the keys must be
-    /// on a host of that cloud. A label of another cloud is refused where the cloud's own is known.
+    /// on a host of that cloud. A label of another cloud is rejected where the cloud's own is known.
     pub(crate) fn from_json(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<Self, KeyError> {
         let document: Document<'_> = json::object(document)
             .map_err(|_| KeyError::malformed("the discovery document is not a JSON object of the expected form"))?;
@@ -30,7 +30,7 @@ impl Discovery {
         }
         let label = document.cloud_instance_name.flatten().map(|Text(label)| label);
         let label = label.filter(|label| !label.trim().is_empty());
-        if let (Some(label), Some(expected)) = (&label, cloud.label())
+        if let (Some(label), Some(expected)) = (&label, cloud.cloud_instance_name())
             && label != expected
         {
             return Err(KeyError::malformed("the discovery document names another cloud"));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn another_issuer_is_refused() {
+    fn another_issuer_is_rejected() {
         for issuer in [
             "https://login.microsoftonline.com/{tenantid}/v2.0",
             "https://sts.windows.net/11111111-aaaa-4bbb-8ccc-222222222222/",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_elsewhere_or_of_another_cloud_are_refused() {
+    fn keys_elsewhere_or_of_another_cloud_are_rejected() {
         assert!(read(ISSUER, "https://evil.example/keys", "").unwrap_err().contains("outside"));
         assert!(read(ISSUER, "http://login.microsoftonline.com/keys", "").unwrap_err().contains("outside"));
         let foreign = r#","cloud_instance_name":"microsoftonline.us""#;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_refused() {
+    fn what_is_no_document_is_rejected() {
         for document in ["", "[]", "{}", r#"{"issuer":1}"#, "<html>", r#"{"issuer":"a","issuer":"a"}"#] {
             assert!(Discovery::from_json(document.as_bytes(), &Cloud::public(), &TENANT.parse().unwrap()).is_err());
         }

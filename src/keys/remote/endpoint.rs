@@ -152,7 +152,7 @@ impl Endpoint {
     async fn read(&self, url: &str, max: usize) -> Result<Vec<u8>, Failure> {
         let request = self.client.get(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity");
         let mut response = request.send().await.map_err(broken)?;
-        self.judge(&response, max)?;
+        self.check_response(&response, max)?;
         let mut document = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if document.len() + chunk.len() > max {
@@ -164,7 +164,7 @@ impl Endpoint {
     }
 
     /// Only a plain 200 of an acceptable length is worth reading.
-    fn judge(&self, response: &Response, max: usize) -> Result<(), Failure> {
+    fn check_response(&self, response: &Response, max: usize) -> Result<(), Failure> {
         let status = response.status();
         if status != StatusCode::OK {
             let error = KeyError::unavailable(format!("the provider answered with status {}", status.as_u16()));

@@ -88,19 +88,19 @@ impl RemoteKeys {
         outcomes.into_iter().collect()
     }
 
-    /// Refuses a key of any tenant from the next request on, with 401 and without a fetch, whatever later
-    /// documents say: for a key that is known to be compromised. Lasts until [`unforget`](Self::unforget)
+    /// Rejects a key of any tenant from the next request on, with 401 and without a fetch, whatever later
+    /// documents say: for a key that is known to be compromised. Lasts until [`reinstate`](Self::reinstate)
     /// or the end of the process.
-    pub fn forget(&self, key: &KeyId) {
+    pub fn revoke(&self, key: &KeyId) {
         for store in self.0.0.iter() {
-            store.forget(key);
+            store.revoke(key);
         }
     }
 
-    /// Takes back [`forget`](Self::forget).
-    pub fn unforget(&self, key: &KeyId) {
+    /// Takes back [`revoke`](Self::revoke).
+    pub fn reinstate(&self, key: &KeyId) {
         for store in self.0.0.iter() {
-            store.unforget(key);
+            store.reinstate(key);
         }
     }
 }
@@ -109,12 +109,12 @@ impl KeySource for RemoteKeys {
     fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup {
         match self.0.find(tenant) {
             Some(store) => store.lookup(id),
-            None => Lookup::Refused(not_ours(tenant)),
+            None => Lookup::Rejected(not_ours(tenant)),
         }
     }
 
-    fn still_holds(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        self.0.find(tenant).is_some_and(|store| store.still_holds(id, key))
+    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        self.0.find(tenant).is_some_and(|store| store.is_current(id, key))
     }
 
     fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

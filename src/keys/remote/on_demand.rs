@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The fetches so far, counted from 1.
 #[derive(Debug, Default)]
-pub(crate) struct Demand {
+pub(crate) struct OnDemandRefresh {
     /// The number of the latest.
     number: u64,
     /// When the latest was asked for.
@@ -15,7 +15,7 @@ pub(crate) struct Demand {
     ended: Option<(u64, bool)>,
 }
 
-impl Demand {
+impl OnDemandRefresh {
     /// Asks for another fetch.
     pub(crate) fn start(&mut self, now: Instant) {
         self.number += 1;

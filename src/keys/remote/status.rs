@@ -49,7 +49,7 @@ impl KeyStatus {
         self.last_error.as_ref()
     }
 
-    /// How many keys there are to verify with, those left out that were [forgotten](crate::RemoteKeys::forget).
+    /// How many keys there are to verify with, those left out that were [revoked](crate::RemoteKeys::revoke).
     /// Without a good answer within the stale limit they are kept, but not used.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -59,8 +59,8 @@ impl KeyStatus {
     /// How many entries of the latest good answer were not taken as keys: not usable, or more than there is
     /// room for.
     #[must_use]
-    pub fn rejected_entries(&self) -> usize {
-        self.counts.rejected_entries
+    pub fn unusable_entries(&self) -> usize {
+        self.counts.unusable_entries
     }
 
     /// How many attempts have brought a good answer.

@@ -15,8 +15,8 @@ use crate::clock::{Clock, UnixTime};
 use crate::error::{Chain, KeyError};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::jwks::KeySet;
-use crate::keys::remote::cached::{Changes, Found, HeldKeys};
-use crate::keys::remote::now::Moment;
+use crate::keys::remote::cached::{CachedKeys, Changes, Found};
+use crate::keys::remote::now::Now;
 use crate::keys::remote::schedule::{Answer, Failure, Schedule, Step};
 use crate::keys::remote::status::KeyStatus;
 use crate::keys::remote::timing::Timing;
@@ -50,13 +50,13 @@ struct Shared {
 }
 
 struct Published {
-    held: HeldKeys,
+    held: CachedKeys,
     /// Whether there is a task that keeps them current.
     has_task: bool,
     /// When this was published, by the clock that never jumps.
     at: Instant,
-    /// Until when a key that is in no good answer is refused at once.
-    settled_until: Option<Instant>,
+    /// Until when a key that is in no good answer is rejected at once.
+    known_unknown_until: Option<Instant>,
 }
 
 impl Published {
@@ -64,10 +64,10 @@ impl Published {
     ///
     /// While there is a task only the wall clock is read, which takes half as long: the task publishes
     /// again whenever keys stop counting by the other clock.
-    fn moment(&self, clock: &dyn Clock) -> Moment {
+    fn moment(&self, clock: &dyn Clock) -> Now {
         let wall = clock.now();
         let is_watched = self.has_task && wall.is_some();
-        Moment { mono: if is_watched { self.at } else { runtime::now() }, wall }
+        Now { monotonic: if is_watched { self.at } else { runtime::now() }, wall }
     }
 }
 
@@ -88,7 +88,7 @@ impl KeyStore {
         seed: Option<(KeySet, UnixTime)>,
         fetch: Fetch,
     ) -> Self {
-        let now = Moment { mono: runtime::now(), wall: clock.now() };
+        let now = Now { monotonic: runtime::now(), wall: clock.now() };
         let mut schedule = Schedule::new(timing, now);
         if let Some((keys, taken)) = seed {
             schedule.seed(keys, taken, now);
@@ -101,8 +101,8 @@ impl KeyStore {
             published: ArcSwap::from_pointee(Published {
                 held: schedule.held().clone(),
                 has_task: false,
-                at: now.mono,
-                settled_until: None,
+                at: now.monotonic,
+                known_unknown_until: None,
             }),
             schedule: Mutex::new(schedule),
             changed: watch::Sender::new(()),
@@ -117,22 +117,22 @@ impl KeyStore {
         let published = self.0.published.load();
         self.0.keep_running(&published);
         match published.held.find(key, published.moment(&*self.0.clock), &self.0.timing) {
-            Found::Key(key) => Lookup::Held(key.clone()),
-            Found::Forgotten => Lookup::Refused(KeyError::forgotten()),
-            Found::Unusable => Lookup::Refused(KeyError::unusable()),
-            Found::Nothing => Lookup::Absent,
-            Found::Unknown => {
-                let left = published.settled_until.and_then(|until| until.checked_duration_since(runtime::now()));
+            Found::Key(key) => Lookup::Found(key.clone()),
+            Found::Revoked => Lookup::Rejected(KeyError::revoked()),
+            Found::Unusable => Lookup::Rejected(KeyError::unusable()),
+            Found::NoKeys => Lookup::Miss,
+            Found::UnknownKid => {
+                let left = published.known_unknown_until.and_then(|until| until.checked_duration_since(runtime::now()));
                 match left.filter(|left| !left.is_zero()) {
-                    Some(left) => Lookup::Refused(KeyError::unknown().with_retry_after(left)),
-                    None => Lookup::Absent,
+                    Some(left) => Lookup::Rejected(KeyError::unknown().with_retry_after(left)),
+                    None => Lookup::Miss,
                 }
             }
         }
     }
 
     /// Whether this is what is held under the name now, at the same cost and without a copy.
-    pub(crate) fn still_holds(&self, id: &KeyId, key: &VerificationKey) -> bool {
+    pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey) -> bool {
         let published = self.0.published.load();
         self.0.keep_running(&published);
         let found = published.held.find(id, published.moment(&*self.0.clock), &self.0.timing);
@@ -160,14 +160,14 @@ impl KeyStore {
         Box::pin(shared.outcome(attempt, false))
     }
 
-    /// Refuses a key from now on.
-    pub(crate) fn forget(&self, key: &KeyId) {
-        self.0.change_held(|held| held.forget(key));
+    /// Rejects a key from now on.
+    pub(crate) fn revoke(&self, key: &KeyId) {
+        self.0.change_held(|held| held.revoke(key));
     }
 
-    /// Takes back [`forget`](Self::forget).
-    pub(crate) fn unforget(&self, key: &KeyId) {
-        self.0.change_held(|held| held.unforget(key));
+    /// Takes back [`revoke`](Self::revoke).
+    pub(crate) fn reinstate(&self, key: &KeyId) {
+        self.0.change_held(|held| held.reinstate(key));
     }
 
     /// Whether there are keys fresh enough to decide with. If not, sees to it that some are fetched: where
@@ -177,7 +177,7 @@ impl KeyStore {
         let is_serving = self.0.published.load().held.is_serving(now, &self.0.timing);
         if !is_serving {
             self.0.ensure_running();
-            self.0.change(|schedule| schedule.notice(now));
+            self.0.change(|schedule| schedule.observe_clock(now));
         }
         is_serving
     }
@@ -215,10 +215,10 @@ impl Drop for KeyStore {
 impl Shared {
     async fn resolve(self: Arc<Self>, key: KeyId) -> Result<VerificationKey, KeyError> {
         let now = self.now();
-        let mut ticket = match self.change(|schedule| schedule.ask(&key, now)) {
+        let mut waiter = match self.change(|schedule| schedule.request_key(&key, now)) {
             Answer::Key(key) => return Ok(key),
-            Answer::Refused(error) => return Err(error),
-            Answer::Wait(ticket) => ticket,
+            Answer::Rejected(error) => return Err(error),
+            Answer::Wait(waiter) => waiter,
         };
         let _place = Place::take(&self).ok_or_else(too_many)?;
         // Before the next question, so that no change after it is missed.
@@ -229,16 +229,16 @@ impl Shared {
                 return Err(no_task());
             }
             let now = self.now();
-            ticket = match self.change(|schedule| schedule.ask_again(&key, ticket, now)) {
+            waiter = match self.change(|schedule| schedule.poll_key(&key, waiter, now)) {
                 Answer::Key(key) => return Ok(key),
-                Answer::Refused(error) => return Err(error),
-                Answer::Wait(ticket) => ticket,
+                Answer::Rejected(error) => return Err(error),
+                Answer::Wait(waiter) => waiter,
             };
             tokio::select! {
                 biased;
                 // The sender lives as long as `self`.
                 _ = changes.changed() => {}
-                () = runtime::sleep_until(ticket.until) => return Err(too_late()),
+                () = runtime::sleep_until(waiter.until) => return Err(too_late()),
             }
         }
     }
@@ -252,7 +252,7 @@ impl Shared {
                 return Err(no_task());
             }
             let outcome = self.change(|schedule| {
-                schedule.notice(now);
+                schedule.observe_clock(now);
                 let is_served = or_serving && schedule.held().is_serving(now, &self.timing);
                 if is_served { Some(Ok(())) } else { schedule.outcome(attempt) }
             });
@@ -374,13 +374,13 @@ impl Shared {
             Ok(changes) => self.log_good(
                 &changes,
                 was_failing,
-                (counts.rejected_entries != before.rejected_entries).then_some(counts.rejected_entries),
+                (counts.unusable_entries != before.unusable_entries).then_some(counts.unusable_entries),
             ),
             Err(error) => self.log_failed(&error, is_serving),
         }
     }
 
-    fn log_good(&self, changes: &Changes, was_failing: bool, rejected_entries: Option<usize>) {
+    fn log_good(&self, changes: &Changes, was_failing: bool, unusable_entries: Option<usize>) {
         let tenant = tracing::field::display(self.tenant);
         tracing::debug!(
             target: events::KEYS,
@@ -397,7 +397,7 @@ impl Shared {
             tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that answers no longer list");
         }
         // Once, not with every refresh.
-        if let Some(entries @ 1..) = rejected_entries {
+        if let Some(entries @ 1..) = unusable_entries {
             tracing::warn!(target: events::KEYS, %tenant, entries, "the key document has entries that cannot be used");
         }
         for key in &changes.replaced {
@@ -425,15 +425,15 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Schedule) -> T) -> T {
         let mut schedule = self.schedule();
         let changed = change(&mut schedule);
-        let is_news = schedule.take_news();
+        let needs_wake = schedule.take_needs_wake();
         drop(schedule);
-        if is_news {
+        if needs_wake {
             self.wake.notify_one();
         }
         changed
     }
 
-    fn change_held(&self, change: impl FnOnce(&mut HeldKeys)) {
+    fn change_held(&self, change: impl FnOnce(&mut CachedKeys)) {
         let mut schedule = self.schedule();
         change(schedule.held_mut());
         let has_task = self.published.load().has_task;
@@ -448,7 +448,7 @@ impl Shared {
             held: schedule.held().clone(),
             has_task,
             at: runtime::now(),
-            settled_until: schedule.settled_until(),
+            known_unknown_until: schedule.known_unknown_until(),
         }));
     }
 
@@ -456,8 +456,8 @@ impl Shared {
         lock(&self.schedule)
     }
 
-    fn now(&self) -> Moment {
-        Moment { mono: runtime::now(), wall: self.clock.now() }
+    fn now(&self) -> Now {
+        Now { monotonic: runtime::now(), wall: self.clock.now() }
     }
 }
 

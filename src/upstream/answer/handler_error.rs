@@ -83,7 +83,7 @@ impl HandlerError {
             tracing::debug!(
                 target: crate::telemetry::events::UPSTREAM,
                 { upstream.target = target, message_to_client = &*self.message, cause = self.mismatch() },
-                "upstream handler refused"
+                "upstream handler rejected"
             );
         }
     }

@@ -151,7 +151,7 @@ impl fmt::Debug for Context {
 
 /// What a call is about: category and event in one.
 ///
-/// There is no event before a connection is made, so an upstream cannot refuse one; that is the
+/// There is no event before a connection is made, so an upstream cannot reject one; that is the
 /// business of the `negotiate` endpoint.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]

@@ -39,7 +39,7 @@ pub(crate) fn required<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<
     }
 }
 
-/// The one value of a header, if there is one. A second line makes it ambiguous and is refused.
+/// The one value of a header, if there is one. A second line makes it ambiguous and is rejected.
 pub(crate) fn optional<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Error> {
     let mut values = lines(headers, name);
     let first = values.next().transpose()?;

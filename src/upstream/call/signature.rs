@@ -138,9 +138,9 @@ impl SignatureCheck {
         Ok(Self { keys: keys.into(), required: false })
     }
 
-    /// Refuses calls without a signature, too.
+    /// Rejects calls without a signature, too.
     ///
-    /// Everything is refused from then on if the service stops sending signatures, for example when
+    /// Everything is rejected from then on if the service stops sending signatures, for example when
     /// access keys are disabled.
     #[must_use]
     pub fn required(mut self) -> Self {

@@ -143,7 +143,7 @@ impl IntoResponse for Error {
         tracing::debug!(
             target: crate::telemetry::events::UPSTREAM,
             { error.kind = self.kind().as_str(), error.header = self.header().map(http::HeaderName::as_str) },
-            "upstream call refused"
+            "upstream call rejected"
         );
         self.to_response::<Body>()
     }

@@ -4,7 +4,7 @@ use jsonwebtoken_11::crypto::aws_lc;
 use peers::contender::Task;
 use peers::field;
 use peers::world::World;
-use signalr_upstream_auth::testing::MockEntra;
+use mock_entra::MockEntra;
 
 fn main() {
     let runtime =

@@ -14,12 +14,12 @@ const TICK: Duration = Duration::from_nanos(1);
 /// A schedule and the two clocks.
 struct Case {
     schedule: Schedule,
-    now: Moment,
+    now: Now,
 }
 
 impl Case {
     fn new(timing: Timing) -> Self {
-        let now = Moment { mono: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
+        let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
         Self { schedule: Schedule::new(timing, now), now }
     }
 
@@ -46,7 +46,7 @@ impl Case {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.now.mono += time;
+        self.now.monotonic += time;
         self.jump(i64::try_from(time.as_secs()).unwrap());
     }
 
@@ -63,7 +63,7 @@ impl Case {
     fn sleep(&mut self) -> Duration {
         match self.step() {
             Step::Fetch => panic!("a fetch is due"),
-            Step::SleepUntil(until) => until - self.now.mono,
+            Step::SleepUntil(until) => until - self.now.monotonic,
         }
     }
 
@@ -101,32 +101,32 @@ impl Case {
         self.fail();
     }
 
-    fn ask(&mut self, name: &str) -> Answer {
-        self.schedule.ask(&id(name), self.now)
+    fn request_key(&mut self, name: &str) -> Answer {
+        self.schedule.request_key(&id(name), self.now)
     }
 
-    fn ask_again(&mut self, name: &str, ticket: Ticket) -> Answer {
-        self.schedule.ask_again(&id(name), ticket, self.now)
+    fn poll_key(&mut self, name: &str, waiter: Waiter) -> Answer {
+        self.schedule.poll_key(&id(name), waiter, self.now)
     }
 }
 
-fn ticket(answer: Answer) -> Ticket {
+fn waiter(answer: Answer) -> Waiter {
     match answer {
-        Answer::Wait(ticket) => ticket,
+        Answer::Wait(waiter) => waiter,
         other => panic!("{other:?}"),
     }
 }
 
-fn refusal(answer: Answer) -> KeyErrorKind {
+fn rejection(answer: Answer) -> KeyErrorKind {
     match answer {
-        Answer::Refused(error) => error.kind(),
+        Answer::Rejected(error) => error.kind(),
         other => panic!("{other:?}"),
     }
 }
 
 fn retry_after(answer: Answer) -> Duration {
     match answer {
-        Answer::Refused(error) => error.retry_after().unwrap(),
+        Answer::Rejected(error) => error.retry_after().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -257,9 +257,9 @@ fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
     let mut case = Case::warm();
     case.sleep();
     case.jump(26 * 3600);
-    assert!(!case.schedule.take_news());
-    ticket(case.ask("a"));
-    assert!(case.schedule.take_news() && !case.schedule.take_news());
+    assert!(!case.schedule.take_needs_wake());
+    waiter(case.request_key("a"));
+    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake());
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_wall_clock_set_back_ends_the_hurry() {
 fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
     let mut case = Case::cold();
     case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 3600), case.now);
-    assert!(is_key(&case.ask("a")));
+    assert!(is_key(&case.request_key("a")));
     case.fetch_bad();
     assert_eq!(case.sleep(), SECOND * 15);
     assert_eq!(case.schedule.held().age(case.now), Some(HOUR));
@@ -314,10 +314,10 @@ fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
 fn a_seed_beyond_the_stale_limit_is_not_served() {
     let mut case = Case::cold();
     case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 86_400), case.now);
-    let waits = ticket(case.ask("a"));
+    let waits = waiter(case.request_key("a"));
     case.fetch_bad();
     assert!(case.sleep() <= Duration::from_millis(500));
-    assert!(matches!(case.ask_again("a", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)));
 }
 
 // Retry-After.
@@ -331,10 +331,10 @@ fn a_provider_that_asks_to_be_left_alone_is_left_alone_for_up_to_15_minutes() {
             case.begin();
             case.fail_with(Some(asked), jitter);
             assert_eq!(case.sleep(), expected + RETRY_AFTER_SPREAD.mul_f64(jitter));
-            assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable, "unknown keys wait, too");
-            assert_eq!(retry_after(case.ask("new")), expected);
+            assert_eq!(rejection(case.request_key("new")), KeyErrorKind::Unavailable, "unknown keys wait, too");
+            assert_eq!(retry_after(case.request_key("new")), expected);
             case.pass(expected);
-            ticket(case.ask("new"));
+            waiter(case.request_key("new"));
         }
     }
 }
@@ -362,8 +362,8 @@ fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
     case.fail_with(Some(MINUTE * 10), 0.0);
     case.pass(MINUTE);
     assert_eq!(case.sleep(), MINUTE * 9);
-    assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable, "nobody waits that long");
-    assert_eq!(retry_after(case.ask("a")), MINUTE * 9);
+    assert_eq!(rejection(case.request_key("a")), KeyErrorKind::Unavailable, "nobody waits that long");
+    assert_eq!(retry_after(case.request_key("a")), MINUTE * 9);
 }
 
 #[test]
@@ -371,10 +371,10 @@ fn a_retry_after_calls_off_the_search_that_was_asked_for_meanwhile() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.fail_with(Some(MINUTE * 10), 0.0);
     assert_eq!(case.sleep(), MINUTE * 10);
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unavailable);
 }
 
 #[test]
@@ -385,10 +385,10 @@ fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
     case.fail_with(Some(MINUTE * 10), 0.0);
     case.schedule.ask_for_refresh();
     case.fetch_bad();
-    assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.request_key("new")), KeyErrorKind::Unavailable);
     case.schedule.ask_for_refresh();
     case.fetch_good(&["a"]);
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
 }
 
 // Unknown keys.
@@ -396,105 +396,105 @@ fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
 #[test]
 fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
     let mut case = Case::warm();
-    assert!(!case.schedule.take_news());
-    let waits = ticket(case.ask("new"));
-    assert!(case.schedule.take_news() && !case.schedule.take_news(), "the task is told once");
-    assert_eq!(waits.until, case.now.mono + SECOND * 2);
+    assert!(!case.schedule.take_needs_wake());
+    let waits = waiter(case.request_key("new"));
+    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake(), "the task is told once");
+    assert_eq!(waits.until, case.now.monotonic + SECOND * 2);
     case.begin();
-    assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
     case.succeed(&["a", "b", "new"]);
-    assert!(is_key(&case.ask_again("new", waits)));
+    assert!(is_key(&case.poll_key("new", waits)));
 }
 
 #[test]
 fn an_unknown_key_joins_the_fetch_under_way() {
     let mut case = Case::warm();
-    let first = ticket(case.ask("one"));
-    let second = ticket(case.ask("two"));
+    let first = waiter(case.request_key("one"));
+    let second = waiter(case.request_key("two"));
     case.begin();
-    let third = ticket(case.ask("three"));
-    assert!(!case.schedule.take_news());
+    let third = waiter(case.request_key("three"));
+    assert!(!case.schedule.take_needs_wake());
     case.succeed(&["a", "two"]);
-    assert_eq!(refusal(case.ask_again("one", first)), KeyErrorKind::Unknown);
-    assert!(is_key(&case.ask_again("two", second)));
-    assert_eq!(refusal(case.ask_again("three", third)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("one", first)), KeyErrorKind::Unknown);
+    assert!(is_key(&case.poll_key("two", second)));
+    assert_eq!(rejection(case.poll_key("three", third)), KeyErrorKind::Unknown);
     assert!(case.sleep() > MINUTE, "one fetch for all");
 }
 
 #[test]
 fn within_the_cooldown_the_latest_search_decides_at_once() {
     let mut case = Case::warm();
-    ticket(case.ask("one"));
+    waiter(case.request_key("one"));
     case.fetch_good(&["a"]);
     case.pass(COOLDOWN - TICK);
-    assert_eq!(refusal(case.ask("two")), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.request_key("two")), KeyErrorKind::Unknown);
     case.pass(TICK);
-    ticket(case.ask("two"));
+    waiter(case.request_key("two"));
 }
 
 #[test]
 fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed() {
     let mut case = Case::warm();
-    assert_eq!(case.schedule.settled_until(), None);
-    let begun = case.now.mono;
-    ticket(case.ask("new"));
-    assert_eq!(case.schedule.settled_until(), None, "asked for");
+    assert_eq!(case.schedule.known_unknown_until(), None);
+    let begun = case.now.monotonic;
+    waiter(case.request_key("new"));
+    assert_eq!(case.schedule.known_unknown_until(), None, "asked for");
     case.begin();
-    assert_eq!(case.schedule.settled_until(), None, "under way");
+    assert_eq!(case.schedule.known_unknown_until(), None, "under way");
     case.succeed(&["a"]);
-    assert_eq!(case.schedule.settled_until(), Some(begun + COOLDOWN));
+    assert_eq!(case.schedule.known_unknown_until(), Some(begun + COOLDOWN));
     case.pass(COOLDOWN);
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
     case.fetch_bad();
-    assert_eq!(case.schedule.settled_until(), None, "a failed search proves nothing");
+    assert_eq!(case.schedule.known_unknown_until(), None, "a failed search proves nothing");
     case.pass(COOLDOWN);
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
-    assert!(case.schedule.settled_until().is_some());
+    assert!(case.schedule.known_unknown_until().is_some());
     case.schedule.ask_for_refresh();
     case.begin();
     case.fail_with(Some(MINUTE), 0.0);
-    assert_eq!(case.schedule.settled_until(), None, "the provider asked to be left alone");
+    assert_eq!(case.schedule.known_unknown_until(), None, "the provider asked to be left alone");
 }
 
 #[test]
 fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
     let mut case = Case::warm();
-    let waits = ticket(case.ask("one"));
+    let waits = waiter(case.request_key("one"));
     case.fetch_bad();
-    assert_eq!(refusal(case.ask_again("one", waits)), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.poll_key("one", waits)), KeyErrorKind::Unavailable);
     case.pass(SECOND * 10);
-    assert_eq!(refusal(case.ask("two")), KeyErrorKind::Unavailable);
-    assert_eq!(retry_after(case.ask("two")), SECOND * 20);
+    assert_eq!(rejection(case.request_key("two")), KeyErrorKind::Unavailable);
+    assert_eq!(retry_after(case.request_key("two")), SECOND * 20);
     case.pass(SECOND * 20);
-    ticket(case.ask("two"));
+    waiter(case.request_key("two"));
 }
 
 #[test]
 fn the_cooldown_runs_from_the_beginning_of_the_search() {
     let mut case = Case::warm();
-    ticket(case.ask("one"));
+    waiter(case.request_key("one"));
     case.begin();
     case.pass(SECOND * 4);
     case.succeed(&["a"]);
     case.pass(SECOND * 26);
-    ticket(case.ask("two"));
+    waiter(case.request_key("two"));
 }
 
 #[test]
 fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
     let mut case = Case::warm();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
     case.sleep_it_out();
     case.begin();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.succeed(&["a"]);
-    assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)), "a refresh is no search");
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a refresh is no search");
     case.begin();
     case.succeed(&["a"]);
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
 
 #[test]
@@ -502,16 +502,16 @@ fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.succeed(&["a", "new"]);
-    assert!(is_key(&case.ask_again("new", waits)));
+    assert!(is_key(&case.poll_key("new", waits)));
 }
 
 #[test]
 fn a_failed_search_leaves_the_refreshes_at_their_pace() {
     let mut case = Case::warm();
     let sleep = case.sleep();
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
     case.fetch_bad();
     assert_eq!(case.sleep(), sleep);
     case.sleep_it_out();
@@ -523,7 +523,7 @@ fn a_failed_search_leaves_the_refreshes_at_their_pace() {
 fn a_good_search_is_a_refresh() {
     let mut case = Case::warm();
     case.pass(MINUTE * 40);
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
     assert_eq!(case.sleep().as_secs(), 3600);
 }
@@ -533,23 +533,23 @@ fn without_cooldown_each_search_decides_for_those_who_waited() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::ZERO, ..Timing::default() });
     case.fetch_good(&["a"]);
     for _ in 0..3 {
-        let waits = ticket(case.ask("new"));
+        let waits = waiter(case.request_key("new"));
         case.fetch_good(&["a"]);
-        assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+        assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
     }
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.fetch_bad();
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unavailable);
 }
 
 #[test]
 fn an_endless_cooldown_allows_one_search() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::MAX, ..Timing::default() });
     case.fetch_good(&["a"]);
-    ticket(case.ask("new"));
+    waiter(case.request_key("new"));
     case.fetch_bad();
     case.pass(DAY / 2);
-    assert_eq!(refusal(case.ask("new")), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.request_key("new")), KeyErrorKind::Unavailable);
 }
 
 #[test]
@@ -557,19 +557,19 @@ fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
     let mut case = Case::cold();
     case.begin();
     case.schedule.succeeded(read(&document(&[key("a"), unfit("odd")])), case.now, 0.5);
-    case.schedule.held_mut().forget(&id("gone"));
-    assert!(is_key(&case.ask("a")));
-    assert_eq!(refusal(case.ask("odd")), KeyErrorKind::Unusable);
-    assert_eq!(refusal(case.ask("gone")), KeyErrorKind::Forgotten);
-    assert!(case.sleep() > MINUTE && !case.schedule.take_news());
+    case.schedule.held_mut().revoke(&id("gone"));
+    assert!(is_key(&case.request_key("a")));
+    assert_eq!(rejection(case.request_key("odd")), KeyErrorKind::Unusable);
+    assert_eq!(rejection(case.request_key("gone")), KeyErrorKind::Revoked);
+    assert!(case.sleep() > MINUTE && !case.schedule.take_needs_wake());
 }
 
 #[test]
-fn a_key_forgotten_while_it_is_searched_for_is_refused() {
+fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
     let mut case = Case::warm();
-    let waits = ticket(case.ask("new"));
-    case.schedule.held_mut().forget(&id("new"));
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Forgotten);
+    let waits = waiter(case.request_key("new"));
+    case.schedule.held_mut().revoke(&id("new"));
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Revoked);
 }
 
 // Without keys.
@@ -577,74 +577,74 @@ fn a_key_forgotten_while_it_is_searched_for_is_refused() {
 #[test]
 fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
     let mut case = Case::cold();
-    let waits = ticket(case.ask("a"));
-    assert!(!case.schedule.take_news());
+    let waits = waiter(case.request_key("a"));
+    assert!(!case.schedule.take_needs_wake());
     case.begin();
-    ticket(case.ask("b"));
+    waiter(case.request_key("b"));
     case.succeed(&["a"]);
-    assert!(is_key(&case.ask_again("a", waits)));
+    assert!(is_key(&case.poll_key("a", waits)));
     assert!(case.sleep() > MINUTE);
 }
 
 #[test]
 fn a_request_that_waits_sees_as_many_attempts_as_its_time_allows() {
     let mut case = Case::cold();
-    let waits = ticket(case.ask("a"));
+    let waits = waiter(case.request_key("a"));
     case.fetch_bad();
-    let waits = ticket(case.ask_again("a", waits));
+    let waits = waiter(case.poll_key("a", waits));
     case.sleep_it_out();
     case.fetch_bad();
-    let waits = ticket(case.ask_again("a", waits));
+    let waits = waiter(case.poll_key("a", waits));
     case.sleep_it_out();
     case.fetch_bad();
-    assert_eq!(refusal(case.ask_again("a", waits)), KeyErrorKind::Unavailable, "the next comes too late");
-    assert_eq!(retry_after(case.ask_again("a", waits)), SECOND * 2);
+    assert_eq!(rejection(case.poll_key("a", waits)), KeyErrorKind::Unavailable, "the next comes too late");
+    assert_eq!(retry_after(case.poll_key("a", waits)), SECOND * 2);
 }
 
 #[test]
 fn without_keys_and_with_no_attempt_near_a_request_is_not_kept_waiting() {
     let mut case = Case::cold_and_failing();
-    assert_eq!(retry_after(case.ask("a")), SECOND * 8);
+    assert_eq!(retry_after(case.request_key("a")), SECOND * 8);
     case.pass(SECOND * 6 - TICK);
-    assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.request_key("a")), KeyErrorKind::Unavailable);
     case.pass(TICK);
-    ticket(case.ask("a"));
+    waiter(case.request_key("a"));
 }
 
 #[test]
 fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
     let mut case = Case::cold_and_failing();
-    assert_eq!(refusal(case.ask("a")), KeyErrorKind::Unavailable);
+    assert_eq!(rejection(case.request_key("a")), KeyErrorKind::Unavailable);
     case.schedule.ask_for_refresh();
-    let waits = ticket(case.ask("a"));
+    let waits = waiter(case.request_key("a"));
     case.begin();
-    let waits = ticket(case.ask_again("a", waits));
-    ticket(case.ask("b"));
+    let waits = waiter(case.poll_key("a", waits));
+    waiter(case.request_key("b"));
     case.succeed(&["a"]);
-    assert!(is_key(&case.ask_again("a", waits)));
+    assert!(is_key(&case.poll_key("a", waits)));
 }
 
 #[test]
 fn a_key_that_the_first_load_lacks_is_searched_for() {
     let mut case = Case::cold();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
-    let searches = ticket(case.ask_again("new", waits));
+    let searches = waiter(case.poll_key("new", waits));
     assert_eq!(searches.until, waits.until, "in the time that is left");
     case.fetch_good(&["a"]);
-    assert_eq!(refusal(case.ask_again("new", searches)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", searches)), KeyErrorKind::Unknown);
 }
 
 #[test]
 fn keys_that_expire_during_a_search_are_waited_for() {
     let mut case = Case::warm();
     case.pass(DAY - SECOND);
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.begin();
     case.pass(SECOND);
-    let waits = ticket(case.ask_again("new", waits));
+    let waits = waiter(case.poll_key("new", waits));
     case.succeed(&["new"]);
-    assert!(is_key(&case.ask_again("new", waits)));
+    assert!(is_key(&case.poll_key("new", waits)));
 }
 
 // Operators.
@@ -656,7 +656,7 @@ fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
     case.begin();
     case.fail_with(Some(DAY), 0.0);
     let number = case.schedule.ask_for_refresh();
-    assert!(case.schedule.take_news());
+    assert!(case.schedule.take_needs_wake());
     assert!(case.schedule.outcome(number).is_none());
     case.begin();
     assert!(case.schedule.outcome(number).is_none());
@@ -694,7 +694,7 @@ fn keys_for_which_there_is_no_room_are_rejected_entries() {
     let names: Vec<_> = (0..1003).map(|number| format!("key-{number}")).collect();
     case.begin();
     case.schedule.succeeded(set(&names), case.now, 0.5);
-    assert_eq!(case.schedule.counts().rejected_entries, 3);
+    assert_eq!(case.schedule.counts().unusable_entries, 3);
 }
 
 #[test]
@@ -705,11 +705,11 @@ fn counts_and_the_last_error_follow_the_attempts() {
     case.sleep_it_out();
     case.begin();
     case.schedule.succeeded(read(&document(&[key("a"), unfit("b"), unfit("c")])), case.now, 0.5);
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 1, rejected_entries: 2 });
+    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 1, unusable_entries: 2 });
     assert!(case.schedule.last_error().is_none());
     case.sleep_it_out();
     case.fetch_bad();
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 2, rejected_entries: 2 });
+    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 2, unusable_entries: 2 });
 }
 
 // The end of the task.
@@ -717,14 +717,14 @@ fn counts_and_the_last_error_follow_the_attempts() {
 #[test]
 fn a_refresh_that_ends_with_its_runtime_is_begun_again() {
     let mut case = Case::cold();
-    let waits = ticket(case.ask("a"));
+    let waits = waiter(case.request_key("a"));
     case.begin();
     let number = case.schedule.next_to_end();
-    case.schedule.interrupted(case.now.mono, false);
-    assert!(matches!(case.ask_again("a", waits), Answer::Wait(_)), "nobody failed");
+    case.schedule.interrupted(case.now.monotonic, false);
+    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)), "nobody failed");
     assert!(case.schedule.outcome(number).is_none() && case.schedule.last_error().is_none());
     case.fetch_good(&["a"]);
-    assert!(is_key(&case.ask_again("a", waits)));
+    assert!(is_key(&case.poll_key("a", waits)));
     assert!(matches!(case.schedule.outcome(number), Some(Ok(()))));
 }
 
@@ -733,7 +733,7 @@ fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_ne
     let mut case = Case::cold();
     case.begin();
     let number = case.schedule.ask_for_refresh();
-    case.schedule.interrupted(case.now.mono, false);
+    case.schedule.interrupted(case.now.monotonic, false);
     assert!(case.schedule.outcome(number).is_none());
     case.fetch_good(&["a"]);
     assert!(matches!(case.schedule.outcome(number), Some(Ok(()))), "it began after the question");
@@ -742,12 +742,12 @@ fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_ne
 #[test]
 fn a_search_that_ends_with_its_runtime_is_begun_again() {
     let mut case = Case::warm();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.begin();
-    case.schedule.interrupted(case.now.mono, false);
-    assert!(matches!(case.ask_again("new", waits), Answer::Wait(_)));
+    case.schedule.interrupted(case.now.monotonic, false);
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
     case.fetch_good(&["a"]);
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
 
 #[test]
@@ -755,20 +755,20 @@ fn a_task_that_panics_has_failed() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
-    case.schedule.interrupted(case.now.mono, true);
+    case.schedule.interrupted(case.now.monotonic, true);
     assert_eq!(case.schedule.counts().failed, 1);
     assert_eq!(case.sleep(), SECOND * 15);
     let mut case = Case::warm();
-    let waits = ticket(case.ask("new"));
+    let waits = waiter(case.request_key("new"));
     case.begin();
-    case.schedule.interrupted(case.now.mono, true);
-    assert_eq!(refusal(case.ask_again("new", waits)), KeyErrorKind::Unavailable);
+    case.schedule.interrupted(case.now.monotonic, true);
+    assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unavailable);
 }
 
 #[test]
 fn a_task_that_ends_in_its_sleep_changes_nothing() {
     let mut case = Case::warm();
     let sleep = case.sleep();
-    case.schedule.interrupted(case.now.mono, true);
+    case.schedule.interrupted(case.now.monotonic, true);
     assert_eq!((case.sleep(), case.schedule.counts().failed), (sleep, 0));
 }

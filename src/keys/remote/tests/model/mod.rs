@@ -103,9 +103,9 @@ impl Model {
 
 async fn request(store: Arc<KeyStore>, id: KeyId) -> Outcome {
     match store.lookup(&id) {
-        source::Lookup::Held(_) => Outcome::Pass,
-        source::Lookup::Refused(error) => Outcome::from(&error),
-        source::Lookup::Absent => {
+        source::Lookup::Found(_) => Outcome::Pass,
+        source::Lookup::Rejected(error) => Outcome::from(&error),
+        source::Lookup::Miss => {
             let resolve = store.resolve(id);
             // As a request does, which keeps no handle of its own while it waits.
             drop(store);
@@ -326,19 +326,19 @@ fn what_is_forgotten_stays_forgotten_and_what_is_held_stays_held() {
         let store = Arc::clone(&model.store);
         let watcher = spawn(async move {
             for _ in 0..5 {
-                assert!(matches!(store.lookup(&id("b")), source::Lookup::Held(_)));
+                assert!(matches!(store.lookup(&id("b")), source::Lookup::Found(_)));
                 yield_now().await;
             }
         });
-        model.store.forget(&id("a"));
+        model.store.revoke(&id("a"));
         for _ in 0..3 {
-            assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Refused(_)), "from the next look on");
+            assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Rejected(_)), "from the next look on");
             shuttle::thread::yield_now();
         }
         assert!(join(refresh).is_ok());
-        assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Refused(_)));
-        model.store.unforget(&id("a"));
-        assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Held(_)));
+        assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Rejected(_)));
+        model.store.reinstate(&id("a"));
+        assert!(matches!(model.store.lookup(&id("a")), source::Lookup::Found(_)));
         join(watcher);
         model.end();
     });

@@ -68,13 +68,13 @@ async fn scenario_43_a_suspend_of_26_hours() {
     let down = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
     down.serve(MINUTE * 10, SECOND, &["a"]).await;
     down.clock.jump(26 * 3600);
-    let refused = down.serve(MINUTE * 10, SECOND, &["a"]).await;
+    let rejected = down.serve(MINUTE * 10, SECOND, &["a"]).await;
     Row::new(43, "a suspend of 26 h")
         .fetches(fetched, 2)
         .lost(awake.lost(), 0)
         .figure("slowest request, ms", awake.slowest_millis(), 200..=2000)
-        .figure("provider down: served", refused.passed, 0)
-        .figure("provider down: told 401", refused.invalid, 0)
+        .figure("provider down: served", rejected.passed, 0)
+        .figure("provider down: told 401", rejected.invalid, 0)
         .figure("provider down: attempts in 10 min", down.provider.attempts() - 1, 40..=100)
         .print();
 }
@@ -121,7 +121,7 @@ async fn a_wall_clock_set_back_does_not_prolong_the_stale_limit() {
         sleep_until(warm + DAY - MOMENT).await;
         assert_eq!(rig.request("a").await.0, Outcome::Pass);
         sleep_until(warm + DAY + MOMENT).await;
-        assert!(matches!(rig.store.lookup(&id("a")), Lookup::Absent), "{hangs}");
+        assert!(matches!(rig.store.lookup(&id("a")), Lookup::Miss), "{hangs}");
         drop(attempt);
         let late = rig.serve(HOUR, SECOND, &["a"]).await;
         assert_eq!((late.passed, late.invalid), (0, 0));
@@ -136,7 +136,7 @@ async fn a_wall_clock_set_back_does_not_prolong_the_retention() {
     sleep_until(seen + DAY - MOMENT).await;
     assert_eq!(rig.request("gone").await.0, Outcome::Pass);
     sleep_until(seen + DAY + MOMENT).await;
-    assert!(!matches!(rig.store.lookup(&id("gone")), Lookup::Held(_)));
+    assert!(!matches!(rig.store.lookup(&id("gone")), Lookup::Found(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,12 +161,12 @@ async fn scenario_50_a_seed_and_no_provider() {
     let after = rig.serve(HOUR, SECOND, &["a"]).await;
     let old = seeded(86_400);
     assert!(!old.store.is_serving());
-    let refused = old.serve(HOUR, SECOND, &["a"]).await;
+    let rejected = old.serve(HOUR, SECOND, &["a"]).await;
     Row::new(50, "a seed one hour old, a seed of a day, no provider")
         .fetches(rig.provider.requests(), ..=2 * 1100)
         .lost(young.lost(), 0)
-        .figure("served beyond the age of a day", after.passed + refused.passed, 0)
-        .figure("told 401", young.invalid + after.invalid + refused.invalid, 0)
+        .figure("served beyond the age of a day", after.passed + rejected.passed, 0)
+        .figure("told 401", young.invalid + after.invalid + rejected.invalid, 0)
         .print();
 }
 

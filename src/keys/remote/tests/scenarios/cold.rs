@@ -91,7 +91,7 @@ async fn scenario_40_a_panic_in_the_parser() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_beyond_the_1024_that_may_wait_are_refused_at_once() {
+async fn requests_beyond_the_1024_that_may_wait_are_rejected_at_once() {
     let rig = Rig::cold(|_| Reply::keys(&["a"]).after(SECOND));
     let tally = answers(crowd(&rig, 1500)).await;
     assert_eq!((tally.passed, tally.wait, tally.invalid), (1024, 476, 0));

@@ -17,7 +17,7 @@ async fn two_bad_hours(bad: &str) -> (Rig, u64, u64, u64) {
     let tally = rig.serve(HOUR * 3, SECOND, &["a", "b"]).await;
     let failures = rig.status().failures();
     assert_eq!(rig.status().keys(), 2);
-    assert_eq!(failures, rig.provider.attempts() - 1, "each of them was refused");
+    assert_eq!(failures, rig.provider.attempts() - 1, "each of them was rejected");
     let reports = log.count("keys could not be refreshed; those held are served");
     let after = rig.serve(MINUTE * 20, SECOND, &["a", "b"]).await;
     assert!(rig.status().last_error().is_none(), "back again");
@@ -31,7 +31,7 @@ async fn scenario_13_an_empty_set() {
         .fetches(rig.provider.requests(), ..=2 * 30)
         .lost(lost, 0)
         .figure("keys held", rig.status().keys(), 2)
-        .figure("sets refused", failures, 8..=28)
+        .figure("sets rejected", failures, 8..=28)
         .figure("reports beyond one each", reports.abs_diff(failures), 0)
         .print();
 }
@@ -45,7 +45,7 @@ async fn scenario_14_only_unusable_keys() {
         .fetches(rig.provider.requests(), ..=2 * 30)
         .lost(lost, 0)
         .figure("keys held", rig.status().keys(), 2)
-        .figure("sets refused", failures, 8..=28)
+        .figure("sets rejected", failures, 8..=28)
         .figure("reports beyond one each", reports.abs_diff(failures), 0)
         .print();
 }
@@ -66,7 +66,7 @@ async fn scenario_15_one_broken_key_among_six() {
         .fetches(rig.provider.requests(), 10..=16)
         .lost(tally.lost(), 0)
         .figure("keys held", rig.status().keys(), 5)
-        .figure("entries rejected", rig.status().rejected_entries(), 1)
+        .figure("entries rejected", rig.status().unusable_entries(), 1)
         .figure("reports of it", log.count("the key document has entries that cannot be used"), 1)
         .print();
 }
@@ -80,7 +80,7 @@ async fn scenario_28_another_key_under_the_same_name() {
     })
     .await;
     let held = |rig: &Rig| match rig.store.lookup(&"a".into()) {
-        crate::Lookup::Held(key) => key,
+        crate::Lookup::Found(key) => key,
         other => panic!("{other:?}"),
     };
     let before = held(&rig);

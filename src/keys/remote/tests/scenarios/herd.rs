@@ -25,7 +25,7 @@ async fn scenario_47_a_hundred_instances() {
     sleep(away + MINUTE).await;
     let mut lost = 0;
     for _ in 3..360 {
-        lost += rigs.iter().filter(|rig| !matches!(rig.store.lookup(&id("a")), Lookup::Held(_))).count();
+        lost += rigs.iter().filter(|rig| !matches!(rig.store.lookup(&id("a")), Lookup::Found(_))).count();
         sleep(MINUTE).await;
     }
     let times: Vec<_> = rigs.iter().map(|rig| rig.provider.times()).collect();

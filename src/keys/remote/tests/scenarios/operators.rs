@@ -32,7 +32,7 @@ async fn the_status_tells_how_the_keys_stand() {
     sleep(MINUTE).await;
     let status = rig.status();
     assert_eq!((status.state(), status.age(), status.keys()), (KeyState::Fresh, Some(MINUTE), 2));
-    assert_eq!((status.rejected_entries(), status.failures(), status.refreshes()), (1, 1, 1));
+    assert_eq!((status.unusable_entries(), status.failures(), status.refreshes()), (1, 1, 1));
     assert!(status.last_error().is_none());
     sleep(HOUR * 2).await;
     assert_eq!(rig.status().state(), KeyState::Stale);
@@ -83,19 +83,19 @@ async fn a_refresh_on_demand_needs_no_request_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_key_is_refused_from_the_next_request_on_until_it_is_unforgotten() {
+async fn a_forgotten_key_is_rejected_from_the_next_request_on_until_it_is_unforgotten() {
     let rig = Rig::warm(|_| Reply::keys(&["a", "b"])).await;
-    rig.store.forget(&KeyId::new("a"));
+    rig.store.revoke(&KeyId::new("a"));
     let before = rig.provider.attempts();
     assert_eq!(rig.request("a").await, (Outcome::Invalid, Duration::ZERO));
     let store = Arc::clone(&rig.store);
     let error = store.resolve(KeyId::new("a")).await.unwrap_err();
-    assert_eq!(error.kind(), crate::KeyErrorKind::Forgotten);
+    assert_eq!(error.kind(), crate::KeyErrorKind::Revoked);
     assert_eq!(rig.provider.attempts(), before, "no fetch");
     let tally = rig.serve(DAY, MINUTE, &["a"]).await;
     assert_eq!((tally.passed, tally.wait), (0, 0), "whatever later documents say");
     assert_eq!(rig.status().keys(), 1);
-    rig.store.unforget(&KeyId::new("a"));
+    rig.store.reinstate(&KeyId::new("a"));
     assert_eq!(rig.request("a").await.0, Outcome::Pass);
 }
 
@@ -108,9 +108,9 @@ async fn a_request_that_waits_for_a_key_learns_that_it_was_forgotten() {
     .await;
     let waiting = tokio::spawn(rig.store.resolve(KeyId::new("new")));
     sleep(SECOND).await;
-    rig.store.forget(&KeyId::new("new"));
+    rig.store.revoke(&KeyId::new("new"));
     let start = Instant::now();
-    assert_eq!(super::rig::kind(ended(waiting).await.unwrap()), Some(crate::KeyErrorKind::Forgotten));
+    assert_eq!(super::rig::kind(ended(waiting).await.unwrap()), Some(crate::KeyErrorKind::Revoked));
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
@@ -128,7 +128,7 @@ fn without_a_runtime_nothing_panics_and_nothing_is_started() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { Rig::cold(|_| Reply::keys(&["a"])) })
     };
-    assert!(matches!(rig.store.lookup(&KeyId::new("a")), Lookup::Absent));
+    assert!(matches!(rig.store.lookup(&KeyId::new("a")), Lookup::Miss));
     assert!(!rig.store.is_serving());
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     for mut future in [rig.store.ready(), rig.store.refresh_now()] {
@@ -164,26 +164,26 @@ async fn a_key_is_held_until_it_is_forgotten_or_another_takes_its_name() {
     })
     .await;
     let held = |name: &str| match rig.store.lookup(&id(name)) {
-        Lookup::Held(key) => key,
+        Lookup::Found(key) => key,
         other => panic!("{other:?}"),
     };
     let (a, b) = (held("a"), held("b"));
-    assert!(rig.store.still_holds(&id("a"), &a) && rig.store.still_holds(&id("b"), &b));
-    assert!(!rig.store.still_holds(&id("a"), &b));
-    rig.store.forget(&id("b"));
-    assert!(!rig.store.still_holds(&id("b"), &b));
+    assert!(rig.store.is_current(&id("a"), &a) && rig.store.is_current(&id("b"), &b));
+    assert!(!rig.store.is_current(&id("a"), &b));
+    rig.store.revoke(&id("b"));
+    assert!(!rig.store.is_current(&id("b"), &b));
     ended(rig.store.refresh_now()).await.unwrap();
-    assert!(!rig.store.still_holds(&id("a"), &a) && rig.store.still_holds(&id("a"), &held("a")));
+    assert!(!rig.store.is_current(&id("a"), &a) && rig.store.is_current(&id("a"), &held("a")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_good_search_an_unknown_key_is_refused_at_a_glance_until_the_next_is_allowed() {
+async fn after_a_good_search_an_unknown_key_is_rejected_at_a_glance_until_the_next_is_allowed() {
     let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
-    assert!(matches!(rig.store.lookup(&id("unknown")), Lookup::Absent));
+    assert!(matches!(rig.store.lookup(&id("unknown")), Lookup::Miss));
     assert_eq!(rig.request("unknown").await.0, Outcome::Invalid);
-    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Refused(_)));
+    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Rejected(_)));
     sleep(Timing::default().refetch_cooldown).await;
-    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Absent));
+    assert!(matches!(rig.store.lookup(&id("another")), Lookup::Miss));
 }
 
 /// Without a runtime there is no task, so nobody else would notice. Real time, since only a runtime's can be paused.
@@ -194,5 +194,5 @@ fn without_a_task_keys_age_by_the_steady_clock_though_the_other_stands_still() {
     let rig = Rig::build(timing, Some(seed), |_| Reply::DOWN);
     std::thread::sleep(Duration::from_millis(40));
     rig.clock.set_ahead(-1000);
-    assert!(matches!(rig.store.lookup(&id("a")), Lookup::Absent));
+    assert!(matches!(rig.store.lookup(&id("a")), Lookup::Miss));
 }

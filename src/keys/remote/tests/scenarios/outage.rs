@@ -32,7 +32,7 @@ async fn scenario_02_away_at_the_start() {
     }
     let healed = start.elapsed() - MINUTE;
     let after = rig.serve(MINUTE, SECOND, &["a"]).await;
-    Row::new(2, "refused from the start, comes after 60 s")
+    Row::new(2, "rejected from the start, comes after 60 s")
         .fetches(rig.provider.requests(), 4..=34)
         .lost(after.lost(), 0)
         .figure("attempts in the 60 s", attempts, 2..=16)

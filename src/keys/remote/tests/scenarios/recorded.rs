@@ -75,7 +75,7 @@ fn recorded_discovery_documents_are_read_and_the_tenantless_are_not_a_tenants() 
         let error = judge(template.as_bytes()).unwrap_err();
         assert!(
             std::error::Error::source(&error).unwrap().to_string().contains("issuer"),
-            "{name}: read, then refused"
+            "{name}: read, then rejected"
         );
         let own = template.replace("{tenantid}", tenant).replace(&format!("/{name}/"), &format!("/{tenant}/"));
         let found = judge(own.as_bytes()).unwrap();

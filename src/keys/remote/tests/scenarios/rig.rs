@@ -10,15 +10,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::{Clock, UnixTime};
 use crate::error::{KeyError, KeyErrorKind, Rejection};
-use crate::ids::{KeyId, TenantId};
+use crate::ids::KeyId;
 use crate::keys::jwks::KeySet;
 use crate::keys::remote::schedule::Failure;
 use crate::keys::remote::status::KeyStatus;
 use crate::keys::remote::store::{Fetch, KeyStore};
 use crate::keys::remote::timing::Timing;
 use crate::keys::sample::{document, key};
-use crate::keys::source::{KeyFuture, KeySource, Lookup};
-use crate::signature::key::VerificationKey;
+use crate::keys::source::{KeyFuture, Lookup};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -99,9 +98,9 @@ impl Load {
     pub(super) fn use_all(&mut self, store: &Arc<KeyStore>) {
         for id in &self.ids {
             match store.lookup(id) {
-                Lookup::Held(_) => self.tally.count(Outcome::Pass),
-                Lookup::Refused(error) => self.tally.count(Outcome::from(&error)),
-                Lookup::Absent => {
+                Lookup::Found(_) => self.tally.count(Outcome::Pass),
+                Lookup::Rejected(error) => self.tally.count(Outcome::from(&error)),
+                Lookup::Miss => {
                     self.tally.waited += 1;
                     let (begun, resolve) = (Instant::now(), store.resolve(id.clone()));
                     self.waiting.spawn(async move { (Outcome::of(ended(resolve).await), begun.elapsed()) });
@@ -123,9 +122,9 @@ impl Load {
 
 pub(super) async fn request(store: &KeyStore, id: &KeyId) -> Outcome {
     match store.lookup(id) {
-        Lookup::Held(_) => Outcome::Pass,
-        Lookup::Refused(error) => Outcome::from(&error),
-        Lookup::Absent => Outcome::of(ended(store.resolve(id.clone())).await),
+        Lookup::Found(_) => Outcome::Pass,
+        Lookup::Rejected(error) => Outcome::from(&error),
+        Lookup::Miss => Outcome::of(ended(store.resolve(id.clone())).await),
     }
 }
 
@@ -356,26 +355,6 @@ impl Clock for WallClock {
 impl fmt::Debug for WallClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WallClock")
-    }
-}
-
-/// The store as the key source of a validator.
-pub(super) struct OneTenant(pub(super) Arc<KeyStore>);
-
-impl fmt::Debug for OneTenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OneTenant").field(&self.0.tenant()).finish()
-    }
-}
-
-impl KeySource for OneTenant {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
-        assert_eq!(*tenant, self.0.tenant());
-        self.0.lookup(key)
-    }
-
-    fn resolve(&self, _: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        self.0.resolve(key.clone())
     }
 }
 

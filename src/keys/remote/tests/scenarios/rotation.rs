@@ -169,14 +169,14 @@ async fn scenario_27_a_key_is_withdrawn() {
 
     let told = Rig::warm(script).await;
     assert_eq!(told.request("bad").await.0, Outcome::Pass);
-    told.store.forget(&KeyId::new("bad"));
+    told.store.revoke(&KeyId::new("bad"));
     let after = told.serve(HOUR * 2, SECOND, &["bad"]).await;
     Row::new(27, "a key is withdrawn")
         .fetches(rig.provider.requests(), 2 * 24..=2 * 160)
         .lost(lost, 0)
         .figure("minutes from its last listing to its last use", last_pass.as_secs() / 60, 23 * 60..=24 * 60)
-        .figure("forgotten: uses after that", after.passed, 0)
-        .figure("forgotten: refused with 401", after.invalid, 7200)
-        .figure("forgotten: attempts beyond the hourly ones", told.provider.attempts().saturating_sub(3), 0)
+        .figure("revoked: uses after that", after.passed, 0)
+        .figure("revoked: rejected with 401", after.invalid, 7200)
+        .figure("revoked: attempts beyond the hourly ones", told.provider.attempts().saturating_sub(3), 0)
         .print();
 }

@@ -36,7 +36,7 @@ fn states() -> [State; 10] {
         (|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::Silence }, Duration::from_secs(90_000)),
         // After a panic.
         (|_| Reply::Panic, SECOND),
-        // Refused for its content.
+        // Rejected for its content.
         (|_| Reply::Document("<html>".to_owned()), SECOND),
     ]
 }

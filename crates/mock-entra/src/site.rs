@@ -8,8 +8,8 @@ use super::fault::{Fault, FaultPlan};
 use super::key_ring::KeyRing;
 use super::members::Members;
 use super::requests::{Counter, Endpoint};
-use crate::TenantId;
-use crate::TokenVersion;
+use signalr_upstream_auth::TenantId;
+use signalr_upstream_auth::TokenVersion;
 
 /// Everything a connection needs to answer requests.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tenants_and_other_paths_are_refused() {
+    fn other_tenants_and_other_paths_are_rejected() {
         let site = site();
         let other = "/22222222-aaaa-4bbb-8ccc-222222222222/discovery/v2.0/keys";
         assert_eq!(site.answer(other).0.status, 400);

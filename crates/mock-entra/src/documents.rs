@@ -4,8 +4,8 @@
 use super::authority::Authority;
 use super::jwk::Jwk;
 use super::members::Members;
-use crate::TenantId;
-use crate::TokenVersion;
+use signalr_upstream_auth::TenantId;
+use signalr_upstream_auth::TokenVersion;
 
 /// Whose document is asked for: the first segment of its path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,7 +88,7 @@ fn discovery_v1(authority: &Authority, directory: Directory) -> Members {
         .with("userinfo_endpoint", format!("{at}/openid/userinfo"))
         .with("kerberos_endpoint", format!("{at}/kerberos"))
         .with("tenant_region_scope", directory.region())
-        .with_some("cloud_instance_name", authority.label.as_deref())
+        .with_some("cloud_instance_name", authority.cloud_instance_name.as_deref())
         .with("cloud_graph_host_name", "graph.windows.net")
         .with("msgraph_host", "graph.microsoft.com")
         .with("rbac_url", "https://pas.windows.net")
@@ -116,7 +116,7 @@ fn discovery_v2(authority: &Authority, directory: Directory) -> Members {
         .with("claims_supported", CLAIMS_V2)
         .with("kerberos_endpoint", format!("{at}/kerberos"))
         .with("tenant_region_scope", directory.region())
-        .with_some("cloud_instance_name", authority.label.as_deref())
+        .with_some("cloud_instance_name", authority.cloud_instance_name.as_deref())
         .with("cloud_graph_host_name", "graph.windows.net")
         .with("msgraph_host", "graph.microsoft.com")
         .with("rbac_url", "https://pas.windows.net")
@@ -171,7 +171,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::testing::SigningKey;
+    use crate::SigningKey;
 
     fn tenant() -> TenantId {
         "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap()
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_cloud_without_a_label_names_none() {
-        let authority = Authority { label: None, ..Authority::public() };
+        let authority = Authority { cloud_instance_name: None, ..Authority::public() };
         let entries = [Jwk::from(SigningKey::stranger())];
         for document in
             [discovery(&authority, Directory::Common, TokenVersion::V2), keys(&authority, &entries, TokenVersion::V2)]

@@ -1,6 +1,6 @@
 //! Just enough of HTTP/1.1 (RFC 9112) to answer well, and to answer wrongly in every way a fault asks for.
 //!
-//! A server library would refuse to write most of the faults; so the bytes are written here.
+//! A server library would reject to write most of the faults; so the bytes are written here.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     self.write(&bytes, None).await?;
                     return Ok(Ending::Close);
                 }
-                Act::Refuse => return Ok(Ending::Reset),
+                Act::Reject => return Ok(Ending::Reset),
             }
             self.answers += 1;
             if fault.answer.reset_after.is_some_and(|answers| self.answers >= answers) {
@@ -322,8 +322,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::TokenVersion;
-    use crate::testing::{Endpoint, Fault, MockEntra};
+    use crate::{Endpoint, Fault, MockEntra};
+    use signalr_upstream_auth::TokenVersion;
 
     /// The client's end of a connection in memory, where paused time is exact.
     fn connect(entra: &MockEntra) -> DuplexStream {
@@ -613,9 +613,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_a_reset_without_an_answer() {
+    async fn a_rejection_is_a_reset_without_an_answer() {
         let entra = MockEntra::start().await;
-        entra.fail_next(1, Endpoint::Any, Fault::refuse());
+        entra.fail_next(1, Endpoint::Any, Fault::connection_refused());
         let mut client = connect_tcp(&entra).await;
         client.write_all(&get(KEYS)).await.unwrap();
         assert_eq!(client.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);

@@ -1,14 +1,15 @@
 //! What accepts the tokens of a mock: its cloud, a policy, the claims of the real check.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
 use super::entra::MockEntra;
 use super::token::TokenBuilder;
-use crate::validator::Verdict;
-use crate::{
+use signalr_upstream_auth::{
     Audiences, Callers, Claims, Cloud, FixedKeys, KeySet, Policy, PolicyBuilder, Rejection, Tenants, TokenVersion,
     Validator,
 };
@@ -27,7 +28,7 @@ impl MockEntra {
         let cloud = Cloud::custom(&authority.login, &issuer(TokenVersion::V1), &issuer(TokenVersion::V2));
         let cloud = cloud.expect("a cloud of the mock's own names");
         match self.cloud_instance_name() {
-            Some(label) => cloud.with_label(label),
+            Some(label) => cloud.with_cloud_instance_name(label),
             None => cloud,
         }
     }
@@ -63,7 +64,8 @@ impl MockEntra {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use signalr_upstream_auth::{Claims, testing::MockEntra};
+    /// use mock_entra::MockEntra;
+    /// use signalr_upstream_auth::Claims;
     ///
     /// fn handle(claims: &Claims) -> String {
     ///     format!("called by {}", claims.object_id())
@@ -99,10 +101,11 @@ impl MockEntra {
         let validator = Validator::new(self.policy(), Arc::new(FixedKeys::new(keys))).with_clock(self.clock());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {}", token.mint())).expect("a header"));
-        match validator.judge(&headers) {
-            Verdict::Accepted(claims) => Ok(claims),
-            Verdict::Refused(rejection) => Err(rejection),
-            Verdict::Waiting(_) => unreachable!("fixed keys never wait"),
+        // Fixed keys never wait, so the first poll decides.
+        let mut check = pin!(validator.validate(&headers));
+        match check.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => unreachable!("fixed keys never wait"),
         }
     }
 }

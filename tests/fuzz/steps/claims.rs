@@ -7,11 +7,13 @@ use arbitrary::{Arbitrary, Unstructured};
 use signalr_upstream_auth::fuzzing::claims;
 use signalr_upstream_auth::{Policy, UnixTime};
 
+use super::super::claims_text::{good, written};
+use super::super::referee::{
+    AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class,
+};
 use super::compact_token::compact;
-use super::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class};
 
 /// The moment at which everything is judged unless the input says otherwise.
-pub const NOW: u64 = 1_790_000_000;
 
 /// How one input is judged.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -102,39 +104,6 @@ impl Setting {
             ClockSetting::Near(offset) => Some(NOW.saturating_add_signed(offset.into())),
         }
     }
-}
-
-/// Good claims of a token as Entra writes them, each with its JSON text.
-pub fn good(is_v2: bool) -> Vec<(String, String)> {
-    let text = |text: &str| serde_json::to_string(text).unwrap();
-    let (ver, iss, aud, client) = if is_v2 {
-        ("2.0", format!("https://login.microsoftonline.com/{TENANT}/v2.0"), AUDIENCE.to_owned(), "azp")
-    } else {
-        ("1.0", format!("https://sts.windows.net/{TENANT}/"), format!("api://{AUDIENCE}"), "appid")
-    };
-    [
-        ("aud", text(&aud)),
-        ("iss", text(&iss)),
-        ("iat", NOW.to_string()),
-        ("nbf", NOW.to_string()),
-        ("exp", (NOW + 86_700).to_string()),
-        (client, text(CLIENT)),
-        ("oid", text(OBJECT)),
-        ("roles", format!("[{}]", text(ROLE))),
-        ("sub", text(OBJECT)),
-        ("tid", text(TENANT)),
-        ("uti", text("u")),
-        ("ver", text(ver)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
-}
-
-/// The text of claims.
-pub fn written(members: &[(String, String)]) -> String {
-    let members: Vec<_> =
-        members.iter().map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap())).collect();
-    format!("{{{}}}", members.join(","))
 }
 
 fn changed(is_v2: bool, changes: &[Change<'_>]) -> String {

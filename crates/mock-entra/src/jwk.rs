@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::authority::Authority;
 use super::members::{Edit, Members, json};
 use super::signing::SigningKey;
-use crate::KeyId;
-use crate::TokenVersion;
+use signalr_upstream_auth::KeyId;
+use signalr_upstream_auth::TokenVersion;
 
 /// One entry of a key document (RFC 7517 section 4), as Entra writes it unless it is told otherwise.
 ///
@@ -16,7 +16,7 @@ use crate::TokenVersion;
 /// `cloud_instance_name` and `issuer`, which come from the [`MockEntra`](super::MockEntra) that publishes it.
 ///
 /// ```
-/// use signalr_upstream_auth::testing::{Jwk, SigningKey};
+/// use mock_entra::{Jwk, SigningKey};
 ///
 /// // A key for encryption, and one that belongs to personal accounts.
 /// let wrong_use = Jwk::from(SigningKey::stranger()).member("use", "enc");
@@ -80,7 +80,7 @@ impl Jwk {
         match version {
             TokenVersion::V1 => self.shared_members(),
             TokenVersion::V2 => members(key)
-                .with_some("cloud_instance_name", authority.label.as_deref())
+                .with_some("cloud_instance_name", authority.cloud_instance_name.as_deref())
                 .with("issuer", authority.issuer_template(TokenVersion::V2))
                 .edited(&self.edits)
                 .to_string(),

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use signalr_upstream_auth::fuzzing::unverified_token;
 
-use super::plain_json::{Fault, Json, parse};
+use super::super::plain_json::{Fault, assert_no_name_twice, parse};
 
 pub fn run(data: &[u8]) {
     // Either the token itself, or header and claims as JSON with a zero byte between them.
@@ -45,11 +45,4 @@ pub fn run(data: &[u8]) {
 pub fn compact(header: &[u8], claims: &[u8]) -> Vec<u8> {
     let encode = |segment: &[u8]| URL_SAFE_NO_PAD.encode(segment);
     format!("{}.{}.AAAA", encode(header), encode(claims)).into_bytes()
-}
-
-pub fn assert_no_name_twice(object: &Json) {
-    let members = object.few_members().expect("an object");
-    let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
-    names.sort_unstable();
-    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
 }

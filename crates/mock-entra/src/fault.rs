@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::requests::Endpoint;
-use crate::TenantId;
+use signalr_upstream_auth::TenantId;
 
 /// How a request is answered, if not well.
 ///
@@ -15,7 +15,7 @@ use crate::TenantId;
 ///
 /// ```
 /// use std::time::Duration;
-/// use signalr_upstream_auth::testing::Fault;
+/// use mock_entra::Fault;
 ///
 /// let overloaded = Fault::status(503).header("Retry-After", "600");
 /// let slow = Fault::delay(Duration::from_secs(1));
@@ -39,7 +39,7 @@ pub(super) enum Act {
     /// Bytes are written in the place of an answer, then the connection is closed.
     Raw(Bytes),
     /// The connection is reset.
-    Refuse,
+    Reject,
 }
 
 /// An answer and how it is written.
@@ -97,8 +97,8 @@ impl Fault {
     /// Resets the connection when the request has come, without a byte of an answer.
     ///
     /// For a port where nobody listens, drop the mock and keep its URL.
-    pub fn refuse() -> Self {
-        Self { act: Act::Refuse, ..Self::none() }
+    pub fn connection_refused() -> Self {
+        Self { act: Act::Reject, ..Self::none() }
     }
 
     /// Reads the request and never answers. The connection stays open until the client closes it.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::TenantId;
+use signalr_upstream_auth::TenantId;
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{TenantId, TokenVersion};
+use signalr_upstream_auth::{TenantId, TokenVersion};
 
 /// The names of one cloud.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Authority {
     /// Scheme and host of v1 issuers, without a slash at the end.
     pub(super) token_service: Arc<str>,
     /// The `cloud_instance_name` of its documents and keys.
-    pub(super) label: Option<Arc<str>>,
+    pub(super) cloud_instance_name: Option<Arc<str>>,
 }
 
 impl Authority {
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     fn of(login: &str, token_service: &str, label: &str) -> Self {
-        Self { login: login.into(), token_service: token_service.into(), label: Some(label.into()) }
+        Self { login: login.into(), token_service: token_service.into(), cloud_instance_name: Some(label.into()) }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use signalr_upstream_auth::fuzzing::unverified_token;
 
-use super::compact_token::{assert_no_name_twice, compact};
-use super::plain_json::{Fault, Json, parse};
+use super::super::plain_json::{Fault, Json, assert_no_name_twice, parse};
+use super::compact_token::compact;
 
 pub fn run(data: &[u8]) {
     if data.len() > 10_000 {

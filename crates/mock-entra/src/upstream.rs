@@ -18,7 +18,7 @@ use super::members::{Members, json};
 ///
 /// ```
 /// use bytes::Bytes;
-/// use signalr_upstream_auth::testing::UpstreamRequest;
+/// use mock_entra::UpstreamRequest;
 ///
 /// let request: http::Request<Bytes> = UpstreamRequest::message("chat", "echo")
 ///     .invocation_id("42")

@@ -15,8 +15,8 @@ use super::server;
 use super::signing::SigningKey;
 use super::site::Site;
 use super::token::{Parties, TokenBuilder};
-use crate::TokenVersion;
-use crate::{ClientId, Clock, KeyId, ObjectId, SystemClock, TenantId};
+use signalr_upstream_auth::TokenVersion;
+use signalr_upstream_auth::{ClientId, Clock, KeyId, ObjectId, SystemClock, TenantId};
 
 /// An Entra of one's own on loopback: it serves the documents of one or more tenants and mints their tokens.
 ///
@@ -106,7 +106,7 @@ impl MockEntra {
     /// The `cloud_instance_name` of its documents and keys, if it has one.
     #[must_use]
     pub fn cloud_instance_name(&self) -> Option<&str> {
-        self.site.authority.label.as_deref()
+        self.site.authority.cloud_instance_name.as_deref()
     }
 
     pub(super) fn authority(&self) -> &Authority {
@@ -267,7 +267,7 @@ impl fmt::Debug for MockEntra {
 pub struct MockEntraBuilder {
     /// A cloud of its own if none is given.
     authority: Option<Authority>,
-    label: Option<Option<Arc<str>>>,
+    cloud_instance_name: Option<Option<Arc<str>>>,
     clock: Arc<dyn Clock>,
     parties: Parties,
     further_tenants: Vec<TenantId>,
@@ -322,13 +322,13 @@ impl MockEntraBuilder {
     /// The `cloud_instance_name` of discovery documents and keys. By default that of the cloud, `entra.test` for one of
     /// the mock's own.
     pub fn cloud_instance_name(mut self, label: &str) -> Self {
-        self.label = Some(Some(label.into()));
+        self.cloud_instance_name = Some(Some(label.into()));
         self
     }
 
     /// Leaves `cloud_instance_name` out of discovery documents and keys.
     pub fn without_cloud_instance_name(mut self) -> Self {
-        self.label = Some(None);
+        self.cloud_instance_name = Some(None);
         self
     }
 
@@ -349,8 +349,8 @@ impl MockEntraBuilder {
         let address = listener.local_addr().expect("a listener has an address");
         let url = format!("http://{address}");
         let mut authority = self.authority.unwrap_or_else(|| Authority::custom(&url));
-        if let Some(label) = self.label {
-            authority.label = label;
+        if let Some(label) = self.cloud_instance_name {
+            authority.cloud_instance_name = label;
         }
         let tenants = std::iter::once(self.parties.tenant).chain(self.further_tenants).collect();
         let site = Arc::new(Site::new(authority, tenants));
@@ -373,7 +373,13 @@ impl Default for MockEntraBuilder {
             caller_object_id: "77777777-4321-4cba-8fed-888888888888".parse().expect("a GUID"),
             caller_client_id: "55555555-1234-4abc-9def-666666666666".parse().expect("a GUID"),
         };
-        Self { authority: None, label: None, clock: Arc::new(SystemClock), parties, further_tenants: Vec::new() }
+        Self {
+            authority: None,
+            cloud_instance_name: None,
+            clock: Arc::new(SystemClock::default()),
+            parties,
+            further_tenants: Vec::new(),
+        }
     }
 }
 
@@ -382,8 +388,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::UnixTime;
-    use crate::testing::Endpoint;
+    use crate::Endpoint;
+    use signalr_upstream_auth::UnixTime;
 
     /// The key ids in the key document, in order.
     fn listed(entra: &MockEntra) -> Vec<KeyId> {

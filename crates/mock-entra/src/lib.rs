@@ -7,7 +7,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! use bytes::Bytes;
-//! use signalr_upstream_auth::testing::{MockEntra, UpstreamRequest};
+//! use mock_entra::{MockEntra, UpstreamRequest};
 //!
 //! let entra = MockEntra::start().await;
 //! let call = UpstreamRequest::message("chat", "echo").invocation_id("1").argument("hi");
@@ -27,7 +27,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! use signalr_upstream_auth::testing::{Endpoint, Fault, MockEntra};
+//! use mock_entra::{Endpoint, Fault, MockEntra};
 //!
 //! let entra = MockEntra::start().await;
 //! entra.script(Endpoint::Keys, [Fault::status(500), Fault::none(), Fault::truncated(100)]);

@@ -4,8 +4,8 @@
 use signalr_upstream_auth::Cloud;
 use signalr_upstream_auth::fuzzing::discovery;
 
-use super::plain_json::{Fault, Json, parse};
-use super::referee::TENANT;
+use super::super::plain_json::{Fault, Json, parse};
+use super::super::referee::TENANT;
 
 const HOSTS: [&str; 4] = ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"];
 

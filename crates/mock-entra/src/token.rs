@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::authority::Authority;
 use super::members::{Edit, Members};
 use super::signing::SigningKey;
-use crate::TokenVersion;
-use crate::{ClientId, Clock, KeyId, ObjectId, TenantId, UnixTime};
+use signalr_upstream_auth::TokenVersion;
+use signalr_upstream_auth::{ClientId, Clock, KeyId, ObjectId, TenantId, UnixTime};
 
 /// A token in the making. Without further calls it is the one that Azure SignalR Service sends: a v1 access token of a
 /// managed identity for the application `api://{audience client id}`, issued now for 24 hours and 5 minutes.
@@ -23,7 +23,7 @@ use crate::{ClientId, Clock, KeyId, ObjectId, TenantId, UnixTime};
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// use signalr_upstream_auth::testing::MockEntra;
+/// use mock_entra::MockEntra;
 ///
 /// let entra = MockEntra::start().await;
 /// let good = entra.token().v2().roles(["Upstream.Call"]).mint();

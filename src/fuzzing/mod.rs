@@ -1,8 +1,11 @@
-//! Doors for the fuzz targets and for the tests that replay them, compiled under `cfg(fuzzing)` and with
-//! `test-util`. No stable interface.
+//! Single steps of the check for the fuzz targets and for the tests that replay their seeds. Compiled under
+//! `cfg(fuzzing)` and `cfg(test)` only, so that no build of a user reaches it. No stable interface.
 //!
 //! They lead to single steps of the check. None of them makes a [`Claims`](crate::Claims): what they say of
-//! a token is whether the step refuses it.
+//! a token is whether the step rejects it.
+
+#[cfg(test)]
+mod replay;
 
 use http::HeaderMap;
 
@@ -18,7 +21,7 @@ use crate::ids::TenantId;
 use crate::keys::remote::discovery::Discovery;
 use crate::policy::Policy;
 use crate::token::bearer::BearerToken;
-use crate::token::{Segments, UnverifiedToken};
+use crate::token::{CompactJws, UnverifiedToken};
 
 /// The token that a request's headers carry.
 ///
@@ -35,7 +38,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Vec<u8>, RejectionKind> {
 ///
 /// Why it is not well-formed.
 pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
-    let segments = Segments::decode(BearerToken::from_token68(token)?)?;
+    let segments = CompactJws::decode(BearerToken::from_token68(token)?)?;
     UnverifiedToken::parse(&segments).map(|token| token.key_id.as_str().to_owned())
 }
 
@@ -43,10 +46,10 @@ pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
 ///
 /// # Errors
 ///
-/// Why it refuses them.
+/// Why it rejects them.
 pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<(), RejectionKind> {
-    let segments = Segments::decode(BearerToken::from_token68(token)?)?;
-    policy.judge_claims(UnverifiedToken::parse(&segments)?, now)
+    let segments = CompactJws::decode(BearerToken::from_token68(token)?)?;
+    policy.check_unverified_claims(UnverifiedToken::parse(&segments)?, now)
 }
 
 /// The `jwks_uri` and the `cloud_instance_name` of a discovery document that is good for cloud and tenant.
@@ -57,11 +60,4 @@ pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<()
 #[cfg(feature = "remote")]
 pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(String, Option<String>), KeyError> {
     Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri, found.cloud_instance_name))
-}
-
-/// How many signatures this thread has checked so far.
-#[cfg(feature = "test-util")]
-#[must_use]
-pub fn signatures_checked() -> u64 {
-    crate::signature::rs256::count::so_far()
 }

@@ -2,7 +2,7 @@
 
 use super::jwk::Jwk;
 use super::signing::SigningKey;
-use crate::KeyId;
+use signalr_upstream_auth::KeyId;
 
 /// The keys of one mock.
 #[derive(Debug)]
