@@ -50,7 +50,7 @@ fn every_variable_that_the_guide_names_exists() {
 
 #[test]
 fn every_metric_is_in_the_guide_and_alerts_name_no_other() {
-    let names = words("signalr_upstream_auth_", include_str!("../src/metrics.rs"));
+    let names = words("signalr_upstream_auth_", include_str!("../src/telemetry/meter.rs"));
     assert_eq!(names.len(), 6);
     for name in &names {
         assert!(MONITORING.contains(&format!("| `{name}` |")), "{name}");
@@ -79,7 +79,7 @@ fn every_event_is_in_the_guide_and_the_guide_has_no_other() {
     // request is written in one place for both levels.
     let events = ["KEYS", "SETTINGS", "UPSTREAM"].map(|target| code.matches(&format!("events::{target},")).count());
     assert_eq!(events.iter().sum::<usize>() + code.matches(" event!(").count(), messages.len());
-    for target in words("signalr_upstream_auth::", include_str!("../src/events.rs")) {
+    for target in words("signalr_upstream_auth::", include_str!("../src/telemetry/events.rs")) {
         assert!(EVENTS.contains(&format!("# `{target}`")), "{target}");
     }
 }

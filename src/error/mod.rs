@@ -174,8 +174,6 @@ rejection_kinds! {
     ForeignCloudKey = "foreign_cloud_key", InvalidToken, "The signing key belongs to another cloud";
     /// The signing key may not sign for this tenant: its `issuer` names another one, as personal-account keys do.
     ForeignIssuerKey = "foreign_issuer_key", InvalidToken, "The signing key belongs to another issuer";
-    /// The signing key was taken out of use on this side.
-    RevokedKey = "revoked_key", InvalidToken, "The signing key is no longer accepted";
     /// The token is for Microsoft Graph, whose signature nobody else can verify: the upstream's resource is probably empty.
     GraphToken = "graph_token", InvalidToken, "The token was issued for Microsoft Graph";
     /// The signature does not fit the key.
@@ -205,6 +203,8 @@ rejection_kinds! {
     MultipleCredentials = "multiple_credentials", InvalidRequest, "More than one Authorization header was sent";
     /// `nbf` lies further ahead than the clock skew.
     NotYetValid = "not_yet_valid", InvalidToken, "The token is not valid yet";
+    /// The signing key was taken out of use on this side.
+    RevokedKey = "revoked_key", InvalidToken, "The signing key is no longer accepted";
     /// More than 16,384 bytes of credentials.
     TokenTooLarge = "token_too_large", InvalidToken, "The token is too large";
     /// No good key document of late lists the token's `kid`.

@@ -77,7 +77,7 @@ fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 #[test]
 fn scenario_34_a_flood_of_unknown_keys() {
-    alone("keys::scenarios::flood::scenario_34_a_flood_of_unknown_keys", async {
+    alone("keys::remote::tests::scenarios::flood::scenario_34_a_flood_of_unknown_keys", async {
         let rig = Rig::warm(|_| Reply::keys(&["a", "b"]).after(Duration::from_millis(100))).await;
         rig.serve(MINUTE, SECOND, &["a", "b"]).await;
         let (heap, before) = (Heap::start(), rig.provider.requests());
@@ -96,7 +96,7 @@ fn scenario_34_a_flood_of_unknown_keys() {
 
 #[test]
 fn scenario_35_a_flood_while_the_provider_is_down() {
-    alone("keys::scenarios::flood::scenario_35_a_flood_while_the_provider_is_down", async {
+    alone("keys::remote::tests::scenarios::flood::scenario_35_a_flood_while_the_provider_is_down", async {
         let rig =
             Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a", "b"]) } else { Reply::Silence }).await;
         // Well into the outage, where the refreshes have come down to their slowest pace.

@@ -73,7 +73,7 @@ fn is_calm(at: Duration) -> bool {
 
 #[test]
 fn scenario_48_three_days_of_everything() {
-    alone("keys::scenarios::soak::scenario_48_three_days_of_everything", async {
+    alone("keys::remote::tests::scenarios::soak::scenario_48_three_days_of_everything", async {
         let figures = soak(DAY * 3, SECOND).await;
         Row::new(48, "72 h: a rotation every 10 min, a fault every 5, a flood every 30, clock jumps")
             .fetches(figures.fetches, 2 * 400..=2 * 9000)
