@@ -227,7 +227,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::claims::{Parts, TokenVersion};
+    use crate::claims::{ClaimValues, TokenVersion};
     use crate::clock::UnixTime;
     use crate::keys::jwks::KeySet;
 
@@ -249,8 +249,8 @@ mod tests {
             format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{}"}}]}}"#, URL_SAFE_NO_PAD.encode(modulus));
         let key = KeySet::from_json(keys.as_bytes()).unwrap().usable().next().unwrap().clone();
         let id = "11111111-aaaa-4bbb-8ccc-222222222222";
-        let claims = Claims::assertion(Parts {
-            tenant: id.parse().unwrap(),
+        let claims = Claims::assertion(ClaimValues {
+            tenant_id: id.parse().unwrap(),
             object_id: id.parse().unwrap(),
             client_id: None,
             audience: audience.to_owned(),
