@@ -14,7 +14,7 @@ use audience::Audiences;
 use callers::{Callers, RequiredRoles};
 use tenants::Tenants;
 
-use crate::claims::{self, Claims, TokenVersion};
+use crate::claims::{ClaimValues, Claims, TokenVersion};
 use crate::clock::UnixTime;
 use crate::cloud::{Cloud, TENANT_PLACEHOLDER};
 use crate::error::{ConfigError, ConfigFault, RejectionKind};
@@ -33,7 +33,7 @@ use crate::token::{ClaimsSet, UnverifiedToken};
 /// let policy = Policy::builder(
 ///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
 ///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
-///     Callers::object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+///     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
 /// )
 /// .build()?;
 /// # Ok::<(), signalr_upstream_auth::ConfigError>(())
@@ -193,7 +193,7 @@ impl Policy {
         self.caller(token.checked_claims(), token.claims()).map(drop)
     }
 
-    fn caller(&self, facts: CheckedClaims, claims: &ClaimsSet<'_>) -> Result<claims::Parts, RejectionKind> {
+    fn caller(&self, facts: CheckedClaims, claims: &ClaimsSet<'_>) -> Result<ClaimValues, RejectionKind> {
         let CheckedClaims { tenant, version, validity } = facts;
         let object_id = claims.oid.as_deref().ok_or(RejectionKind::MissingClaim)?;
         let subject = claims.sub.as_deref().ok_or(RejectionKind::MissingClaim)?;
@@ -215,8 +215,8 @@ impl Policy {
         if !self.0.required_roles.are_met_by(roles) {
             return Err(RejectionKind::MissingRole);
         }
-        Ok(claims::Parts {
-            tenant,
+        Ok(ClaimValues {
+            tenant_id: tenant,
             object_id,
             client_id,
             audience: single_audience(claims.aud.as_ref()).unwrap_or_default().to_owned(),
@@ -234,7 +234,7 @@ impl Policy {
 
     fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<TenantId, RejectionKind> {
         let tenant = token.claims.tid.as_deref().ok_or(RejectionKind::MissingClaim)?;
-        from_lower_case(tenant).filter(|tenant| self.0.tenants.contains(tenant)).ok_or(RejectionKind::WrongTenant)
+        from_lower_case(tenant).filter(|tenant| self.0.tenants.contains(*tenant)).ok_or(RejectionKind::WrongTenant)
     }
 
     /// The issuer is built from cloud, tenant and version and compared whole, never by a part of it.
@@ -335,7 +335,7 @@ impl PolicyBuilder {
         if self.required_roles.has_blank() {
             faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
         }
-        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(tenant)) {
+        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(*tenant)) {
             faults.push(ConfigFault::new(
                 "callers",
                 format!("tenant {tenant} is not among the accepted tenants; add it there"),
@@ -377,7 +377,7 @@ mod tests {
     const OTHER: &str = "33333333-aaaa-4bbb-8ccc-222222222222";
 
     fn builder() -> PolicyBuilder {
-        let callers = Callers::object_ids([ONE]).unwrap();
+        let callers = Callers::parse_object_ids([ONE]).unwrap();
         Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers)
     }
 
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_named() {
-        let callers = Callers::tenant_object_ids([(OTHER.parse().unwrap(), ONE.parse().unwrap())]).unwrap();
+        let callers = Callers::new([(OTHER.parse().unwrap(), ONE.parse().unwrap())]).unwrap();
         let strange = Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers);
         let strange = strange.clock_skew(Duration::from_nanos(600_000_000_001)).required_roles(["a", " "]);
         assert_eq!(faults(strange), ["clock_skew_secs", "required_roles", "callers"]);
