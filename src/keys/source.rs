@@ -3,12 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
 
-/// A source of verification keys, held as `Arc<dyn KeySource>`.
+/// A source of verification keys.
+///
+/// Implemented for `Arc<K>` too, so that you can keep a source that you hand out.
 ///
 /// For a token that was verified before, a request asks [`is_current`](Self::is_current). For any other, or
 /// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Miss`] also
@@ -53,6 +56,28 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// The default is for sources that always have their keys.
     fn is_ready(&self) -> bool {
         true
+    }
+}
+
+impl<K: KeySource + ?Sized> KeySource for Arc<K> {
+    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup {
+        (**self).lookup(tenant, id)
+    }
+
+    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        (**self).is_current(tenant, id, key)
+    }
+
+    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        (**self).resolve(tenant, id)
+    }
+
+    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+        (**self).ready()
+    }
+
+    fn is_ready(&self) -> bool {
+        (**self).is_ready()
     }
 }
 

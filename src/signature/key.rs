@@ -8,7 +8,7 @@ use crate::signature::rs256::Rs256Key;
 
 /// A public RSA key of an issuer, fit to verify RS256. Cheap to clone.
 ///
-/// It comes out of a [`KeySet`](crate::KeySet), which judges what a key must be.
+/// It comes out of a [`KeySet`](crate::keys::KeySet), which judges what a key must be.
 #[derive(Clone)]
 pub struct VerificationKey(Arc<Parts>);
 

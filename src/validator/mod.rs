@@ -45,14 +45,14 @@ struct Parts {
 impl Validator {
     /// A validator on the system's clock that remembers verified tokens in at most 8 MiB.
     #[must_use]
-    pub fn new(policy: Policy, keys: Arc<dyn KeySource>) -> Self {
-        Self::build(policy, keys, Arc::new(SystemClock), VERIFIED_BYTES)
+    pub fn new(policy: Policy, keys: impl KeySource) -> Self {
+        Self::build(policy, Arc::new(keys), Arc::new(SystemClock), VERIFIED_BYTES)
     }
 
     /// The same with another clock for the times of tokens, and with nothing remembered.
     #[must_use]
-    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), clock, self.0.verified_bytes)
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::new(clock), self.0.verified_bytes)
     }
 
     /// The same with another bound for the memory of verified tokens, in bytes, and with nothing
@@ -90,8 +90,8 @@ impl Validator {
 
     /// The keys.
     #[must_use]
-    pub fn keys(&self) -> &Arc<dyn KeySource> {
-        &self.0.keys
+    pub fn keys(&self) -> &dyn KeySource {
+        &*self.0.keys
     }
 
     pub(crate) fn policy(&self) -> &Policy {

@@ -4,8 +4,9 @@
 use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Unstructured};
+use signalr_upstream_auth::Policy;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::fuzzing::claims;
-use signalr_upstream_auth::{Policy, UnixTime};
 
 use super::super::claims_text::{good, written};
 use super::super::referee::{
