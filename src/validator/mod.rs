@@ -218,7 +218,7 @@ impl Validator {
     /// Counts and logs a check that waits for its key when it has ended, in the span of the request.
     fn watch(&self, pending: Pending, headers: &HeaderMap, now: Option<UnixTime>) -> Pending {
         let sighting =
-            if RejectionLog::is_read() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
+            if RejectionLog::is_enabled() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
         let validator = self.clone();
         let span = tracing::debug_span!(target: events::REQUESTS, "key_wait");
         let watched = async move {

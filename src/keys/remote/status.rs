@@ -149,7 +149,7 @@ mod tests {
             is_serving: true,
             usable: 2,
             last_error: Some(KeyError::unavailable("timed out")),
-            counts: Counts { good: 3, failed: 4, unusable_entries: 1, ..Counts::default() },
+            counts: Counts { good: 3, failed: 4, unusable_entries: 1 },
             refresh: Duration::from_secs(3600),
         };
         let expected = serde_json::json!({

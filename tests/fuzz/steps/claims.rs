@@ -14,8 +14,6 @@ use super::super::referee::{
 };
 use super::compact_token::compact;
 
-/// The moment at which everything is judged unless the input says otherwise.
-
 /// How one input is judged.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Setting {
