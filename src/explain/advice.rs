@@ -399,12 +399,12 @@ fn caller(evidence: &Evidence<'_>) -> Vec<String> {
 
 fn role(evidence: &Evidence<'_>) -> Vec<String> {
     let wanted = list(evidence.policy().required_roles());
-    let held = match evidence.found(CheckName::Role).filter(|roles| !roles.is_empty()) {
+    let present = match evidence.found(CheckName::Role).filter(|roles| !roles.is_empty()) {
         Some(roles) => format!("has {roles}"),
         None => "has none".to_owned(),
     };
     vec![format!(
-        "The caller lacks a required role: one of {wanted} is asked for ({ROLES}), and the token {held}. Assign the app \
+        "The caller lacks a required role: one of {wanted} is required ({ROLES}), and the token {present}. Assign the app \
          role to the SignalR resource's identity (Microsoft Graph, appRoleAssignments; the portal cannot). Tokens issued \
          before that stay without it for up to a day."
     )]
