@@ -5,7 +5,6 @@
 #[cfg(test)]
 extern crate self as signalr_upstream_auth;
 
-mod claims;
 pub mod clock;
 mod cloud;
 #[cfg(any(doc, doctest))]
@@ -31,9 +30,8 @@ mod token;
 pub mod upstream;
 mod validator;
 
-pub use claims::{Claims, TokenVersion};
 pub use cloud::Cloud;
-pub use error::{ConfigError, ConfigFault, Rejection, RejectionKind, UnknownRejectionKind};
+pub use error::{CheckName, ConfigError, ConfigFault, Rejection, RejectionKind, UnknownRejectionKind};
 #[cfg(feature = "axum")]
 pub use extract::MissingUpstreamAuthLayer;
 pub use ids::{ClientId, InvalidGuid, ObjectId, TenantId};
@@ -41,12 +39,15 @@ pub use middleware::future::ResponseFuture;
 pub use middleware::layer::UpstreamAuthLayer;
 pub use middleware::response::{DefaultResponse, ResponseForRejection, rejection_headers};
 pub use middleware::service::UpstreamAuth;
+pub use policy::Policy;
 pub use policy::audience::{Audience, Audiences};
+pub use policy::builder::PolicyBuilder;
 pub use policy::callers::{Caller, Callers};
+pub use policy::claims::Claims;
 pub use policy::tenants::Tenants;
-pub use policy::{Policy, PolicyBuilder};
 #[cfg(feature = "remote")]
 pub use settings::Settings;
 #[cfg(feature = "metrics")]
 pub use telemetry::meter;
+pub use token::version::TokenVersion;
 pub use validator::Validator;

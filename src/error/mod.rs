@@ -3,12 +3,14 @@
 
 #[cfg(feature = "remote")]
 mod chain;
+mod check;
 mod config;
 mod key;
 mod rejection;
 
 #[cfg(feature = "remote")]
 pub(crate) use chain::Chain;
+pub use check::CheckName;
 pub(crate) use config::quoted;
 pub use config::{ConfigError, ConfigFault};
 pub use key::{KeyError, KeyErrorKind};

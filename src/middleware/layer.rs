@@ -2,6 +2,7 @@
 
 use tower_layer::Layer;
 
+use super::authorization::Authorization;
 use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
@@ -10,7 +11,7 @@ use crate::error::KeyError;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::source::KeySource;
 use crate::middleware::response::DefaultResponse;
-use crate::middleware::service::{Authorization, UpstreamAuth};
+use crate::middleware::service::UpstreamAuth;
 use crate::policy::Policy;
 use crate::validator::Validator;
 
@@ -58,7 +59,7 @@ impl<R> UpstreamAuthLayer<R> {
 
     /// Takes the `Authorization` header off accepted requests. By default it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
-        self.authorization = Authorization::Remove;
+        self.authorization = Authorization::Strip;
         self
     }
 

@@ -5,9 +5,9 @@ use std::slice;
 use std::str::FromStr;
 
 use super::list;
-use crate::claims::TokenVersion;
 use crate::error::{ConfigError, quoted};
 use crate::ids::ClientId;
+use crate::token::version::TokenVersion;
 
 /// The accepted audiences, at least one: client ids and App ID URIs of your app registration.
 ///

@@ -3,8 +3,8 @@
 use http::HeaderMap;
 
 use crate::telemetry::escape::escape_and_cut;
-use crate::token::CompactJws;
 use crate::token::bearer::BearerToken;
+use crate::token::compact::CompactJws;
 
 /// Fields of a request and its token, each escaped and cut to at most 64 bytes. `None` where the request has none, or
 /// none that can be read.
@@ -33,7 +33,7 @@ impl UnverifiedFields {
 
     fn read(&mut self, token: &CompactJws<'_>) {
         if let Ok(header) = token.header() {
-            self.key_id = header.key_id.as_deref().map(short);
+            self.key_id = header.kid.as_deref().map(short);
         }
         if let Ok(claims) = token.claims() {
             self.tenant_id = claims.tid.as_deref().map(short);

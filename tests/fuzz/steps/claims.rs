@@ -66,11 +66,11 @@ pub fn run(data: &[u8]) {
         let Ok(changes) = Vec::<Change<'_>>::arbitrary(&mut input) else { return };
         changed(setting.is_v2, &changes).into_bytes()
     };
-    judge(&text, setting.has_nonce, setting.demands_role, setting.now());
+    check(&text, setting.has_nonce, setting.demands_role, setting.now());
 }
 
 /// Asks both for their verdicts.
-pub fn judge(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
+pub fn check(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
     if text.len() > 10_000 {
         return;
     }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
 use serde::{Serialize, Serializer};
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, ObjectId, TenantId};
+use crate::token::version::TokenVersion;
 
 /// The claims of an authorized token, and the proof that a request carried it.
 ///
@@ -16,15 +18,7 @@ use crate::ids::{ClientId, ObjectId, TenantId};
 /// `Serialize` writes an object with the names of the methods: `tenant_id`, `object_id`, `client_id` (or null),
 /// `audience`, `version`, `roles`, `expires_at` (seconds since 1970) and `token_id` (or null).
 #[derive(Clone, Eq, PartialEq)]
-pub struct Claims(Arc<Own>);
-
-/// What the copies of one [`Claims`] count their references in: long enough that the counters of two of them never share
-/// a line of the processor's cache.
-#[derive(Eq, PartialEq)]
-struct Own {
-    values: Arc<ClaimValues>,
-    _room: [u64; 14],
-}
+pub struct Claims(Arc<CachePadded<Arc<ClaimValues>>>);
 
 /// The value of each claim. What [`Claims`] prints and serializes derives from this list, and
 /// [`Claims::weight`] names each field, so a claim that is added here is nowhere forgotten.
@@ -41,23 +35,19 @@ pub(crate) struct ClaimValues {
 }
 
 impl Claims {
-    /// States that every check has passed. Only [`Policy::authorize`](crate::Policy) calls it.
-    pub(crate) fn assertion(values: ClaimValues) -> Self {
-        Self::counted_apart(Arc::new(values))
+    /// The claims of an authorized token. Only [`Policy::authorize`](crate::Policy) calls this.
+    pub(super) fn new(values: ClaimValues) -> Self {
+        Self(Arc::new(CachePadded::new(Arc::new(values))))
     }
 
-    /// The same claims, whose copies are counted by themselves: threads that copy the one do not wait for those that
-    /// copy the other.
-    pub(crate) fn apart(&self) -> Self {
-        Self::counted_apart(Arc::clone(&self.0.values))
-    }
-
-    fn counted_apart(values: Arc<ClaimValues>) -> Self {
-        Self(Arc::new(Own { values, _room: [0; 14] }))
+    /// The same claims with a reference count of their own, on a cache line of its own: threads that clone the one do
+    /// not wait for threads that clone the other.
+    pub(crate) fn with_own_refcount(&self) -> Self {
+        Self(Arc::new(CachePadded::new(Arc::clone(&self.0))))
     }
 
     fn values(&self) -> &ClaimValues {
-        &self.0.values
+        &self.0
     }
 
     /// The tenant that issued the token (`tid`).
@@ -110,23 +100,25 @@ impl Claims {
         self.values().token_id.as_deref()
     }
 
-    /// How many bytes this takes on the heap, roughly.
+    /// The bytes that the claims take on the heap, without the blocks that count their references.
     pub(crate) fn weight(&self) -> usize {
-        // Every field has a place here: its size is in the struct's, its heap is added below.
+        // Destructured, so that a new field cannot be left out.
         let ClaimValues {
+            audience,
+            roles,
+            token_id,
             tenant_id: _,
             object_id: _,
             client_id: _,
-            audience,
             version: _,
-            roles,
             expires_at: _,
-            token_id,
         } = self.values();
         let roles: usize = roles.iter().map(|role| size_of::<String>() + role.len()).sum();
-        let texts = audience.len() + token_id.as_ref().map_or(0, String::len);
-        size_of::<Own>() + size_of::<ClaimValues>() + texts + roles
+        size_of::<ClaimValues>() + audience.len() + token_id.as_ref().map_or(0, String::len) + roles
     }
+
+    /// The bytes that one reference count takes on the heap: the block of [`with_own_refcount`](Self::with_own_refcount).
+    pub(crate) const REFCOUNT_BYTES: usize = 2 * size_of::<CachePadded<Arc<ClaimValues>>>();
 }
 
 impl fmt::Debug for Claims {
@@ -141,43 +133,21 @@ impl Serialize for Claims {
     }
 }
 
-/// The version of an Entra access token, its claim `ver`.
-///
-/// `Display` and `Serialize` write [`as_str`](Self::as_str).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "a third version would need other checks")]
-pub enum TokenVersion {
-    /// `1.0`.
-    V1,
-    /// `2.0`.
-    V2,
-}
-
-impl TokenVersion {
-    /// Reads the claim `ver`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == text)
-    }
-
-    /// The value of the claim: `1.0` or `2.0`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::V1 => "1.0",
-            Self::V2 => "2.0",
-        }
-    }
-}
-
-impl fmt::Display for TokenVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for TokenVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+#[cfg(test)]
+impl Claims {
+    /// Claims for tests of the cache, told apart by their audience.
+    pub(crate) fn sample(audience: &str) -> Self {
+        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
+        Self::new(ClaimValues {
+            tenant_id: id.parse().unwrap(),
+            object_id: id.parse().unwrap(),
+            client_id: None,
+            audience: audience.to_owned(),
+            version: TokenVersion::V1,
+            roles: Vec::new(),
+            expires_at: UnixTime::from_secs(1),
+            token_id: None,
+        })
     }
 }
 
@@ -199,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn returns_and_prints_every_claim() {
-        let claims = Claims::assertion(values());
+    fn claims_return_what_they_were_made_of() {
+        let claims = Claims::new(values());
         assert_eq!(claims.tenant_id(), values().tenant_id);
         assert_eq!(claims.object_id(), values().object_id);
         assert_eq!(claims.client_id(), values().client_id);
@@ -228,42 +198,29 @@ mod tests {
             "expires_at": 7,
             "token_id": "uti",
         });
-        assert_eq!(serde_json::to_value(Claims::assertion(values())).unwrap(), expected);
+        assert_eq!(serde_json::to_value(Claims::new(values())).unwrap(), expected);
         let bare = ClaimValues { client_id: None, token_id: None, ..values() };
-        let json = serde_json::to_value(Claims::assertion(bare)).unwrap();
+        let json = serde_json::to_value(Claims::new(bare)).unwrap();
         assert!(json["client_id"].is_null() && json["token_id"].is_null(), "{json}");
     }
 
     #[test]
-    fn weight_counts_the_struct_and_every_text() {
-        let weight = size_of::<Own>()
-            + size_of::<ClaimValues>()
-            + "api://a".len()
-            + "uti".len()
-            + 2 * size_of::<String>()
-            + "onethree".len();
-        assert_eq!(Claims::assertion(values()).weight(), weight);
+    fn weight_is_that_of_the_struct_and_of_all_its_texts() {
+        let weight =
+            size_of::<ClaimValues>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
+        assert_eq!(Claims::new(values()).weight(), weight);
         let bare = ClaimValues { roles: Vec::new(), token_id: None, ..values() };
-        assert_eq!(Claims::assertion(bare).weight(), size_of::<Own>() + size_of::<ClaimValues>() + "api://a".len());
+        assert_eq!(Claims::new(bare).weight(), size_of::<ClaimValues>() + "api://a".len());
     }
 
     #[test]
-    fn claims_counted_apart_are_equal() {
-        let claims = Claims::assertion(values());
-        let apart = claims.apart();
-        assert_eq!(apart, claims);
-        assert!(!Arc::ptr_eq(&apart.0, &claims.0) && Arc::ptr_eq(&apart.0.values, &claims.0.values));
-        assert!(size_of::<Own>() >= 2 * 56, "two counters are a line apart");
-        assert_ne!(Claims::assertion(ClaimValues { expires_at: UnixTime::from_secs(8), ..values() }), claims);
-    }
-
-    #[test]
-    fn versions_are_parsed_as_they_are_written() {
-        for version in [TokenVersion::V1, TokenVersion::V2] {
-            assert_eq!(TokenVersion::parse(version.as_str()), Some(version));
-            assert_eq!(version.to_string(), version.as_str());
-        }
-        assert_eq!((TokenVersion::V1.as_str(), TokenVersion::V2.as_str()), ("1.0", "2.0"));
-        assert_eq!(TokenVersion::parse("2"), None);
+    fn claims_with_their_own_refcount_are_the_same_claims() {
+        let claims = Claims::new(values());
+        let other = claims.with_own_refcount();
+        assert_eq!(other, claims);
+        assert!(!Arc::ptr_eq(&other.0, &claims.0), "one reference count");
+        let values_of = |claims: &Claims| Arc::as_ptr(&**claims.0);
+        assert_eq!(values_of(&other), values_of(&claims));
+        assert_ne!(Claims::new(ClaimValues { expires_at: UnixTime::from_secs(8), ..values() }), claims);
     }
 }
