@@ -229,7 +229,7 @@ pub(crate) struct Listed {
     pub(crate) pairs: Vec<(TenantId, ObjectId)>,
 }
 
-/// App roles of which a caller must have one.
+/// App roles; a caller must have one of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct RequiredRoles(Vec<String>);
 
