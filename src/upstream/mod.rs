@@ -97,7 +97,7 @@
 //!
 //! # The signature
 //!
-//! [`SignatureCheck`] and [`SignatureLayer`] check `X-ASRS-Signature` in addition to the token. **They
+//! [`SignatureCheck`] and [`VerifySignatureLayer`] check `X-ASRS-Signature` in addition to the token. **They
 //! never replace it.**
 //!
 //! # What is not here
@@ -136,4 +136,4 @@ pub use error::{Error, ErrorKind};
 pub use hub::invocation::Invocation;
 pub use hub::protocol::Protocol;
 pub use payload::Payload;
-pub use signature_layer::{SignatureFuture, SignatureGuard, SignatureLayer};
+pub use signature_layer::{VerifySignature, VerifySignatureFuture, VerifySignatureLayer};

@@ -8,7 +8,7 @@ use mock_entra::{MockEntra, UpstreamRequest};
 use serde_json::json;
 use signalr_upstream_auth::upstream::{
     Arguments, Context, Disconnected, Dispatcher, Event, HandlerError, Payload, Protocol, Reply, SignatureCheck,
-    SignatureLayer,
+    VerifySignatureLayer,
 };
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tower::ServiceExt;
@@ -35,7 +35,7 @@ async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
         .message("*", "*", async || HandlerError::new("There is no such method"));
     let app = Router::new()
         .route_service("/upstream/{hub}/{category}/{event}", dispatcher)
-        .layer(SignatureLayer::new(SignatureCheck::new(["second", "first"]).unwrap().required()))
+        .layer(VerifySignatureLayer::new(SignatureCheck::new(["second", "first"]).unwrap().required()))
         .layer(UpstreamAuthLayer::new(entra.policy()).unwrap());
     let token = entra.token().mint();
     let send = async |request: UpstreamRequest| {

@@ -1,8 +1,12 @@
 //! `X-ASRS-Signature`: Microsoft's own rows, and those they leave out.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use signalr_upstream_auth::upstream::{Error, ErrorKind, SignatureCheck, SignatureLayer, Signatures};
-use tower::{Layer, ServiceExt, service_fn};
+use signalr_upstream_auth::upstream::{Error, ErrorKind, SignatureCheck, Signatures, VerifySignatureLayer};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{ID, PRIMARY, PRIMARY_ITEM};
 
@@ -98,7 +102,7 @@ fn any_number_of_keys_is_taken_but_none_and_no_empty_one() {
 
 #[tokio::test]
 async fn the_signature_layer_rejects_before_the_service_and_else_hands_on_the_request() {
-    let layer = SignatureLayer::new(SignatureCheck::new([PRIMARY]).unwrap().required());
+    let layer = VerifySignatureLayer::new(SignatureCheck::new([PRIMARY]).unwrap().required());
     let service = layer.layer(service_fn(async |request: Request<String>| {
         assert!(request.headers()["x-asrs-signature"].is_sensitive());
         Ok::<_, std::convert::Infallible>(Response::new(request.into_body()))
@@ -120,4 +124,16 @@ async fn the_signature_layer_rejects_before_the_service_and_else_hands_on_the_re
         let error = rejection.extensions().get::<Error>().unwrap();
         assert_eq!(error.kind(), kind);
     }
+}
+
+#[test]
+#[should_panic(expected = "polled after completion")]
+fn response_future_panics_when_polled_after_completion_instead_of_hanging() {
+    let check = SignatureCheck::new([PRIMARY]).unwrap().required();
+    let mut service = VerifySignatureLayer::new(check)
+        .layer(service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new()))));
+    let mut rejection = pin!(service.call(Request::new(())));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(rejection.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
+    let _ = rejection.as_mut().poll(&mut cx);
 }
