@@ -1,4 +1,4 @@
-//! The bodies of a call: what Microsoft's serverless protocol tests send, and malformed ones.
+//! The bodies of a call: those of Microsoft's serverless protocol tests, and malformed ones.
 
 use http::HeaderValue;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use signalr_upstream_auth::upstream::{Completion, Connected, Context, ErrorKind,
 use crate::support::{PROTOCOLS, event_headers, invocation};
 
 #[test]
-fn invocations_of_both_protocols_are_read() {
+fn reads_invocations_of_both_protocols() {
     for protocol in PROTOCOLS {
         for (id, arguments) in [
             (None, json!([])),
@@ -33,7 +33,7 @@ fn invocations_of_both_protocols_are_read() {
 }
 
 #[test]
-fn an_empty_invocation_id_waits_for_no_answer() {
+fn empty_invocation_id_waits_for_no_completion() {
     for protocol in PROTOCOLS {
         let send = invocation(protocol, Some(""), "t", &json!([]));
         assert_eq!(send.invocation_id(), None);
@@ -42,12 +42,12 @@ fn an_empty_invocation_id_waits_for_no_answer() {
 }
 
 #[test]
-fn the_sample_messages_are_read() {
+fn reads_sample_messages() {
     let parse = |bytes: &'static [u8]| Invocation::parse(Protocol::MessagePack, bytes).unwrap();
     for bytes in [
         &[0x95, 0x01, 0x80, 0xa2, 0x34, 0x32, 0xa4, 0x65, 0x63, 0x68, 0x6f, 0x91, 0xa2, 0x68, 0x69][..],
         &[0x96, 0x01, 0x80, 0xa2, 0x34, 0x32, 0xa4, 0x65, 0x63, 0x68, 0x6f, 0x91, 0xa2, 0x68, 0x69, 0x90],
-        // With a header, in wider forms than needed, and with the id of a stream.
+        // With a header, in wider encodings than needed, and with a stream id.
         b"\xdc\x00\x06\xcd\x00\x01\x81\xa1h\xa1v\xd9\x0242\xda\x00\x04echo\xdd\x00\x00\x00\x01\xa2hi\x91\xa11",
     ] {
         let invocation = parse(bytes);
@@ -59,7 +59,7 @@ fn the_sample_messages_are_read() {
 }
 
 #[test]
-fn json_is_read_with_one_record_separator_or_none() {
+fn reads_json_with_at_most_one_record_separator() {
     for body in [
         r#"{"type":1,"target":"t"}"#,
         r#"{"type":1,"target":"t","arguments":null,"invocationId":null}"#,
@@ -73,7 +73,7 @@ fn json_is_read_with_one_record_separator_or_none() {
 }
 
 #[test]
-fn malformed_bodies_are_rejected() {
+fn rejects_malformed_bodies() {
     for body in [
         "",
         "\u{1e}",
@@ -124,7 +124,7 @@ fn malformed_bodies_are_rejected() {
         b"\x95\x01\x80\xc0\xa1t\x90\x00",
         b"\x96\x01\x80\xc0\xa1t\x90",
         b"\x96\x01\x80\xc0\xa1t\x90\xc0",
-        // With the length that belongs before it on the client's side.
+        // With the length prefix that only clients write.
         b"\x07\x95\x01\x80\xc0\xa1t\x90",
     ] {
         let error = Invocation::parse(Protocol::MessagePack, body).unwrap_err();
@@ -133,7 +133,7 @@ fn malformed_bodies_are_rejected() {
 }
 
 #[test]
-fn nesting_is_limited_and_never_overflows_the_stack() {
+fn limits_nesting_without_stack_overflow() {
     #[derive(Debug, Deserialize)]
     struct Nest(#[expect(dead_code, reason = "only its depth counts")] Vec<Self>);
     for (depth, fits) in [(100, true), (200, false), (100_000, false)] {
@@ -149,7 +149,7 @@ fn nesting_is_limited_and_never_overflows_the_stack() {
 }
 
 #[test]
-fn arguments_go_into_any_type_by_position() {
+fn deserializes_arguments_by_position_into_any_type() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Point {
         x: i32,
@@ -191,9 +191,9 @@ fn arguments_go_into_any_type_by_position() {
         let line = Shape::Line { from: Point { x: 0, y: 0 }, to: Point { x: 1, y: -2 } };
         assert_eq!(shapes.arguments::<Vec<Shape>>().unwrap(), [Shape::Dot, Shape::Circle(2), line]);
         let address: (std::net::IpAddr,) = with(json!(["127.0.0.1"])).arguments().unwrap();
-        assert!(address.0.is_loopback(), "readable forms, in MessagePack, too");
+        assert!(address.0.is_loopback(), "human-readable forms in MessagePack as well");
 
-        for misfit in [
+        for mismatch in [
             call.arguments::<()>().map(|_| ()),
             call.arguments::<(String,)>().map(|_| ()),
             call.arguments::<(String, Point, u8)>().map(|_| ()),
@@ -207,13 +207,13 @@ fn arguments_go_into_any_type_by_position() {
             with(json!([])).argument::<Value>(0).map(|_| ()),
             with(json!([256])).arguments::<(u8,)>().map(|_| ()),
         ] {
-            assert_eq!(misfit.unwrap_err().kind(), ErrorKind::ArgumentsMismatch);
+            assert_eq!(mismatch.unwrap_err().kind(), ErrorKind::ArgumentsMismatch);
         }
     }
 }
 
 #[test]
-fn bytes_and_extension_values_of_message_pack_are_read_over_or_into_bytes() {
+fn skips_or_reads_binary_and_extension_values_of_message_pack() {
     // [1, {}, "1", "t", [bin 01 02 03, timestamp, "after"]]
     let body = b"\x95\x01\x80\xa11\xa1t\x93\xc4\x03\x01\x02\x03\xd6\xff\x00\x00\x00\x01\xa5after";
     let invocation = Invocation::parse(Protocol::MessagePack, body.as_slice()).unwrap();
@@ -231,7 +231,7 @@ fn bytes_and_extension_values_of_message_pack_are_read_over_or_into_bytes() {
 }
 
 #[test]
-fn connection_bodies_are_json_and_messages_belong_to_their_event() {
+fn rejects_bodies_of_other_content_types_or_events() {
     let parse = |category, event, content_type: &'static str, body: &'static str| {
         let mut headers = event_headers(category, event);
         headers.insert("content-type", HeaderValue::from_static(content_type));
@@ -258,9 +258,9 @@ fn connection_bodies_are_json_and_messages_belong_to_their_event() {
     for event in ["echo", "Echo", "ECHO"] {
         assert!(matches!(parse("messages", event, json, message), Ok(Payload::Message(_))), "{event}");
     }
-    // HTTP takes the blanks at the ends of a header's value off.
-    let blanks = r#"{"type":1,"target":" echo\t","arguments":[]}"#;
-    assert!(matches!(parse("messages", "echo", json, blanks), Ok(Payload::Message(_))));
+    // HTTP removes spaces and tabs around the value of a header.
+    let padded = r#"{"type":1,"target":" echo\t","arguments":[]}"#;
+    assert!(matches!(parse("messages", "echo", json, padded), Ok(Payload::Message(_))));
     for (category, event, content_type, body, expected) in [
         ("messages", "other", json, message, ErrorKind::EventMismatch),
         ("messages", "echo", "text/plain", message, ErrorKind::UnsupportedMediaType),

@@ -11,10 +11,10 @@ use signalr_upstream_auth::upstream::{Completion, ErrorKind, HandlerError, IntoC
 use crate::support::{PROTOCOLS, decode, invocation};
 
 #[test]
-fn the_sample_completions_are_written() {
+fn writes_sample_completions() {
     let json = invocation(Protocol::Json, Some("42"), "t", &json!([]));
     let pack = invocation(Protocol::MessagePack, Some("42"), "t", &json!([]));
-    let rows: [(Completion, &[u8]); 6] = [
+    let cases: [(Completion, &[u8]); 6] = [
         (Completion::result(&json, "ok").unwrap(), b"{\"type\":3,\"invocationId\":\"42\",\"result\":\"ok\"}\x1e"),
         (Completion::void(&json), b"{\"type\":3,\"invocationId\":\"42\"}\x1e"),
         (Completion::error(&json, "nope"), b"{\"type\":3,\"invocationId\":\"42\",\"error\":\"nope\"}\x1e"),
@@ -25,7 +25,7 @@ fn the_sample_completions_are_written() {
             &[0x0c, 0x95, 0x03, 0x80, 0xa2, 0x34, 0x32, 0x01, 0xa4, 0x6e, 0x6f, 0x70, 0x65],
         ),
     ];
-    for (completion, expected) in rows {
+    for (completion, expected) in cases {
         assert_eq!(completion.as_bytes(), expected);
         let response = completion.to_response::<Bytes>();
         assert_eq!(response.status(), StatusCode::OK);
@@ -35,7 +35,7 @@ fn the_sample_completions_are_written() {
 }
 
 #[test]
-fn results_have_one_shape_in_both_protocols() {
+fn results_have_the_same_shape_in_both_protocols() {
     #[derive(Serialize)]
     struct Answer {
         text: &'static str,
@@ -72,17 +72,17 @@ fn results_have_one_shape_in_both_protocols() {
             }})
         );
         let null = decode(protocol, Completion::result(&call, &None::<u8>).unwrap().as_bytes());
-        assert!(null.as_object().unwrap().contains_key("result"), "a result that is null is no void");
+        assert!(null.as_object().unwrap().contains_key("result"), "a null result is not a void completion");
         assert_eq!(null["result"], Value::Null);
     }
 }
 
 #[test]
-fn a_send_is_answered_with_nothing() {
+fn answers_a_send_with_an_empty_body() {
     struct Trap;
     impl Serialize for Trap {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("nobody waits for this")
+            panic!("the result of a send is not serialized")
         }
     }
     for protocol in PROTOCOLS {
@@ -101,7 +101,7 @@ fn a_send_is_answered_with_nothing() {
 }
 
 #[test]
-fn a_completion_of_another_invocation_is_not_handed_on() {
+fn replaces_a_completion_of_another_invocation_by_an_error() {
     let call = |protocol, id| invocation(protocol, id, "t", &json!([]));
     for protocol in PROTOCOLS {
         let this = call(protocol, Some("1"));
@@ -118,7 +118,7 @@ fn a_completion_of_another_invocation_is_not_handed_on() {
 }
 
 #[test]
-fn answers_become_completions() {
+fn converts_every_answer_into_a_completion() {
     fn parse(text: &str) -> Result<Reply<i64>, HandlerError> {
         if text.is_empty() {
             return Err(HandlerError::new("Say something"));
@@ -140,7 +140,7 @@ fn answers_become_completions() {
         assert_eq!(result(parse("secret").into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::void(&call).into_completion(&call)), json!({}));
         assert_eq!(result(HandlerError::new("no").into_completion(&call)), json!({"error": "no"}));
-        // Clients take an error that is empty for a success.
+        // Clients take an empty error for a success.
         assert_eq!(HandlerError::new("").message(), "The method failed");
         assert_eq!(result(HandlerError::new("").into_completion(&call)), json!({"error": "The method failed"}));
         assert_eq!(result(Completion::error(&call, "")), json!({"error": "The method failed"}));
@@ -170,7 +170,7 @@ fn answers_become_completions() {
     assert_eq!(decode(Protocol::Json, Reply(odd_map).into_completion(&call).as_bytes())["error"], "The method failed");
 }
 
-/// A list of two that says it has another length.
+/// A sequence of two elements that announces another length.
 struct Announced(usize);
 
 impl Serialize for Announced {

@@ -1,4 +1,4 @@
-//! Calls through axum and hyper: who is called, and what is answered.
+//! Calls through axum and hyper: which handler runs, and what it answers.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::support::{ID, PROTOCOLS, decode, event_headers, invocation_body};
 
-/// What is tested here comes after the check of the token.
+/// These tests start after the check of the token.
 fn unprotected() -> Dispatcher {
     Dispatcher::new().dangerous_without_layer()
 }
@@ -68,7 +68,7 @@ fn logging() -> (Log, Dispatcher<Log>) {
 }
 
 #[tokio::test]
-async fn a_registered_event_calls_its_handler_once_in_any_case() {
+async fn calls_the_most_specific_handler_once_in_any_case() {
     let (log, dispatcher) = logging();
     for (category, event, hub, body, expected) in [
         ("connections", "connected", "chat", r#"{"type":10}"#, format!("connected: chat connections connected {ID}")),
@@ -112,22 +112,22 @@ async fn a_registered_event_calls_its_handler_once_in_any_case() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_dispatched_is_rejected_without_calling_anything() {
+async fn rejects_unservable_calls_without_calling_a_handler() {
     let (log, dispatcher) = logging();
     let dispatcher = dispatcher.body_limit(64);
-    let good = || call("messages", "echo", r#"{"type":1,"target":"echo","arguments":[]}"#);
+    let valid = || call("messages", "echo", r#"{"type":1,"target":"echo","arguments":[]}"#);
     let but = |change: fn(&mut Request<Full<Bytes>>)| {
-        let mut request = good();
+        let mut request = valid();
         change(&mut request);
         request
     };
     let header = |name: &'static str, value: &'static [u8]| {
-        let mut request = good();
+        let mut request = valid();
         request.headers_mut().insert(name, HeaderValue::from_bytes(value).unwrap());
         request
     };
     let without = |name: &str| {
-        let mut request = good();
+        let mut request = valid();
         request.headers_mut().remove(name);
         request
     };
@@ -157,18 +157,18 @@ async fn what_cannot_be_dispatched_is_rejected_without_calling_anything() {
     let mut elsewhere = call("connections", "connected", "");
     elsewhere.headers_mut().insert("x-asrs-hub", HeaderValue::from_static("game"));
     assert_eq!(answer(&dispatcher, elsewhere).await.0, 404, "connected is registered for one hub");
-    assert_eq!(answer(&unprotected(), good()).await.0, 404);
+    assert_eq!(answer(&unprotected(), valid()).await.0, 404);
     assert_eq!(*log.lock().unwrap(), [""; 0]);
 }
 
 #[test]
 #[should_panic(expected = "two handlers")]
-fn a_second_handler_for_the_same_event_is_a_mistake() {
+fn panics_on_a_second_handler_for_one_event() {
     let _ = unprotected().message("chat", "echo", async || ()).message("Chat", "Echo", async || ());
 }
 
 #[tokio::test]
-async fn a_handler_sees_the_secret_headers_marked() {
+async fn handlers_get_secret_headers_marked_as_sensitive() {
     let sensitive = async |headers: HeaderMap| Reply(headers["x-asrs-client-query"].is_sensitive());
     let dispatcher = unprotected().message("chat", "t", sensitive);
     let mut request = message(Protocol::Json, Some("1"), "t", json!([]));
@@ -176,10 +176,10 @@ async fn a_handler_sees_the_secret_headers_marked() {
     assert_eq!(decode(Protocol::Json, &answer(&dispatcher, request).await.1)["result"], true);
 }
 
-/// An extractor of somebody else, with a rejection that looks like success.
-struct Deceiver;
+/// An extractor of another crate, whose rejection has a success status.
+struct RejectsWithSuccess;
 
-impl<S: Sync> axum::extract::FromRequestParts<S> for Deceiver {
+impl<S: Sync> axum::extract::FromRequestParts<S> for RejectsWithSuccess {
     type Rejection = &'static str;
 
     async fn from_request_parts(_: &mut http::request::Parts, _: &S) -> Result<Self, &'static str> {
@@ -187,9 +187,9 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Deceiver {
     }
 }
 
-struct Bouncer;
+struct RejectsWithForbidden;
 
-impl<S: Sync> axum::extract::FromRequestParts<S> for Bouncer {
+impl<S: Sync> axum::extract::FromRequestParts<S> for RejectsWithForbidden {
     type Rejection = StatusCode;
 
     async fn from_request_parts(_: &mut http::request::Parts, _: &S) -> Result<Self, StatusCode> {
@@ -198,7 +198,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Bouncer {
 }
 
 #[tokio::test]
-async fn messages_are_answered_in_the_protocol_of_the_client() {
+async fn answers_messages_in_the_client_protocol() {
     async fn join(Arguments((a, b)): Arguments<(String, String)>) -> Reply<String> {
         Reply(a + &b)
     }
@@ -216,7 +216,7 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
     async fn bytes(bytes: Bytes) -> Reply<bool> {
         Reply(!bytes.is_empty())
     }
-    async fn patient(arguments: Result<Arguments<(u8,)>, ArgumentsRejection>) -> Reply<String> {
+    async fn kind(arguments: Result<Arguments<(u8,)>, ArgumentsRejection>) -> Reply<String> {
         Reply(arguments.unwrap_err().error().kind().to_string())
     }
     let dispatcher = unprotected()
@@ -224,10 +224,10 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
         .message("chat", "fail", fail)
         .message("chat", "byHand", by_hand)
         .message("chat", "bytes", bytes)
-        .message("chat", "patient", patient)
+        .message("chat", "kind", kind)
         .message("chat", "void", async || ())
-        .message("chat", "deceived", async |_: Deceiver| ())
-        .message("chat", "bounced", async |_: Bouncer| ());
+        .message("chat", "rejectedWithSuccess", async |_: RejectsWithSuccess| ())
+        .message("chat", "rejectedWithForbidden", async |_: RejectsWithForbidden| ());
     for protocol in PROTOCOLS {
         let result = |value: Value| (200, json!({"type": 3, "invocationId": "7", "result": value}));
         let error = |text: &str| (200, json!({"type": 3, "invocationId": "7", "error": text}));
@@ -243,10 +243,10 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
             ("fail", json!(["1"]), (200, json!({"type": 3, "invocationId": "7"}))),
             ("byhand", json!([]), result(json!("chat"))),
             ("bytes", json!([]), result(json!(true))),
-            ("patient", json!([]), result(json!("arguments_mismatch"))),
+            ("kind", json!([]), result(json!("arguments_mismatch"))),
             ("void", json!(["whatever"]), (200, json!({"type": 3, "invocationId": "7"}))),
-            ("deceived", json!([]), (500, Value::Null)),
-            ("bounced", json!([]), (403, Value::Null)),
+            ("rejectedWithSuccess", json!([]), (500, Value::Null)),
+            ("rejectedWithForbidden", json!([]), (403, Value::Null)),
             ("missing", json!([]), (404, Value::Null)),
         ] {
             let (status, body) = answer(&dispatcher, message(protocol, Some("7"), target, arguments.clone())).await;
@@ -261,7 +261,7 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
 }
 
 #[tokio::test]
-async fn connection_events_are_answered_with_a_status() {
+async fn answers_connection_events_with_a_status() {
     let dispatcher = unprotected()
         .connected("unit", async || ())
         .connected("status", async || StatusCode::NO_CONTENT)
@@ -282,7 +282,7 @@ async fn connection_events_are_answered_with_a_status() {
 }
 
 #[tokio::test]
-async fn the_types_are_extractors_and_responses_of_any_axum_handler() {
+async fn types_are_extractors_and_responses_of_any_axum_handler() {
     async fn on_message(context: Context, invocation: Invocation) -> Result<Completion, Error> {
         Completion::result(&invocation, context.connection_id())
     }
@@ -309,8 +309,8 @@ async fn the_types_are_extractors_and_responses_of_any_axum_handler() {
     let completion = |member: &str| (200, format!("{{\"type\":3,\"invocationId\":\"1\",{member}}}\u{1e}"));
     assert_eq!(send("/message", echo(json!([]))).await, completion(&format!(r#""result":"{ID}""#)));
     assert_eq!(send("/arguments", echo(json!(["a"]))).await, (200, "fits".to_owned()));
-    let misfit = send("/arguments", echo(json!([]))).await;
-    assert_eq!(misfit, completion(r#""error":"The arguments do not fit the method""#));
+    let mismatch = send("/arguments", echo(json!([]))).await;
+    assert_eq!(mismatch, completion(r#""error":"The arguments do not fit the method""#));
     assert_eq!(send("/event", echo(json!([]))).await.1, "message");
     assert_eq!(send("/event", call("connections", "connected", "")).await.1, "connected");
     let gone = || call("connections", "disconnected", r#"{"Error":"lost"}"#);
@@ -328,7 +328,7 @@ async fn the_types_are_extractors_and_responses_of_any_axum_handler() {
 }
 
 #[tokio::test]
-async fn a_dispatcher_serves_hyper_with_bytes_as_they_come_over_the_wire() {
+async fn serves_raw_http_through_hyper() {
     use hyper_util::rt::TokioIo;
     use hyper_util::service::TowerToHyperService;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -376,7 +376,7 @@ impl std::io::Write for Writer {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
+async fn logs_failures_without_secrets_and_with_cut_names() {
     let writer = Writer::default();
     let made = writer.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -399,7 +399,7 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
         headers.insert("x-asrs-client-query", HeaderValue::from_static("?access_token=hush"));
         headers.insert("x-asrs-user-claims", HeaderValue::from_static("mail: hush"));
         headers.insert("x-asrs-signature", HeaderValue::from_static("sha256=hush"));
-        // HTTP has no escape character in header values; the method's name can hold one only in the body.
+        // A header value cannot contain an escape character; only the body can.
         if !target.contains('\u{1b}') {
             headers.insert("x-asrs-event", HeaderValue::from_str(target).unwrap());
         }
@@ -429,7 +429,7 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_unreadable() {
+async fn truncated_body_is_unreadable() {
     struct Broken;
     impl http_body::Body for Broken {
         type Data = Bytes;

@@ -9,7 +9,7 @@ use signalr_upstream_auth::upstream::{
 use crate::support::{ID, PRIMARY, PRIMARY_ITEM, event_headers};
 
 #[test]
-fn a_context_holds_what_the_headers_say() {
+fn context_contains_every_header() {
     let mut headers = event_headers("messages", "Grüße 日本");
     headers.insert("x-asrs-user-id", HeaderValue::from_bytes("Zoë".as_bytes()).unwrap());
     headers.append("x-asrs-user-claims", HeaderValue::from_bytes("nameid: Zoë, role: a".as_bytes()).unwrap());
@@ -33,7 +33,7 @@ fn a_context_holds_what_the_headers_say() {
 }
 
 #[test]
-fn what_is_optional_may_be_missing_or_empty() {
+fn optional_headers_may_be_missing_or_empty() {
     let mut headers = event_headers("connections", "connected");
     for _ in 0..2 {
         let context = Context::from_headers(&headers).unwrap();
@@ -48,7 +48,7 @@ fn what_is_optional_may_be_missing_or_empty() {
 }
 
 #[test]
-fn category_and_event_are_known_in_any_case() {
+fn matches_category_and_event_in_any_case() {
     for (category, event, expected) in [
         ("connections", "connected", Ok(Event::Connected)),
         ("CONNECTIONS", "Connected", Ok(Event::Connected)),
@@ -69,7 +69,7 @@ fn category_and_event_are_known_in_any_case() {
 }
 
 #[test]
-fn a_bad_header_is_named() {
+fn error_names_the_offending_header() {
     let single = ["connection-id", "hub", "category", "event", "user-id", "client-query"];
     for name in single {
         let name = HeaderName::try_from(format!("x-asrs-{name}")).unwrap();
@@ -102,8 +102,8 @@ fn a_bad_header_is_named() {
 }
 
 #[test]
-fn queries_and_claims_keep_every_value_in_order() {
-    // One pair, two names, one name twice, a mixture; as in Microsoft's tests, which join or drop here.
+fn keeps_every_value_of_queries_and_claims_in_order() {
+    // One pair, two names, one name twice, a mixture. In Microsoft's tests repeated values are joined or dropped.
     for (query, expected) in [
         ("?a=1", &[("a", "1")][..]),
         ("?a=1&b=2", &[("a", "1"), ("b", "2")]),
@@ -120,7 +120,7 @@ fn queries_and_claims_keep_every_value_in_order() {
 }
 
 #[test]
-fn no_secret_shows_in_the_debug_output_of_anything() {
+fn debug_output_hides_every_secret() {
     let mut headers = event_headers("messages", "echo");
     headers.insert("x-asrs-client-query", HeaderValue::from_static("?id=hush1&access_token=hush2"));
     headers.insert("x-asrs-user-claims", HeaderValue::from_static("mail: hush3"));

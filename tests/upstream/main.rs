@@ -1,5 +1,5 @@
-//! The SignalR side from outside: what Microsoft's own receiver and its tests expect, the rules where
-//! this crate differs, and the edges nobody tests.
+//! The module `upstream` from outside: the cases of Microsoft's Azure Functions trigger and its tests, the rules where
+//! this crate differs, and further edge cases.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

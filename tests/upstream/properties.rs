@@ -1,4 +1,4 @@
-//! What holds for all inputs.
+//! Properties that hold for all inputs.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A type or a value of a claim: one that HTTP can carry, and that does not look like two claims.
+/// The type of a claim. HTTP can carry it, and it cannot be parsed as two claims; `claim_value` likewise.
 fn claim_type() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9/._é-]{1,12}(:[a-zA-Z0-9/._é-]{1,8}){0,2}"
 }
@@ -41,21 +41,21 @@ fn claim_value() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_claim_is_lost_on_the_way(
+    fn claims_round_trip(
         claims in prop::collection::vec((claim_type(), claim_value()), 0..8),
         spaces in any::<bool>(),
         lines in any::<bool>(),
     ) {
         let items: Vec<_> = claims.iter().map(|(claim_type, value)| format!("{claim_type}: {value}")).collect();
         let values = if lines { items } else { vec![items.join(if spaces { ", " } else { "," })] };
-        // As HTTP hands them on: without spaces around.
+        // HTTP removes the spaces around a value.
         let parsed = UserClaims::parse(values.iter().map(|value| value.trim_matches([' ', '\t'])));
         let found: Vec<_> = parsed.iter().map(|claim| (claim.claim_type().to_owned(), claim.value().to_owned())).collect();
         prop_assert_eq!(found, claims);
     }
 
     #[test]
-    fn no_letter_of_any_claims_header_is_lost(lines in prop::collection::vec("[a-c:, \t]{0,24}|\\PC{0,24}", 0..4)) {
+    fn keeps_every_letter_of_any_claims_header(lines in prop::collection::vec("[a-c:, \t]{0,24}|\\PC{0,24}", 0..4)) {
         let parsed = UserClaims::parse(lines.iter().map(String::as_str));
         let letters = |text: &str| text.chars().filter(|c| !matches!(c, ':' | ',') && !c.is_whitespace()).collect::<String>();
         let found: String = parsed.iter().map(|claim| letters(claim.claim_type()) + &letters(claim.value())).collect();
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn query_pairs_come_back_as_a_browser_wrote_them(pairs in prop::collection::vec((any::<String>(), any::<String>()), 0..6)) {
+    fn query_pairs_round_trip(pairs in prop::collection::vec((any::<String>(), any::<String>()), 0..6)) {
         prop_assume!(pairs.iter().all(|(name, _)| !name.eq_ignore_ascii_case("access_token")));
         let query = form_urlencoded::Serializer::new("?".to_owned()).extend_pairs(&pairs).finish();
         let parsed = ClientQuery::parse(&query);
@@ -73,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn invocations_come_back_as_a_client_wrote_them(
+    fn invocations_round_trip(
         id in prop::option::of("\\PC+"),
         target in any::<String>(),
         arguments in prop::collection::vec(json_value(), 0..4),
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn completions_read_as_they_were_meant(id in "\\PC+", value in json_value(), text in "\\PC+") {
+    fn completions_round_trip(id in "\\PC+", value in json_value(), text in "\\PC+") {
         for protocol in PROTOCOLS {
             let call = invocation(protocol, Some(&id), "t", &json!([]));
             for (completion, expected) in [
@@ -103,12 +103,12 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn parsers_do_not_panic_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         read_everything(&bytes);
     }
 
     #[test]
-    fn nothing_panics_on_messages_with_a_few_bytes_changed(
+    fn parsers_do_not_panic_on_mutated_messages(
         arguments in prop::collection::vec(json_value(), 0..3),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
@@ -127,7 +127,7 @@ fn read_everything(bytes: &[u8]) {
     for protocol in PROTOCOLS {
         if let Ok(invocation) = Invocation::parse(protocol, bytes.to_vec()) {
             let all = invocation.arguments::<Vec<serde::de::IgnoredAny>>();
-            assert_eq!(all.unwrap().len(), invocation.argument_count(), "what was accepted can be read");
+            assert_eq!(all.unwrap().len(), invocation.argument_count(), "an accepted invocation is readable");
             let _ = invocation.arguments::<Value>();
             let _ = invocation.arguments::<(String, Option<u8>, BTreeMap<String, f64>)>();
             let _ = invocation.argument::<Value>(1);

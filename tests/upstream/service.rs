@@ -1,4 +1,4 @@
-//! Calls exactly as the service makes them, through the layer that checks the token.
+//! Calls exactly as the service sends them, through the layer that checks the token.
 
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use crate::support::decode;
 
 #[tokio::test]
-async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
+async fn dispatcher_behind_the_layer_serves_only_the_service() {
     async fn on_connected(claims: Claims, context: Context) -> Result<(), HandlerError> {
         assert!(!claims.object_id().to_string().is_empty());
         context.user_id().map(drop).ok_or_else(|| HandlerError::new("who?"))
@@ -42,12 +42,12 @@ async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
         let response = app.clone().oneshot(request.into_request::<Body>()).await.unwrap();
         (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
     };
-    let good = |request: UpstreamRequest| request.bearer(token.clone()).signature(["first", "other"]);
+    let authenticated = |request: UpstreamRequest| request.bearer(token.clone()).signature(["first", "other"]);
 
-    assert_eq!(send(good(UpstreamRequest::connected("chat").user_id("alice"))).await, (200, "".into()));
-    assert_eq!(send(good(UpstreamRequest::connected("chat").message_pack())).await, (403, "".into()));
-    assert_eq!(send(good(UpstreamRequest::disconnected("chat", None))).await, (200, "".into()));
-    assert_eq!(send(good(UpstreamRequest::disconnected("chat", Some("lost")))).await, (204, "".into()));
+    assert_eq!(send(authenticated(UpstreamRequest::connected("chat").user_id("alice"))).await, (200, "".into()));
+    assert_eq!(send(authenticated(UpstreamRequest::connected("chat").message_pack())).await, (403, "".into()));
+    assert_eq!(send(authenticated(UpstreamRequest::disconnected("chat", None))).await, (200, "".into()));
+    assert_eq!(send(authenticated(UpstreamRequest::disconnected("chat", Some("lost")))).await, (204, "".into()));
 
     let caller = entra.caller_object_id().to_string();
     let call = || UpstreamRequest::message("chat", "echo").argument("hi").invocation_id("42");
@@ -57,23 +57,27 @@ async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
         (Protocol::MessagePack, call().message_pack()),
         (Protocol::MessagePack, call().message_pack().stream_ids(&[])),
     ] {
-        let (status, body) = send(good(request)).await;
+        let (status, body) = send(authenticated(request)).await;
         let expected = json!({"type": 3, "invocationId": "42", "result": [caller, "hi"]});
         assert_eq!((status, decode(protocol, &body)), (200, expected));
     }
     let unknown = UpstreamRequest::message("chat", "a/b ?").invocation_id("1").message_pack();
-    let (status, body) = send(good(unknown)).await;
+    let (status, body) = send(authenticated(unknown)).await;
     let expected = json!({"type": 3, "invocationId": "1", "error": "There is no such method"});
     assert_eq!((status, decode(Protocol::MessagePack, &body)), (200, expected));
 
     assert_eq!(send(call().signature(["first"])).await.0, 401, "no token");
-    assert_eq!(send(call().signature(["first"]).bearer(entra.token().expired().mint())).await.0, 401, "a bad token");
+    assert_eq!(
+        send(call().signature(["first"]).bearer(entra.token().expired().mint())).await.0,
+        401,
+        "an expired token"
+    );
     assert_eq!(send(call().bearer(token.clone())).await.0, 401, "no signature");
-    assert_eq!(send(call().bearer(token.clone()).signature(["other"])).await.0, 401, "a bad signature");
+    assert_eq!(send(call().bearer(token.clone()).signature(["other"])).await.0, 401, "a wrong signature");
 }
 
 #[test]
-fn a_context_and_a_payload_hold_what_the_service_was_told_to_send() {
+fn context_and_payload_contain_what_the_service_sent() {
     let request: Request<bytes::Bytes> = UpstreamRequest::message("chat", "Größe")
         .connection_id("käse-1")
         .user_id("Zoë")
@@ -102,7 +106,7 @@ fn a_context_and_a_payload_hold_what_the_service_was_told_to_send() {
 }
 
 #[tokio::test]
-async fn a_dispatcher_that_nobody_protects_serves_nobody() {
+async fn dispatcher_without_the_layer_rejects_every_call() {
     let entra = MockEntra::start().await;
     let dispatcher = Dispatcher::new().message("chat", "echo", async || Reply("called"));
     let call = || UpstreamRequest::message("chat", "echo").invocation_id("1").bearer(entra.token().mint());
@@ -115,8 +119,8 @@ async fn a_dispatcher_that_nobody_protects_serves_nobody() {
     let text = rejected.into_body().collect().await.unwrap().to_bytes();
     assert!(text.starts_with(b"no `UpstreamAuthLayer` checked this request"), "{text:?}");
 
-    let mut admitted = call().into_request::<Body>();
-    admitted.extensions_mut().insert(entra.claims());
-    assert_eq!(status(&dispatcher, admitted).await, 200);
+    let mut accepted = call().into_request::<Body>();
+    accepted.extensions_mut().insert(entra.claims());
+    assert_eq!(status(&dispatcher, accepted).await, 200);
     assert_eq!(status(&dispatcher.dangerous_without_layer(), call().into_request()).await, 200);
 }

@@ -1,4 +1,4 @@
-//! `X-ASRS-Signature`: Microsoft's own rows, and those they leave out.
+//! `X-ASRS-Signature`: the cases of Microsoft's own tests, and further ones.
 
 use std::future::Future;
 use std::pin::pin;
@@ -34,7 +34,7 @@ fn signed(id: Option<&str>, lines: &[&[u8]]) -> HeaderMap {
 }
 
 #[test]
-fn signatures_are_judged_as_in_the_table() {
+fn checks_every_item_against_every_key() {
     let [first, second] = MICROSOFT_ITEMS;
     let both = format!("{first},{second}");
     let spaced = format!("{first}, {second}");
@@ -46,38 +46,44 @@ fn signatures_are_judged_as_in_the_table() {
     let latin_1: &[u8] = b"sha256=\xe4";
     let of_umlaut = "sha256=6485f8e711a7f25571192f00da33ef2566c456efa58dd871fc7f688762c9eaa7";
 
-    struct Row<'a>(&'a str, Option<&'a str>, &'a [&'a str], &'a [&'a [u8]], Result<(), ErrorKind>);
-    let rows = [
-        // Microsoft's own rows.
-        Row("both items, both keys", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[both.as_bytes()], Ok(())),
-        Row("a random key", Some(MICROSOFT_ID), &["x9"], &[both.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("no header", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[], Err(ErrorKind::MissingSignature)),
-        Row("an empty list", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[b""], Err(ErrorKind::MissingSignature)),
-        Row("an empty request", None, &MICROSOFT_KEYS, &[], Err(ErrorKind::MissingSignature)),
-        // What they leave out.
-        Row("a space after the comma", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[spaced.as_bytes()], Ok(())),
-        Row("two lines", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[first.as_bytes(), second.as_bytes()], Ok(())),
-        Row("one item, the second key", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[second.as_bytes()], Ok(())),
-        Row("three items", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[three.as_bytes()], Ok(())),
-        Row("commas only", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[b" , ,"], Err(ErrorKind::MissingSignature)),
-        Row("primary", Some(ID), &[PRIMARY], &[PRIMARY_ITEM.as_bytes()], Ok(())),
-        Row("secondary", Some(ID), &[PRIMARY, SECONDARY], &[SECONDARY_ITEM.as_bytes()], Ok(())),
-        Row("the first of two keys", Some(ID), &[PRIMARY, SECONDARY], &[PRIMARY_ITEM.as_bytes()], Ok(())),
-        Row("junk behind it", Some(ID), &[PRIMARY], &[PRIMARY_ITEM.as_bytes(), JUNK_ITEM.as_bytes()], Ok(())),
-        Row("the emulator's key", Some(ID), &[EMULATOR], &[EMULATOR_ITEM.as_bytes()], Ok(())),
-        Row("upper-case digits", Some(ID), &[EMULATOR], &[upper.as_bytes()], Ok(())),
-        Row("junk before it", Some(ID), &[PRIMARY], &[with_junk.as_bytes()], Ok(())),
-        Row("another key", Some(ID), &[SECONDARY], &[PRIMARY_ITEM.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("another id", Some(MICROSOFT_ID), &[PRIMARY], &[PRIMARY_ITEM.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("no prefix", Some(ID), &[PRIMARY], &[bare.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("another prefix", Some(ID), &[PRIMARY], &[other_prefix.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("a wrong digest", Some(ID), &[PRIMARY], &[JUNK_ITEM.as_bytes()], Err(ErrorKind::InvalidSignature)),
-        Row("a digit less", Some(ID), &[PRIMARY], &[&PRIMARY_ITEM.as_bytes()[..70]], Err(ErrorKind::InvalidSignature)),
-        Row("not UTF-8", Some(ID), &[PRIMARY], &[latin_1], Err(ErrorKind::InvalidHeader)),
-        Row("no connection id", None, &[PRIMARY], &[PRIMARY_ITEM.as_bytes()], Err(ErrorKind::MissingHeader)),
-        Row("an id with an umlaut", Some("käse-1"), &[PRIMARY], &[of_umlaut.as_bytes()], Ok(())),
+    struct Case<'a>(&'a str, Option<&'a str>, &'a [&'a str], &'a [&'a [u8]], Result<(), ErrorKind>);
+    let cases = [
+        // The cases of Microsoft's own tests.
+        Case("both items, both keys", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[both.as_bytes()], Ok(())),
+        Case("a random key", Some(MICROSOFT_ID), &["x9"], &[both.as_bytes()], Err(ErrorKind::InvalidSignature)),
+        Case("no header", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[], Err(ErrorKind::MissingSignature)),
+        Case("an empty list", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[b""], Err(ErrorKind::MissingSignature)),
+        Case("an empty request", None, &MICROSOFT_KEYS, &[], Err(ErrorKind::MissingSignature)),
+        // Further cases.
+        Case("a space after the comma", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[spaced.as_bytes()], Ok(())),
+        Case("two lines", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[first.as_bytes(), second.as_bytes()], Ok(())),
+        Case("one item, the second key", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[second.as_bytes()], Ok(())),
+        Case("three items", Some(MICROSOFT_ID), &MICROSOFT_KEYS[1..], &[three.as_bytes()], Ok(())),
+        Case("commas only", Some(MICROSOFT_ID), &MICROSOFT_KEYS, &[b" , ,"], Err(ErrorKind::MissingSignature)),
+        Case("primary", Some(ID), &[PRIMARY], &[PRIMARY_ITEM.as_bytes()], Ok(())),
+        Case("secondary", Some(ID), &[PRIMARY, SECONDARY], &[SECONDARY_ITEM.as_bytes()], Ok(())),
+        Case("the first of two keys", Some(ID), &[PRIMARY, SECONDARY], &[PRIMARY_ITEM.as_bytes()], Ok(())),
+        Case("junk behind it", Some(ID), &[PRIMARY], &[PRIMARY_ITEM.as_bytes(), JUNK_ITEM.as_bytes()], Ok(())),
+        Case("the emulator's key", Some(ID), &[EMULATOR], &[EMULATOR_ITEM.as_bytes()], Ok(())),
+        Case("upper-case digits", Some(ID), &[EMULATOR], &[upper.as_bytes()], Ok(())),
+        Case("junk before it", Some(ID), &[PRIMARY], &[with_junk.as_bytes()], Ok(())),
+        Case("another key", Some(ID), &[SECONDARY], &[PRIMARY_ITEM.as_bytes()], Err(ErrorKind::InvalidSignature)),
+        Case(
+            "another id",
+            Some(MICROSOFT_ID),
+            &[PRIMARY],
+            &[PRIMARY_ITEM.as_bytes()],
+            Err(ErrorKind::InvalidSignature),
+        ),
+        Case("no prefix", Some(ID), &[PRIMARY], &[bare.as_bytes()], Err(ErrorKind::InvalidSignature)),
+        Case("another prefix", Some(ID), &[PRIMARY], &[other_prefix.as_bytes()], Err(ErrorKind::InvalidSignature)),
+        Case("a wrong digest", Some(ID), &[PRIMARY], &[JUNK_ITEM.as_bytes()], Err(ErrorKind::InvalidSignature)),
+        Case("a digit less", Some(ID), &[PRIMARY], &[&PRIMARY_ITEM.as_bytes()[..70]], Err(ErrorKind::InvalidSignature)),
+        Case("not UTF-8", Some(ID), &[PRIMARY], &[latin_1], Err(ErrorKind::InvalidHeader)),
+        Case("no connection id", None, &[PRIMARY], &[PRIMARY_ITEM.as_bytes()], Err(ErrorKind::MissingHeader)),
+        Case("an id with an umlaut", Some("käse-1"), &[PRIMARY], &[of_umlaut.as_bytes()], Ok(())),
     ];
-    for Row(name, id, keys, lines, expected) in rows {
+    for Case(name, id, keys, lines, expected) in cases {
         let headers = signed(id, lines);
         let check = SignatureCheck::new(keys).unwrap();
         assert_eq!(check.clone().required().check(&headers).map_err(|error| error.kind()), expected, "{name}");
@@ -87,7 +93,7 @@ fn signatures_are_judged_as_in_the_table() {
 }
 
 #[test]
-fn any_number_of_keys_is_taken_but_none_and_no_empty_one() {
+fn takes_any_number_of_keys_and_rejects_empty_ones() {
     for keys in [&[PRIMARY][..], &[SECONDARY, PRIMARY], &[SECONDARY, EMULATOR, PRIMARY]] {
         let check = SignatureCheck::new(keys).unwrap();
         assert!(check.check(&signed(Some(ID), &[PRIMARY_ITEM.as_bytes()])).is_ok(), "{} keys", keys.len());
@@ -101,7 +107,7 @@ fn any_number_of_keys_is_taken_but_none_and_no_empty_one() {
 }
 
 #[tokio::test]
-async fn the_signature_layer_rejects_before_the_service_and_else_hands_on_the_request() {
+async fn layer_rejects_before_the_service_or_passes_the_request_on() {
     let layer = VerifySignatureLayer::new(SignatureCheck::new([PRIMARY]).unwrap().required());
     let service = layer.layer(service_fn(async |request: Request<String>| {
         assert!(request.headers()["x-asrs-signature"].is_sensitive());

@@ -1,4 +1,4 @@
-//! Calls as the service makes them, and answers as a client reads them.
+//! Fixtures: calls as the service sends them, and completions as a client reads them.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub(crate) fn invocation(protocol: Protocol, id: Option<&str>, target: &str, arg
 
 pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Json, Protocol::MessagePack];
 
-/// What the client's parser would see, by other means than those that wrote it.
+/// Decodes a completion independently of the code that wrote it.
 pub(crate) fn decode(protocol: Protocol, bytes: &[u8]) -> Value {
     match protocol {
         Protocol::Json => {
