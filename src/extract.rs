@@ -1,5 +1,8 @@
 //! [`Claims`] as an axum extractor.
 
+use std::error::Error;
+use std::fmt;
+
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -68,13 +71,20 @@ pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstr
 /// assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "no `UpstreamAuthLayer` checked this request, and its handler relies on one; \
-     add `.layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route"
-)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MissingUpstreamAuthLayer;
+
+impl fmt::Display for MissingUpstreamAuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no `UpstreamAuthLayer` checked this request, and its handler relies on one; \
+             add `.layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route",
+        )
+    }
+}
+
+impl Error for MissingUpstreamAuthLayer {}
 
 impl IntoResponse for MissingUpstreamAuthLayer {
     fn into_response(self) -> Response {

@@ -74,6 +74,15 @@ impl From<ErrorKind> for Error {
     }
 }
 
+/// Compares the kind and the header. Sources have no equality.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.header == other.header
+    }
+}
+
+impl Eq for Error {}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
@@ -193,6 +202,17 @@ mod tests {
         let descriptions: std::collections::BTreeSet<_> =
             ErrorKind::ALL.iter().map(|kind| kind.description()).collect();
         assert_eq!(descriptions.len(), names.len());
+    }
+
+    #[test]
+    fn errors_with_the_same_kind_and_header_are_equal() {
+        let hub = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-hub"));
+        let event = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-event"));
+        assert_eq!(hub, hub.clone());
+        assert_ne!(hub, event);
+        assert_ne!(hub, ErrorKind::MissingHeader.into());
+        assert_eq!(Error::because(ErrorKind::MalformedBody, "cause"), ErrorKind::MalformedBody.into());
+        assert_ne!(Error::from(ErrorKind::MalformedBody), ErrorKind::BodyTooLarge.into());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! The bodies of a call: those of Microsoft's serverless protocol tests, and malformed ones.
 
+use bytes::Bytes;
 use http::HeaderValue;
+use http_body_util::Empty;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use signalr_upstream_auth::upstream::{Completion, Connected, Context, ErrorKind, Invocation, Payload, Protocol};
+use signalr_upstream_auth::upstream::{
+    Completion, Connected, Context, ErrorKind, Invocation, Payload, Protocol, read_body,
+};
 
 use crate::support::{PROTOCOLS, event_headers, invocation};
 
@@ -273,4 +277,21 @@ fn rejects_bodies_of_other_content_types_or_events() {
     ] {
         assert_eq!(parse(category, event, content_type, body).unwrap_err(), expected, "{event} {content_type} {body}");
     }
+}
+
+#[tokio::test]
+async fn truncated_body_is_unreadable() {
+    struct Broken;
+    impl http_body::Body for Broken {
+        type Data = Bytes;
+        type Error = std::io::Error;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+            std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+        }
+    }
+    assert_eq!(read_body(Broken, 10).await.unwrap_err().kind(), ErrorKind::BodyUnreadable);
+    assert_eq!(read_body(Empty::<Bytes>::new(), 0).await.unwrap(), "");
 }

@@ -7,42 +7,17 @@ use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use signalr_upstream_auth::upstream::{
-    Arguments, ArgumentsRejection, Completion, Context, Disconnected, Dispatcher, Error, ErrorKind, HandlerError,
-    Invocation, Payload, Protocol, Reply, read_body,
+    Arguments, ArgumentsRejection, Completion, Context, Disconnected, Dispatcher, Error, HandlerError, Invocation,
+    Payload, Protocol, Reply,
 };
 use tower::ServiceExt;
 
-use crate::support::{ID, PROTOCOLS, decode, event_headers, invocation_body};
-
-/// These tests start after the check of the token.
-fn unprotected() -> Dispatcher {
-    Dispatcher::new().dangerous_without_layer()
-}
+use crate::support::{ID, PROTOCOLS, answer, call, decode, message, unprotected};
 
 type Log = Arc<Mutex<Vec<String>>>;
-
-fn call(category: &str, event: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-    let mut request = Request::post("/").body(Full::new(body.into())).unwrap();
-    *request.headers_mut() = event_headers(category, event);
-    request
-}
-
-fn message(protocol: Protocol, id: Option<&str>, target: &str, arguments: Value) -> Request<Full<Bytes>> {
-    let mut request = call("messages", target, invocation_body(protocol, id, target, &arguments));
-    request.headers_mut().insert("content-type", HeaderValue::from_static(protocol.media_type()));
-    request
-}
-
-async fn answer<S>(dispatcher: &Dispatcher<S>, request: Request<Full<Bytes>>) -> (u16, Bytes)
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let response = dispatcher.clone().oneshot(request).await.unwrap();
-    (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
-}
 
 fn logging() -> (Log, Dispatcher<Log>) {
     let log = Log::default();
@@ -359,88 +334,4 @@ async fn serves_raw_http_through_hyper() {
     let expected =
         "\r\n\r\n{\"type\":3,\"invocationId\":\"0\",\"result\":[\"Zoë\",\"city=Köln, Süd\",\"empty=\"]}\u{1e}";
     assert!(response.ends_with(expected), "{response}");
-}
-
-#[derive(Clone, Default)]
-struct Writer(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn logs_failures_without_secrets_and_with_cut_names() {
-    let writer = Writer::default();
-    let made = writer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || made.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let dispatcher = unprotected().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
-        "other",
-        "*",
-        async || HandlerError::new("no such method"),
-    );
-    let long = format!("a\u{1b}[31m{}", "b".repeat(200));
-    for (hub, target) in [("chat", long.as_str()), ("other", "x"), ("third", "y")] {
-        let mut request = message(Protocol::Json, None, "x", json!(["hush"]));
-        *request.body_mut() = Full::new(invocation_body(Protocol::Json, None, target, &json!(["hush"])));
-        let headers = request.headers_mut();
-        headers.insert("x-asrs-hub", HeaderValue::from_static(hub));
-        headers.insert("x-asrs-client-query", HeaderValue::from_static("?access_token=hush"));
-        headers.insert("x-asrs-user-claims", HeaderValue::from_static("mail: hush"));
-        headers.insert("x-asrs-signature", HeaderValue::from_static("sha256=hush"));
-        // A header value cannot contain an escape character; only the body can.
-        if !target.contains('\u{1b}') {
-            headers.insert("x-asrs-event", HeaderValue::from_str(target).unwrap());
-        }
-        answer(&dispatcher, request).await;
-    }
-    let mut tab = message(Protocol::Json, None, "x", json!([]));
-    let target = format!("a\t{}", "b".repeat(200));
-    *tab.body_mut() = Full::new(invocation_body(Protocol::Json, None, &target, &json!([])));
-    tab.headers_mut().insert("x-asrs-event", HeaderValue::from_str(&target).unwrap());
-    assert_eq!(answer(&dispatcher, tab).await, (200, Bytes::new()));
-
-    #[derive(serde::Deserialize)]
-    enum Choice {}
-    let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
-    let forged = json!([format!("x\nERROR forged {}", "c".repeat(1000))]);
-    let chosen = message(Protocol::Json, Some("1"), "choose", forged);
-    assert_eq!(answer(&unprotected().message("*", "choose", choose), chosen).await.0, 200);
-
-    let log = String::from_utf8(writer.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("unknown variant `x") && log.contains("ERROR forged c"), "{log}");
-    assert!(!log.contains("x\nERROR") && !log.contains(&"c".repeat(256)), "{log}");
-    assert!(!log.contains("hush") && !log.contains('\u{1b}') && !log.contains(&"b".repeat(64)), "{log}");
-    assert!(log.contains(&"b".repeat(61)), "{log}");
-    assert!(log.contains("WARN") && log.contains("invalid digit"), "{log}");
-    assert!(log.contains("no such method"), "{log}");
-    assert!(log.contains("no_handler") && log.contains("event_mismatch"), "{log}");
-}
-
-#[tokio::test]
-async fn truncated_body_is_unreadable() {
-    struct Broken;
-    impl http_body::Body for Broken {
-        type Data = Bytes;
-        type Error = std::io::Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
-        }
-    }
-    assert_eq!(read_body(Broken, 10).await.unwrap_err().kind(), ErrorKind::BodyUnreadable);
-    assert_eq!(read_body(Empty::<Bytes>::new(), 0).await.unwrap(), "");
 }

@@ -7,6 +7,7 @@ mod bodies;
 mod completions;
 mod dispatcher;
 mod headers;
+mod log;
 mod properties;
 mod service;
 mod signature;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use signalr_upstream_auth::upstream::{Invocation, Protocol};
+use signalr_upstream_auth::upstream::{Dispatcher, Invocation, Protocol};
+use tower::ServiceExt;
 
 pub(crate) const ID: &str = "conn-0001-abcDEF_xyz";
 pub(crate) const PRIMARY: &str = "primary-key-for-tests-only";
@@ -67,4 +69,29 @@ pub(crate) fn decode(protocol: Protocol, bytes: &[u8]) -> Value {
             decoded
         }
     }
+}
+
+/// A dispatcher for tests of what comes after the check of the token.
+pub(crate) fn unprotected() -> Dispatcher {
+    Dispatcher::new().dangerous_without_layer()
+}
+
+pub(crate) fn call(category: &str, event: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = Request::post("/").body(Full::new(body.into())).unwrap();
+    *request.headers_mut() = event_headers(category, event);
+    request
+}
+
+pub(crate) fn message(protocol: Protocol, id: Option<&str>, target: &str, arguments: Value) -> Request<Full<Bytes>> {
+    let mut request = call("messages", target, invocation_body(protocol, id, target, &arguments));
+    request.headers_mut().insert("content-type", HeaderValue::from_static(protocol.media_type()));
+    request
+}
+
+pub(crate) async fn answer<S>(dispatcher: &Dispatcher<S>, request: Request<Full<Bytes>>) -> (u16, Bytes)
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let response = dispatcher.clone().oneshot(request).await.unwrap();
+    (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
 }
