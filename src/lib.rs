@@ -5,7 +5,6 @@
 #[cfg(test)]
 extern crate self as signalr_upstream_auth;
 
-mod claims;
 mod clock;
 mod cloud;
 #[cfg(any(doc, doctest))]
@@ -31,10 +30,9 @@ mod token;
 pub mod upstream;
 mod validator;
 
-pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use cloud::Cloud;
-pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use error::{CheckName, ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
 pub use explain::{Check, CheckState, Explanation};
 #[cfg(feature = "axum")]
 pub use extract::MissingUpstreamAuthLayer;
@@ -50,15 +48,18 @@ pub use middleware::future::ResponseFuture;
 pub use middleware::layer::UpstreamAuthLayer;
 pub use middleware::response::{DefaultResponse, ResponseForRejection, rejection_headers};
 pub use middleware::service::UpstreamAuth;
+pub use policy::Policy;
 pub use policy::audience::Audiences;
+pub use policy::builder::PolicyBuilder;
 pub use policy::callers::Callers;
+pub use policy::claims::Claims;
 pub use policy::tenants::Tenants;
-pub use policy::{Policy, PolicyBuilder};
 #[cfg(feature = "remote")]
 pub use settings::Settings;
 pub use signature::key::VerificationKey;
 #[cfg(feature = "metrics")]
 pub use telemetry::meter;
+pub use token::version::TokenVersion;
 pub use validator::Validator;
 
 /// The HTTP client of [`RemoteKeysBuilder::configure_client`].
