@@ -22,7 +22,9 @@ mod table;
 mod tenants;
 mod testlog;
 
+#[cfg(shuttle)]
 pub(super) use rig::Outcome;
+#[cfg(shuttle)]
 pub(super) use table::Row;
 
 #[test]

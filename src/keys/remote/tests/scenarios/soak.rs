@@ -72,6 +72,7 @@ fn is_calm(at: Duration) -> bool {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_48_three_days_of_everything() {
     alone("keys::remote::tests::scenarios::soak::scenario_48_three_days_of_everything", async {
         let figures = soak(DAY * 3, SECOND).await;
