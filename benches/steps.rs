@@ -187,7 +187,7 @@ mod key_lookup {
     fn look_up(bencher: Bencher<'_, '_>, source: &dyn KeySource, tenant: TenantId, names: &[KeyId]) {
         let mut next = names.iter().cycle();
         bencher.bench_local(|| {
-            let found = source.lookup(black_box(&tenant), next.next().unwrap());
+            let found = source.lookup(black_box(tenant), next.next().unwrap());
             assert!(matches!(found, signalr_upstream_auth::Lookup::Found(_)));
             found
         });
@@ -236,10 +236,10 @@ impl World {
         let entra = runtime.block_on(MockEntra::start());
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
         runtime.block_on(async {
-            keys.ready().await.unwrap();
+            keys.wait_for_keys().await.unwrap();
             // A request with an unknown key: its fetch is the last one before the cooldown.
             let stranger = KeyId::new("unknown");
-            keys.resolve(&entra.tenant(), &stranger).await.unwrap_err();
+            keys.resolve(entra.tenant(), &stranger).await.unwrap_err();
         });
         let good = bearer(&entra.token().mint());
         let many = (0..1500).map(|n| bearer(&entra.token().claim("uti", format!("{n:022}")).mint())).collect();

@@ -79,11 +79,11 @@ struct Alias {
 }
 
 impl KeySource for Alias {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         self.keys.lookup(tenant, if key.as_str() == "alias" { &self.own } else { key })
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         self.keys.resolve(tenant, if key.as_str() == "alias" { &self.own } else { key })
     }
 }
@@ -102,14 +102,14 @@ impl Withdrawable {
 }
 
 impl KeySource for Withdrawable {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         if key.as_str() == "alias" && std::mem::replace(&mut *self.asked.lock().unwrap(), true) {
             return Lookup::Rejected(KeyError::revoked());
         }
         self.keys.lookup(tenant, key)
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         self.keys.resolve(tenant, key)
     }
 }
@@ -133,7 +133,7 @@ impl Changing {
 }
 
 impl KeySource for Changing {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.lookup(tenant, key),
             KeyState::Rejected(error) => Lookup::Rejected(error()),
@@ -141,7 +141,7 @@ impl KeySource for Changing {
         }
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.resolve(tenant, key),
             KeyState::Rejected(error) | KeyState::Absent(error) => {

@@ -34,10 +34,10 @@ use crate::policy::{Policy, skew_fault};
 /// | `SIGNALR_UPSTREAM_CLOUD` | `cloud` | `public`, `us-government` or `china` | `public` |
 /// | `SIGNALR_UPSTREAM_CLOCK_SKEW_SECS` | `clock_skew_secs` | 0 to 600 seconds | 300 |
 /// | `SIGNALR_UPSTREAM_REFRESH_SECS` | `refresh_secs` | 1 to 43,200 seconds (12 hours) | 3,600 (1 hour) |
-/// | `SIGNALR_UPSTREAM_REFETCH_COOLDOWN_SECS` | `refetch_cooldown_secs` | 0 seconds or more | 30 |
+/// | `SIGNALR_UPSTREAM_REFETCH_COOLDOWN_SECS` | `refetch_cooldown_secs` | 1 second or more | 30 |
 /// | `SIGNALR_UPSTREAM_KEY_RETENTION_SECS` | `key_retention_secs` | 0 to 604,800 seconds (7 days) | 86,400 (24 hours) |
 /// | `SIGNALR_UPSTREAM_STALE_LIMIT_SECS` | `stale_limit_secs` | 1 to 604,800 seconds (7 days) | 86,400 (24 hours) |
-/// | `SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS` | `fetch_timeout_secs` | 1 second or more | 5 |
+/// | `SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS` | `fetch_timeout_secs` | 1 to 60 seconds | 5 |
 ///
 /// A caller must be in the union of `caller_object_ids` and `caller_client_ids`. To name none, say
 /// `allow_any_caller`; **that lets in every application of the tenants that can get a token for your

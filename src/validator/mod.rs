@@ -138,7 +138,7 @@ impl Validator {
     fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         self.0.verified.find(token, |known, claims| {
             self.0.policy.check_times(&known.validity, now).ok()?;
-            let is_held = self.0.keys.is_current(&claims.tenant_id(), &known.key_id, &known.key);
+            let is_held = self.0.keys.is_current(claims.tenant_id(), &known.key_id, &known.key);
             is_held.then(|| claims.clone())
         })
     }
@@ -173,7 +173,7 @@ impl Validator {
     /// Decides with the key at hand, or says that it has to be found first.
     fn decide(&self, token: BearerToken<'_>, checked: CheckedToken<'_>) -> Result<Verdict, Rejection> {
         let tenant = checked.checked_claims().tenant;
-        match self.0.keys.lookup(&tenant, checked.key_id()) {
+        match self.0.keys.lookup(tenant, checked.key_id()) {
             Lookup::Found(key) => self.conclude(token, checked, key).map(Verdict::Accepted),
             Lookup::Rejected(error) => Err(error.into()),
             Lookup::Miss => {
@@ -187,7 +187,7 @@ impl Validator {
     /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
     /// key source may take as long as it likes.
     async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
-        let key = self.0.keys.resolve(&tenant, &key).await?;
+        let key = self.0.keys.resolve(tenant, &key).await?;
         let stopwatch = Stopwatch::start();
         let decided = BearerToken::from_token68(&token)
             .map_err(Rejection::from)

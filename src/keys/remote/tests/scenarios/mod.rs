@@ -11,6 +11,7 @@ mod cold;
 mod content;
 mod flood;
 mod herd;
+mod idle_runtime;
 mod operators;
 mod outage;
 mod recorded;
