@@ -54,7 +54,7 @@ fn main() {
 async fn serve() {
     let entra = MockEntra::start().await;
     let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
-    layer.ready().await.unwrap();
+    layer.wait_for_keys().await.unwrap();
     let handler = service_fn(async |request: Request<Incoming>| {
         drop(request);
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))

@@ -102,7 +102,7 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
     let mut turn = 0;
     move || {
         turn += 1;
-        let (tenant, key) = (&tenants[turn % tenants.len()], &keys[turn % keys.len()]);
+        let (tenant, key) = (tenants[turn % tenants.len()], &keys[turn % keys.len()]);
         matches!(source.lookup(black_box(tenant), black_box(key)), Lookup::Found(_))
     }
 }
@@ -194,7 +194,7 @@ impl World {
     async fn new() -> Self {
         let entra = MockEntra::start().await;
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
-        keys.ready().await.unwrap();
+        keys.wait_for_keys().await.unwrap();
         Self { entra, keys }
     }
 

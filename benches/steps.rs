@@ -234,10 +234,10 @@ impl World {
         let entra = runtime.block_on(MockEntra::start());
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
         runtime.block_on(async {
-            keys.ready().await.unwrap();
+            keys.wait_for_keys().await.unwrap();
             // A request with an unknown key: its fetch is the last one before the cooldown.
             let stranger = KeyId::new("unknown");
-            keys.resolve(&entra.tenant(), &stranger).await.unwrap_err();
+            keys.resolve(entra.tenant(), &stranger).await.unwrap_err();
         });
         let good = bearer(&entra.token().mint());
         let many = (0..1500).map(|n| bearer(&entra.token().claim("uti", format!("{n:022}")).mint())).collect();

@@ -81,7 +81,7 @@ impl KeyFile {
 }
 
 impl KeySource for KeyFile {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         match self.0.keys.read().unwrap_or_else(PoisonError::into_inner).lookup(tenant, key) {
             // Not for certain: the file may have changed.
             Lookup::Rejected(error) if error.kind() == KeyErrorKind::Unknown => Lookup::Miss,
@@ -89,12 +89,12 @@ impl KeySource for KeyFile {
         }
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        let (file, tenant, key) = (self.clone(), *tenant, key.clone());
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let (file, tenant, key) = (self.clone(), tenant, key.clone());
         Box::pin(async move {
             let reader = file.clone();
             tokio::task::spawn_blocking(move || reader.read_again()).await.map_err(KeyError::unavailable)??;
-            match file.lookup(&tenant, &key) {
+            match file.lookup(tenant, &key) {
                 Lookup::Found(key) => Ok(key),
                 Lookup::Rejected(error) => Err(error),
                 _ => Err(KeyError::unknown()),

@@ -55,7 +55,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
         _ => read(io::stdin())?,
     };
     // What cannot be fetched is told by the explanation.
-    let _ = auth.ready().await;
+    let _ = auth.wait_for_keys().await;
     let explanation = explain(auth.validator(), &text).await?;
     let mut stdout = io::stdout().lock();
     if is_json {

@@ -186,7 +186,7 @@ async fn bad_settings_end_a_server_before_it_connects_to_anything() {
         "SIGNALR_UPSTREAM_REFETCH_COOLDOWN_SECS: `30s` is not a number of seconds",
         "SIGNALR_UPSTREAM_KEY_RETENTION_SECS: write 0 to 604800 seconds",
         "SIGNALR_UPSTREAM_STALE_LIMIT_SECS: write 1 to 604800 seconds",
-        "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS: write at least 1 second",
+        "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS: write 1 to 60 seconds",
     ];
     for name in SERVERS {
         let (status, stderr) = Program::start(name, vars).end().await;

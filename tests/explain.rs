@@ -262,7 +262,7 @@ async fn an_unknown_key_and_when_the_next_fetch_is_due() {
     let entra = entra().await;
     let keys = RemoteKeys::builder(&entra.policy()).refetch_cooldown(Duration::from_secs(3050)).build().unwrap();
     let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
-    layer.ready().await.unwrap();
+    layer.wait_for_keys().await.unwrap();
     let explanation = layer.validator().explain(&entra.token().key_id("nobody-knows").mint()).await;
     assert_eq!(explanation.outcome().unwrap_err().kind(), K::UnknownKey);
     assert_eq!(failed(&explanation), ["key"]);

@@ -79,14 +79,19 @@ fn fetches_age_and_keys_are_shown_by_tenant() {
         let entra = entra().await;
         let tenant = entra.tenant();
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
-        keys.ready().await.unwrap();
+        keys.wait_for_keys().await.unwrap();
+        entra.fail(Endpoint::Discovery, Fault::status(500));
+        keys.refresh_now().await.unwrap();
+        keys.refresh_now().await.unwrap();
+        entra.recover();
         entra.fail(Endpoint::Keys, Fault::status(500));
         keys.refresh_now().await.unwrap_err();
         assert_shows(
             &handle,
             &[
-                format!("{}{{tenant=\"{tenant}\",outcome=\"good\"}} 1", ours::KEY_FETCHES),
-                format!("{}{{tenant=\"{tenant}\",outcome=\"failed\"}} 1", ours::KEY_FETCHES),
+                format!("{}{{tenant=\"{tenant}\"}} 2", ours::DISCOVERY_FAILURES),
+                format!("{}{{tenant=\"{tenant}\",outcome=\"success\"}} 3", ours::KEY_FETCHES),
+                format!("{}{{tenant=\"{tenant}\",outcome=\"error\"}} 1", ours::KEY_FETCHES),
                 format!("{}{{tenant=\"{tenant}\"}} {}", ours::KEYS_HELD, keys.status()[0].keys()),
             ],
         );
@@ -105,7 +110,7 @@ fn without_keys_requests_are_unavailable_and_there_is_no_age() {
         entra.fail(Endpoint::Keys, Fault::status(500));
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
         let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
-        layer.ready().await.unwrap_err();
+        layer.wait_for_keys().await.unwrap_err();
         assert_eq!(judge(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
         assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
         let shown = handle.render();

@@ -270,7 +270,7 @@ impl Gate {
 }
 
 impl KeySource for Gate {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         match *self.state.borrow() {
             State::Closed => Lookup::Miss,
             State::Open => self.keys.lookup(tenant, key),
@@ -278,12 +278,12 @@ impl KeySource for Gate {
         }
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        let (gate, tenant, key) = (self.clone(), *tenant, key.clone());
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let (gate, tenant, key) = (self.clone(), tenant, key.clone());
         Box::pin(async move {
             let mut state = gate.state.subscribe();
             let _ = state.wait_for(|state| *state != State::Closed).await;
-            gate.keys.resolve(&tenant, &key).await
+            gate.keys.resolve(tenant, &key).await
         })
     }
 }

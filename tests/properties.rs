@@ -371,7 +371,7 @@ enum Standing {
 
 impl Changing {
     /// The key as it stands, be it far or near.
-    fn find(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn find(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         let state = self.state.lock().unwrap();
         if state.is_out {
             return Lookup::Rejected(KeyError::unavailable("out"));
@@ -394,12 +394,12 @@ impl Changing {
 }
 
 impl KeySource for Changing {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         let is_far = self.state.lock().unwrap().is_far[self.number(key)];
         if is_far { Lookup::Miss } else { self.find(tenant, key) }
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = match self.find(tenant, key) {
             Lookup::Found(key) => Ok(key),
             Lookup::Rejected(error) => Err(error),
@@ -421,11 +421,11 @@ impl KeySource for Changing {
 struct AtHand(Arc<Changing>);
 
 impl KeySource for AtHand {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         self.0.find(tenant, key)
     }
 
-    fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         unreachable!("nothing is ever absent")
     }
 }

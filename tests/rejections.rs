@@ -462,11 +462,11 @@ struct NoKey {
 }
 
 impl KeySource for NoKey {
-    fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
         if self.at_once { Lookup::Rejected((self.error)()) } else { Lookup::Miss }
     }
 
-    fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let error = (self.error)();
         Box::pin(async move { Err(error) })
     }

@@ -42,7 +42,7 @@ async fn axum_handler(claims: Claims, body: Bytes) -> String {
 async fn hyper_serves_good_calls_and_rejects_bad_ones() {
     let entra = MockEntra::start().await;
     let auth = UpstreamAuthLayer::new(entra.policy()).unwrap();
-    auth.ready().await.unwrap();
+    auth.wait_for_keys().await.unwrap();
     let service = TowerToHyperService::new(auth.layer(service_fn(hyper_handler)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

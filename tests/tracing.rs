@@ -173,16 +173,44 @@ async fn what_becomes_of_the_keys_is_logged_under_a_fixed_target() {
     let log = Log::start();
     let entra = entra().await;
     let keys = signalr_upstream_auth::keys::RemoteKeys::new(&entra.policy()).unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     assert_eq!(log.lines("DEBUG signalr_upstream_auth::keys: keys refreshed").len(), 1);
     entra.fail(Endpoint::Keys, Fault::status(503));
     keys.refresh_now().await.unwrap_err();
-    let failed = log.lines("WARN signalr_upstream_auth::keys: keys could not be refreshed; those held are served");
+    let failed = log.lines("WARN signalr_upstream_auth::keys: keys could not be refreshed; cached keys are served");
     assert_eq!(failed.len(), 1);
     assert!(failed[0].contains(&entra.tenant().to_string()) && failed[0].contains("503"), "{failed:?}");
     entra.recover();
     keys.refresh_now().await.unwrap();
     assert_eq!(log.lines("INFO signalr_upstream_auth::keys: keys can be fetched again").len(), 1);
+}
+
+#[tokio::test]
+async fn reports_dead_discovery_endpoint_once_per_change() {
+    let log = Log::start();
+    let entra = entra().await;
+    let keys = signalr_upstream_auth::keys::RemoteKeys::new(&entra.policy()).unwrap();
+    keys.wait_for_keys().await.unwrap();
+    let dead = "WARN signalr_upstream_auth::keys: discovery failed; the last known address of the keys is used";
+    assert!(log.lines(dead).is_empty());
+    entra.fail(Endpoint::Discovery, Fault::status(500));
+    for _ in 0..3 {
+        keys.refresh_now().await.unwrap();
+    }
+    let reports = log.lines(dead);
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains(&entra.tenant().to_string()) && reports[0].contains("500"), "{reports:?}");
+    entra.fail(Endpoint::Discovery, Fault::status(404));
+    for _ in 0..3 {
+        keys.refresh_now().await.unwrap();
+    }
+    assert_eq!(log.lines(dead).len(), 2, "another cause is news");
+    assert!(log.lines("discovery works again").is_empty());
+    entra.recover();
+    keys.refresh_now().await.unwrap();
+    keys.refresh_now().await.unwrap();
+    assert_eq!(log.lines("INFO signalr_upstream_auth::keys: discovery works again").len(), 1);
+    assert_eq!(log.lines(dead).len(), 2);
 }
 
 /// A call of SignalR's with this token.
@@ -196,11 +224,11 @@ fn event(token: String) -> Request<String> {
 struct LateRejection;
 
 impl KeySource for LateRejection {
-    fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
         Lookup::Miss
     }
 
-    fn resolve(&self, _: &TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         Box::pin(async {
             tokio::task::yield_now().await;
             Err(KeyError::unknown())

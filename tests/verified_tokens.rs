@@ -78,11 +78,11 @@ struct Alias {
 }
 
 impl KeySource for Alias {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         self.keys.lookup(tenant, if key.as_str() == "alias" { &self.own } else { key })
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         self.keys.resolve(tenant, if key.as_str() == "alias" { &self.own } else { key })
     }
 }
@@ -101,14 +101,14 @@ impl Withdrawable {
 }
 
 impl KeySource for Withdrawable {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         if key.as_str() == "alias" && std::mem::replace(&mut *self.asked.lock().unwrap(), true) {
             return Lookup::Rejected(KeyError::revoked());
         }
         self.keys.lookup(tenant, key)
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         self.keys.resolve(tenant, key)
     }
 }
@@ -132,7 +132,7 @@ impl Changing {
 }
 
 impl KeySource for Changing {
-    fn lookup(&self, tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.lookup(tenant, key),
             KeyState::Rejected(error) => Lookup::Rejected(error()),
@@ -140,7 +140,7 @@ impl KeySource for Changing {
         }
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         match &*self.0.lock().unwrap() {
             KeyState::Keys(keys) => keys.resolve(tenant, key),
             KeyState::Rejected(error) | KeyState::Absent(error) => {

@@ -140,7 +140,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 fn load_keys(auth: &UpstreamAuthLayer) {
     let auth = auth.clone();
     tokio::spawn(async move {
-        match auth.ready().await {
+        match auth.wait_for_keys().await {
             Ok(()) => tracing::info!("the keys are loaded"),
             Err(error) => tracing::warn!(%error, "no keys yet, further attempts follow"),
         }

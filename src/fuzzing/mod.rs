@@ -62,5 +62,5 @@ pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<()
 /// Why it is not.
 #[cfg(feature = "remote")]
 pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(String, Option<String>), KeyError> {
-    Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri, found.cloud_instance_name))
+    Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri.into(), found.cloud_instance_name))
 }

@@ -392,7 +392,7 @@ impl Bench {
         let trap = crate::common::entra().await;
         let keys = remote_keys(&entra);
         let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
-        layer.ready().await.unwrap();
+        layer.wait_for_keys().await.unwrap();
         let another = MockEntra::builder()
             .clock(StillClock::at(NOON))
             .caller(ANOTHER.parse().unwrap(), ANOTHER.parse().unwrap())
@@ -485,8 +485,12 @@ impl Bench {
             return vec![first, self.send(entry, entra, &layer, Past::start(self, entra), true).await];
         }
         let before = asked(entra);
-        layer.ready().await.unwrap();
+        layer.wait_for_keys().await.unwrap();
         let after = asked(entra);
+        let is_story = matches!(entry.scene, Scene::Story(_));
+        if !is_story {
+            cool_down().await;
+        }
         self.account(entra, (after.0 - before.0, after.1 - before.1));
         past.fetches = after;
         match &entry.scene {
@@ -507,6 +511,9 @@ impl Bench {
             _ => {}
         }
         let first = self.send(entry, entra, &layer, past, false).await;
+        if !is_story {
+            cool_down().await;
+        }
         vec![first, self.send(entry, entra, &layer, Past::start(self, entra), true).await]
     }
 
@@ -526,6 +533,7 @@ impl Bench {
         };
         match step {
             Step::Happens(what) => what(entra, keys),
+            Step::CoolDown => cool_down().await,
             Step::Refresh(is_good) => {
                 let outcome = tokio::time::timeout(PATIENCE, keys.refresh_now()).await;
                 if !matches!(&outcome, Ok(outcome) if outcome.is_ok() == *is_good) {
@@ -680,6 +688,15 @@ fn ask(
     }
 }
 
+/// Lets the shortest cooldown pass, without waiting for it.
+async fn cool_down() {
+    tokio::time::pause();
+    tokio::time::advance(COOLDOWN).await;
+    tokio::time::resume();
+}
+
+pub const COOLDOWN: Duration = Duration::from_secs(1);
+
 /// How often a mock was asked for discovery and for keys.
 fn asked(entra: &MockEntra) -> (usize, usize) {
     let requests = entra.requests();
@@ -693,9 +710,9 @@ fn service(entra: &MockEntra, policy: Policy) -> (Arc<RemoteKeys>, UpstreamAuthL
     (keys, layer)
 }
 
-/// Keys as in earnest, but that every unknown key may cause a fetch.
+/// Keys as in earnest, but that every unknown key may cause a fetch once the shortest cooldown is over.
 fn remote_keys(entra: &MockEntra) -> Arc<RemoteKeys> {
-    Arc::new(RemoteKeys::builder(&entra.policy()).refetch_cooldown(Duration::ZERO).build().unwrap())
+    Arc::new(RemoteKeys::builder(&entra.policy()).refetch_cooldown(COOLDOWN).build().unwrap())
 }
 
 /// Entries are made inside a runtime already.

@@ -17,7 +17,7 @@ use signalr_upstream_auth::{Callers, RejectionKind as K, TokenVersion};
 use crate::bench::{Bench, Entry, Expected, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, rejected};
 use crate::caller::PolicyFor as _;
 use crate::common::NOON;
-use crate::rotation::{empty_set_of_500, new_key, token as token_of, without_cooldown};
+use crate::rotation::{empty_set_of_500, new_key, token as token_of, with_shortest_cooldown};
 
 /// The published identifiers that have a case here.
 const IDENTIFIERS: &[&str] = &[
@@ -607,10 +607,11 @@ fn peers_keys(entries: &mut Vec<Entry>) {
         "peers: a set without usable keys ends the search",
         found.after(1, 1),
         |entra, story| {
-            story.configure(without_cooldown);
+            story.configure(with_shortest_cooldown);
             let key = new_key(story, entra);
             story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, json_text(r#"{"keys":[{"kid":"x"}]}"#)));
             story.in_turn([Sent::token(&token_of(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+            story.cools_down();
             Sent::token(&token_of(entra).signed_by(&key).mint())
         },
     ));

@@ -7,7 +7,7 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::RejectionKind as K;
 use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
+use crate::bench::{Bench, COOLDOWN, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 use crate::leaks::with_canaries;
 use crate::story::Story;
 
@@ -102,9 +102,10 @@ fn new_keys() -> Vec<Entry> {
         Sent::token(&token(entra).mint())
     }));
     entries.push(Entry::story("a key that is not published yet, then is", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
+        story.configure(with_shortest_cooldown);
         let key = entra.new_key();
         story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::UnknownKey));
+        story.cools_down();
         let published = key.clone();
         story.happens(move |entra, _| entra.publish(&published));
         Sent::token(&token(entra).signed_by(&key).mint())
@@ -155,18 +156,20 @@ fn failed_searches() -> Vec<Entry> {
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     entries.push(Entry::story("a new key after a search that failed", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
+        story.configure(with_shortest_cooldown);
         let key = new_key(story, entra);
         story.happens(|entra, _| entra.fail_next(2, Endpoint::Any, Fault::status(500)));
         story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        story.cools_down();
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     entries.push(Entry::story("a new key after a set without usable keys", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
+        story.configure(with_shortest_cooldown);
         let key = new_key(story, entra);
         let unusable = || json_text(r#"{"keys":[{"kty":"EC","kid":"x"}]}"#);
         story.happens(move |entra, _| entra.fail_next(1, Endpoint::Keys, unusable()));
         story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        story.cools_down();
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     // A fetch that hangs ends with its limit, here a short one.
@@ -178,10 +181,11 @@ fn failed_searches() -> Vec<Entry> {
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     entries.push(Entry::story("a new key after a fetch that hung", found.after(1, 1), |entra, story| {
-        story.configure(|keys| without_cooldown(keys).fetch_timeout(Duration::from_millis(300)));
+        story.configure(|keys| with_shortest_cooldown(keys).fetch_timeout(Duration::from_millis(300)));
         let key = new_key(story, entra);
         story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, Fault::hang_in_body(100)));
         story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        story.cools_down();
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     let meanwhile = [
@@ -402,8 +406,8 @@ pub fn token(entra: &MockEntra) -> TokenBuilder {
     with_canaries(entra.token())
 }
 
-pub fn without_cooldown(keys: RemoteKeysBuilder) -> RemoteKeysBuilder {
-    keys.refetch_cooldown(Duration::ZERO)
+pub fn with_shortest_cooldown(keys: RemoteKeysBuilder) -> RemoteKeysBuilder {
+    keys.refetch_cooldown(COOLDOWN)
 }
 
 /// An answer of status 500 that has an empty set of keys in it.

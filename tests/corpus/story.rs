@@ -23,6 +23,8 @@ type Event = dyn Fn(&MockEntra, &RemoteKeys);
 pub enum Step {
     /// Something that nobody sent.
     Happens(Box<Event>),
+    /// The shortest cooldown passes.
+    CoolDown,
     /// The keys are read anew, with this success.
     Refresh(bool),
     /// Requests, each after the answer to the one before, and how all of them are answered.
@@ -46,6 +48,10 @@ impl Story {
         self.steps.push(Step::Happens(Box::new(what)));
     }
 
+    pub fn cools_down(&mut self) {
+        self.steps.push(Step::CoolDown);
+    }
+
     pub fn refresh(&mut self, is_good: bool) {
         self.steps.push(Step::Refresh(is_good));
     }
@@ -65,7 +71,7 @@ impl Story {
     /// Every request before the one that counts.
     pub fn sent(&self) -> impl Iterator<Item = &Sent> {
         self.steps.iter().flat_map(|step| match step {
-            Step::Happens(_) | Step::Refresh(_) => &[],
+            Step::Happens(_) | Step::CoolDown | Step::Refresh(_) => &[],
             Step::InTurn(sent, _) | Step::AtOnce(sent, _) => &sent[..],
             Step::Left(sent) => std::slice::from_ref(sent),
         })

@@ -188,11 +188,11 @@ impl Clock for Noon {
 pub struct Far(pub FixedKeys);
 
 impl KeySource for Far {
-    fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
         Lookup::Miss
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = self.0.resolve(tenant, key);
         Box::pin(async move {
             // The request is put aside and taken up again, as it is for a fetch.

@@ -33,7 +33,7 @@ fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(async {
             let entra = MockEntra::start().await;
-            RemoteKeys::new(&entra.policy()).unwrap().ready().await.unwrap();
+            RemoteKeys::new(&entra.policy()).unwrap().wait_for_keys().await.unwrap();
         });
     }
     let name = "client::a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do";
@@ -129,14 +129,19 @@ async fn the_deadline_is_that_of_the_builder_whatever_the_client_was_told() {
         .configure_client(|client| client.timeout(std::time::Duration::ZERO))
         .build()
         .unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_deadline_without_end_is_none() {
+async fn deadline_has_an_upper_bound() {
     let entra = MockEntra::start().await;
-    let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
-    keys.ready().await.unwrap();
+    let keys = |timeout| RemoteKeys::builder(&entra.policy()).fetch_timeout(timeout).build();
+    for too_long in [std::time::Duration::from_secs(61), std::time::Duration::MAX] {
+        let error = keys(too_long).unwrap_err();
+        assert_eq!(error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>(), ["fetch_timeout_secs"]);
+    }
+    let keys = keys(std::time::Duration::from_secs(60)).unwrap();
+    keys.wait_for_keys().await.unwrap();
     keys.refresh_now().await.unwrap();
 }
 
@@ -162,7 +167,7 @@ fn a_request_outside_of_any_runtime_is_judged_by_the_keys_at_hand() {
     let (entra, layer) = runtime.block_on(async {
         let entra = MockEntra::start().await;
         let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
-        layer.ready().await.unwrap();
+        layer.wait_for_keys().await.unwrap();
         (entra, layer)
     });
     let verdict = |token: &str| {

@@ -58,7 +58,7 @@ async fn warm() -> (MockEntra, Validator) {
     let entra = MockEntra::start().await;
     let policy = entra.policy();
     let keys = RemoteKeys::new(&policy).unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     (entra, Validator::new(policy, keys))
 }
 

@@ -46,7 +46,7 @@ impl Rig {
         let keys = configure(RemoteKeys::builder(&policy).fetch_timeout(DEADLINE)).build().unwrap();
         // Not under test here: on a machine that starts many things at once the first handshake takes its time.
         for _ in 0..20 {
-            if keys.ready().await.is_ok() {
+            if keys.wait_for_keys().await.is_ok() {
                 break;
             }
         }

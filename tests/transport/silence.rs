@@ -127,7 +127,7 @@ async fn a_connection_that_nobody_answers_is_given_up_after_two_seconds() {
         .unwrap();
     pause();
     let begun = Instant::now();
-    keys.ready().await.unwrap_err();
+    keys.wait_for_keys().await.unwrap_err();
     let taken = begun.elapsed().as_millis();
     assert!((2000..2100).contains(&taken), "{taken} ms");
 }

@@ -35,7 +35,7 @@ async fn smoke_minutes_of_everything_lose_no_request() {
         .configure_client(reckless)
         .build()
         .unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     let validator = Validator::new(entra.policy(), keys.clone());
     let mut good = vec![bearer(&entra)];
     let mut flood = Flood::default();
@@ -128,13 +128,13 @@ impl Flood {
         for _ in 0..shots {
             self.shots += 1;
             let id = KeyId::new(&format!("unknown-{}", self.shots));
-            match keys.lookup(&entra.tenant(), &id) {
+            match keys.lookup(entra.tenant(), &id) {
                 Lookup::Miss => {}
                 // The latest search has just said so.
                 Lookup::Rejected(_) => continue,
                 found => panic!("{found:?}"),
             }
-            let mut resolve = keys.resolve(&entra.tenant(), &id);
+            let mut resolve = keys.resolve(entra.tenant(), &id);
             match resolve.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(answer) => assert!(answer.is_err()),
                 Poll::Pending => {

@@ -32,7 +32,7 @@ async fn one_black_holed_tenant_keeps_nobody_waiting() {
     entra.fail(Endpoint::Any.of(id(ONE)), Fault::hang());
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
     let start = Instant::now();
-    timeout(Duration::from_secs(2), keys.ready()).await.expect("ready with the other tenant").unwrap();
+    timeout(Duration::from_secs(2), keys.wait_for_keys()).await.expect("ready with the other tenant").unwrap();
     assert!(keys.is_ready());
     let states: Vec<_> = keys.status().iter().map(|status| (status.tenant_id(), status.state())).collect();
     assert_eq!(states, [(id(ONE), KeyState::Cold), (id(TWO), KeyState::Fresh)]);
@@ -46,7 +46,7 @@ async fn one_black_holed_tenant_keeps_nobody_waiting() {
 async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(Duration::from_secs(30)).build().unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     entra.requests_until(|requests| requests.keys() == 2).await;
     entra.fail(Endpoint::Keys, Fault::hang());
     let refresh = tokio::spawn({
@@ -60,7 +60,7 @@ async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
 
     let entra = two_tenants().await;
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     keys.refresh_now().await.unwrap();
     entra.fail(Endpoint::Keys.of(id(TWO)), Fault::status(500));
     keys.refresh_now().await.unwrap_err();

@@ -48,9 +48,9 @@ pub fn yardsticks(world: &World, entra: &MockEntra) -> Vec<Contender> {
 pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     let policy = entra.policy();
     let remote = RemoteKeys::new(&policy).expect("a client");
-    remote.ready().await.expect("keys");
+    remote.wait_for_keys().await.expect("keys");
     // From now on unknown keys are in their cooldown.
-    remote.resolve(&entra.tenant(), &KeyId::new("unknown")).await.expect_err("no such key");
+    remote.resolve(entra.tenant(), &KeyId::new("unknown")).await.expect_err("no such key");
     let fixed = FixedKeys::new(KeySet::from_json(world.keys.as_bytes()).expect("a key document"));
     let (remote, fixed): (Arc<dyn KeySource>, Arc<dyn KeySource>) = (Arc::new(remote), Arc::new(fixed));
     let layer = move |keys: &Arc<dyn KeySource>| UpstreamAuthLayer::from_keys(policy.clone(), Arc::clone(keys));

@@ -251,7 +251,7 @@ fn count_allocations(world: &World) -> Vec<(String, String, f64)> {
 /// which tells what the threads cost one another however busy the machine is.
 fn print_threads(runtime: &tokio::runtime::Runtime, world: &World, entra: &MockEntra, rounds: usize) {
     let layer = UpstreamAuthLayer::new(entra.policy()).expect("a layer");
-    runtime.block_on(layer.ready()).expect("keys");
+    runtime.block_on(layer.wait_for_keys()).expect("keys");
     let case = &world.cases[world.case(SEEN)];
     let run = |threads: usize, is_protected: bool| {
         let (requests, start) = (200_000, Instant::now());

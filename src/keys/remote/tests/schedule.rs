@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::KeyErrorKind;
-use crate::keys::sample::{document, id, key, read, set, unfit};
+use crate::keys::sample::{document, id, key, read, set, unusable};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ impl Case {
 
     fn begin(&mut self) {
         assert_eq!(self.step(), Step::Fetch);
-        self.schedule.begin();
+        self.schedule.begin(self.now.monotonic);
     }
 
     fn succeed(&mut self, names: &[&str]) {
@@ -227,7 +227,7 @@ fn failures_without_number_do_not_overflow() {
 fn the_task_wakes_when_the_keys_expire_and_hurries() {
     let mut case = Case::warm();
     for _ in 0..1000 {
-        if !case.schedule.held().is_serving(case.now, &Timing::default()) {
+        if !case.schedule.keys().is_serving(case.now, &Timing::default()) {
             break;
         }
         if case.step() == Step::Fetch {
@@ -235,7 +235,7 @@ fn the_task_wakes_when_the_keys_expire_and_hurries() {
         }
         case.sleep_it_out();
     }
-    assert_eq!(case.schedule.held().age(case.now), Some(DAY), "not a moment later");
+    assert_eq!(case.schedule.keys().age(case.now), Some(DAY), "not a moment later");
     case.fetch_bad();
     assert_eq!(case.sleep_it_out(), Duration::from_millis(500), "from the start of the close pace");
     case.fetch_good(&["a"]);
@@ -257,9 +257,9 @@ fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
     let mut case = Case::warm();
     case.sleep();
     case.jump(26 * 3600);
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     waiter(case.request_key("a"));
-    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake());
+    assert!(case.schedule.take_needs_wake(case.now.monotonic) && !case.schedule.take_needs_wake(case.now.monotonic));
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
     assert!(is_key(&case.request_key("a")));
     case.fetch_bad();
     assert_eq!(case.sleep(), SECOND * 15);
-    assert_eq!(case.schedule.held().age(case.now), Some(HOUR));
+    assert_eq!(case.schedule.keys().age(case.now), Some(HOUR));
 }
 
 #[test]
@@ -396,9 +396,12 @@ fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
 #[test]
 fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
     let mut case = Case::warm();
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     let waits = waiter(case.request_key("new"));
-    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake(), "the task is told once");
+    assert!(
+        case.schedule.take_needs_wake(case.now.monotonic) && !case.schedule.take_needs_wake(case.now.monotonic),
+        "the task is told once"
+    );
     assert_eq!(waits.until, case.now.monotonic + SECOND * 2);
     case.begin();
     assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
@@ -413,7 +416,7 @@ fn an_unknown_key_joins_the_fetch_under_way() {
     let second = waiter(case.request_key("two"));
     case.begin();
     let third = waiter(case.request_key("three"));
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     case.succeed(&["a", "two"]);
     assert_eq!(rejection(case.poll_key("one", first)), KeyErrorKind::Unknown);
     assert!(is_key(&case.poll_key("two", second)));
@@ -556,19 +559,19 @@ fn an_endless_cooldown_allows_one_search() {
 fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
     let mut case = Case::cold();
     case.begin();
-    case.schedule.succeeded(read(&document(&[key("a"), unfit("odd")])), case.now, 0.5);
-    case.schedule.held_mut().revoke(&id("gone"));
+    case.schedule.succeeded(read(&document(&[key("a"), unusable("odd")])), case.now, 0.5);
+    case.schedule.keys_mut().revoke(&id("gone"));
     assert!(is_key(&case.request_key("a")));
     assert_eq!(rejection(case.request_key("odd")), KeyErrorKind::Unusable);
     assert_eq!(rejection(case.request_key("gone")), KeyErrorKind::Revoked);
-    assert!(case.sleep() > MINUTE && !case.schedule.take_needs_wake());
+    assert!(case.sleep() > MINUTE && !case.schedule.take_needs_wake(case.now.monotonic));
 }
 
 #[test]
 fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
-    case.schedule.held_mut().revoke(&id("new"));
+    case.schedule.keys_mut().revoke(&id("new"));
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Revoked);
 }
 
@@ -578,7 +581,7 @@ fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
 fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("a"));
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     case.begin();
     waiter(case.request_key("b"));
     case.succeed(&["a"]);
@@ -656,7 +659,7 @@ fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
     case.begin();
     case.fail_with(Some(DAY), 0.0);
     let number = case.schedule.ask_for_refresh();
-    assert!(case.schedule.take_needs_wake());
+    assert!(case.schedule.take_needs_wake(case.now.monotonic));
     assert!(case.schedule.outcome(number).is_none());
     case.begin();
     assert!(case.schedule.outcome(number).is_none());
@@ -704,12 +707,12 @@ fn counts_and_the_last_error_follow_the_attempts() {
     assert!(case.schedule.last_error().is_some());
     case.sleep_it_out();
     case.begin();
-    case.schedule.succeeded(read(&document(&[key("a"), unfit("b"), unfit("c")])), case.now, 0.5);
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 1, unusable_entries: 2 });
+    case.schedule.succeeded(read(&document(&[key("a"), unusable("b"), unusable("c")])), case.now, 0.5);
+    assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 1, unusable_entries: 2 });
     assert!(case.schedule.last_error().is_none());
     case.sleep_it_out();
     case.fetch_bad();
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 2, unusable_entries: 2 });
+    assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 2, unusable_entries: 2 });
 }
 
 // The end of the task.
@@ -756,7 +759,7 @@ fn a_task_that_panics_has_failed() {
     case.sleep_it_out();
     case.begin();
     case.schedule.interrupted(case.now.monotonic, true);
-    assert_eq!(case.schedule.counts().failed, 1);
+    assert_eq!(case.schedule.counts().failures, 1);
     assert_eq!(case.sleep(), SECOND * 15);
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
@@ -770,5 +773,5 @@ fn a_task_that_ends_in_its_sleep_changes_nothing() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     case.schedule.interrupted(case.now.monotonic, true);
-    assert_eq!((case.sleep(), case.schedule.counts().failed), (sleep, 0));
+    assert_eq!((case.sleep(), case.schedule.counts().failures), (sleep, 0));
 }

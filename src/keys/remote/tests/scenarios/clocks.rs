@@ -84,9 +84,9 @@ async fn after_a_suspend_a_look_at_readiness_is_enough_to_heal() {
     let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
     sleep(MINUTE).await;
     rig.clock.jump(26 * 3600);
-    assert!(!rig.store.is_serving(), "the truth first");
+    assert!(!rig.is_ready(), "the truth first");
     sleep(SECOND).await;
-    assert!(rig.store.is_serving());
+    assert!(rig.is_ready());
     assert_eq!(rig.provider.attempts(), 2);
 }
 
@@ -155,12 +155,12 @@ async fn scenario_50_a_seed_and_no_provider() {
         Rig::build(Timing::default(), Some((set(&["a", "b"]), taken)), |_| Reply::DOWN)
     };
     let rig = seeded(3600);
-    assert!(rig.store.is_serving(), "before anything was fetched");
+    assert!(rig.is_ready(), "before anything was fetched");
     let young = rig.serve(HOUR * 23 - SECOND, SECOND, &["a", "b"]).await;
     sleep(SECOND).await;
     let after = rig.serve(HOUR, SECOND, &["a"]).await;
     let old = seeded(86_400);
-    assert!(!old.store.is_serving());
+    assert!(!old.is_ready());
     let rejected = old.serve(HOUR, SECOND, &["a"]).await;
     Row::new(50, "a seed one hour old, a seed of a day, no provider")
         .fetches(rig.provider.requests(), ..=2 * 1100)

@@ -3,7 +3,7 @@
 use super::rig::{HOUR, MINUTE, Outcome, Reply, Rig, SECOND};
 use super::table::Row;
 use super::testlog;
-use crate::keys::sample::{another_key, document, key, unfit, unreadable};
+use crate::keys::sample::{another_key, document, key, malformed, unusable};
 
 /// Two hours of documents that are not to be taken, then good ones again.
 async fn two_bad_hours(bad: &str) -> (Rig, u64, u64, u64) {
@@ -18,7 +18,7 @@ async fn two_bad_hours(bad: &str) -> (Rig, u64, u64, u64) {
     let failures = rig.status().failures();
     assert_eq!(rig.status().keys(), 2);
     assert_eq!(failures, rig.provider.attempts() - 1, "each of them was rejected");
-    let reports = log.count("keys could not be refreshed; those held are served");
+    let reports = log.count("keys could not be refreshed; cached keys are served");
     let after = rig.serve(MINUTE * 20, SECOND, &["a", "b"]).await;
     assert!(rig.status().last_error().is_none(), "back again");
     (rig, tally.lost() + after.lost(), failures, reports)
@@ -40,7 +40,7 @@ async fn scenario_13_an_empty_set() {
 async fn scenario_14_only_unusable_keys() {
     let short = r#"{"kty":"RSA","use":"sig","kid":"a","n":"u7u7","e":"AQAB"}"#.to_owned();
     let encrypts = key("b").replace("\"sig\"", "\"enc\"");
-    let (rig, lost, failures, reports) = two_bad_hours(&document(&[unfit("a"), short, encrypts])).await;
+    let (rig, lost, failures, reports) = two_bad_hours(&document(&[unusable("a"), short, encrypts])).await;
     Row::new(14, "only unusable keys for two hours")
         .fetches(rig.provider.requests(), ..=2 * 30)
         .lost(lost, 0)
@@ -56,7 +56,7 @@ async fn scenario_15_one_broken_key_among_six() {
     let names = ["a", "b", "c", "d", "e"];
     let rig = Rig::warm(move |_| {
         let mut entries: Vec<_> = names.iter().map(|name| key(name)).collect();
-        entries.insert(3, unreadable("broken"));
+        entries.insert(3, malformed("broken"));
         Reply::Document(document(&entries))
     })
     .await;
@@ -67,7 +67,7 @@ async fn scenario_15_one_broken_key_among_six() {
         .lost(tally.lost(), 0)
         .figure("keys held", rig.status().keys(), 5)
         .figure("entries rejected", rig.status().unusable_entries(), 1)
-        .figure("reports of it", log.count("the key document has entries that cannot be used"), 1)
+        .figure("reports of it", log.count("the key document has unusable entries"), 1)
         .print();
 }
 
@@ -90,7 +90,7 @@ async fn scenario_28_another_key_under_the_same_name() {
         .fetches(rig.provider.requests(), 6..=8)
         .lost(tally.lost(), 0)
         .figure("old key still in use", u64::from(after.same_modulus(&before)), 0)
-        .figure("warnings", log.count("another key has taken the name of one that was held"), 1)
+        .figure("warnings", log.count("another key has taken the kid of a cached key"), 1)
         .print();
 }
 
@@ -98,7 +98,7 @@ async fn scenario_28_another_key_under_the_same_name() {
 async fn scenario_29_order_and_dress() {
     let rig = Rig::warm(|attempt| {
         let dressed = |name: &str| key(name).replacen('{', "{ \"x5c\" : [ \"MIIB\" ],\n\t\"x5t\":\"AA\", ", 1);
-        let mut entries = vec![key("a"), dressed("b"), unfit("curve"), dressed("c")];
+        let mut entries = vec![key("a"), dressed("b"), unusable("curve"), dressed("c")];
         let turns = attempt.number % entries.len();
         entries.rotate_left(turns);
         Reply::Document(format!("\n{}\r\n", document(&entries).replace(',', " ,\n  ")))

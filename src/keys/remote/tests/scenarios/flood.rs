@@ -76,6 +76,7 @@ fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_34_a_flood_of_unknown_keys() {
     alone("keys::remote::tests::scenarios::flood::scenario_34_a_flood_of_unknown_keys", async {
         let rig = Rig::warm(|_| Reply::keys(&["a", "b"]).after(Duration::from_millis(100))).await;
@@ -95,6 +96,7 @@ fn scenario_34_a_flood_of_unknown_keys() {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_35_a_flood_while_the_provider_is_down() {
     alone("keys::remote::tests::scenarios::flood::scenario_35_a_flood_while_the_provider_is_down", async {
         let rig =

@@ -20,7 +20,7 @@ async fn scenario_47_a_hundred_instances() {
     };
     let rigs: Vec<_> = (0..100).map(|_| Rig::cold(script)).collect();
     for rig in &rigs {
-        assert!(!rig.store.is_serving(), "which starts it");
+        assert!(!rig.is_ready(), "which starts it");
     }
     sleep(away + MINUTE).await;
     let mut lost = 0;

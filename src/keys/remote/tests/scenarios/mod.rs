@@ -11,6 +11,7 @@ mod cold;
 mod content;
 mod flood;
 mod herd;
+mod idle_runtime;
 mod operators;
 mod outage;
 mod recorded;
@@ -22,7 +23,9 @@ mod table;
 mod tenants;
 mod testlog;
 
+#[cfg(shuttle)]
 pub(super) use rig::Outcome;
+#[cfg(shuttle)]
 pub(super) use table::Row;
 
 #[test]

@@ -11,24 +11,24 @@ use crate::clock::UnixTime;
 use crate::ids::KeyId;
 use crate::keys::remote::status::KeyState;
 use crate::keys::remote::timing::Timing;
-use crate::keys::sample::{another_key, document, id, key, set, unfit};
+use crate::keys::sample::{another_key, document, id, key, set, unusable};
 use crate::keys::source::Lookup;
 
 #[tokio::test(start_paused = true)]
 async fn the_status_tells_how_the_keys_stand() {
     let rig = Rig::cold(|attempt| match attempt.number {
         0 => Reply::DOWN,
-        1 => Reply::Document(document(&[key("a"), key("b"), unfit("c")])),
+        1 => Reply::Document(document(&[key("a"), key("b"), unusable("c")])),
         _ => Reply::DOWN,
     });
     let status = rig.status();
     assert_eq!((status.state(), status.age(), status.keys()), (KeyState::Cold, None, 0));
     assert!(status.last_error().is_none());
-    ended(rig.store.ready()).await.unwrap_err();
+    ended(rig.store.wait_for_keys()).await.unwrap_err();
     assert_eq!(rig.status().state(), KeyState::Cold);
     assert_eq!((rig.status().failures(), rig.status().refreshes()), (1, 0));
     assert!(rig.status().last_error().is_some());
-    ended(rig.store.ready()).await.unwrap();
+    ended(rig.store.wait_for_keys()).await.unwrap();
     sleep(MINUTE).await;
     let status = rig.status();
     assert_eq!((status.state(), status.age(), status.keys()), (KeyState::Fresh, Some(MINUTE), 2));
@@ -48,11 +48,11 @@ async fn ready_ends_with_the_first_outcome() {
         _ => Reply::keys(&["a"]).after(SECOND),
     });
     let start = Instant::now();
-    assert!(ended(rig.store.ready()).await.is_err());
+    assert!(ended(rig.store.wait_for_keys()).await.is_err());
     assert_eq!(start.elapsed(), SECOND);
-    assert!(ended(rig.store.ready()).await.is_ok());
+    assert!(ended(rig.store.wait_for_keys()).await.is_ok());
     let start = Instant::now();
-    assert!(ended(rig.store.ready()).await.is_ok());
+    assert!(ended(rig.store.wait_for_keys()).await.is_ok());
     assert_eq!(start.elapsed().as_secs(), 0, "at once from then on");
     assert_eq!(rig.provider.attempts(), 2);
 }
@@ -117,9 +117,9 @@ async fn a_request_that_waits_for_a_key_learns_that_it_was_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn readiness_alone_starts_the_task() {
     let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    assert!(!rig.store.is_serving());
+    assert!(!rig.is_ready());
     sleep(SECOND).await;
-    assert!(rig.store.is_serving());
+    assert!(rig.is_ready());
 }
 
 #[test]
@@ -129,9 +129,9 @@ fn without_a_runtime_nothing_panics_and_nothing_is_started() {
         runtime.block_on(async { Rig::cold(|_| Reply::keys(&["a"])) })
     };
     assert!(matches!(rig.store.lookup(&KeyId::new("a")), Lookup::Miss));
-    assert!(!rig.store.is_serving());
+    assert!(!rig.is_ready());
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    for mut future in [rig.store.ready(), rig.store.refresh_now()] {
+    for mut future in [rig.store.wait_for_keys(), rig.store.refresh_now()] {
         assert!(matches!(future.as_mut().poll(&mut cx), std::task::Poll::Ready(Err(_))));
     }
     let mut resolve = rig.store.resolve(KeyId::new("a"));

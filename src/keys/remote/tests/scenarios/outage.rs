@@ -27,7 +27,7 @@ async fn scenario_02_away_at_the_start() {
     let start = Instant::now();
     let away = rig.serve(MINUTE, SECOND, &["a"]).await;
     let attempts = rig.provider.times().iter().filter(|at| **at < MINUTE).count();
-    while !rig.store.is_serving() {
+    while !rig.is_ready() {
         sleep(Duration::from_millis(10)).await;
     }
     let healed = start.elapsed() - MINUTE;
@@ -53,7 +53,7 @@ async fn scenario_03_away_for_almost_a_day() {
         u64::try_from(times.iter().filter(|at| (from..from + HOUR).contains(*at)).count()).unwrap()
     };
     assert_eq!(rig.status().state(), KeyState::Stale);
-    assert!(rig.store.is_serving());
+    assert!(rig.is_ready());
     Row::new(3, "down for 23 h 50 min")
         .fetches(rig.provider.requests(), ..=2 * (1 + 13 + 8 * 22))
         .lost(tally.lost(), 0)

@@ -80,7 +80,7 @@ fn recorded_discovery_documents_are_read_and_the_tenantless_are_not_a_tenants() 
         let own = template.replace("{tenantid}", tenant).replace(&format!("/{name}/"), &format!("/{tenant}/"));
         let found = judge(own.as_bytes()).unwrap();
         assert_eq!(found.cloud_instance_name.as_deref(), Some("microsoftonline.com"));
-        assert_eq!(found.jwks_uri, format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"));
+        assert_eq!(found.jwks_uri.as_str(), format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"));
     }
 }
 

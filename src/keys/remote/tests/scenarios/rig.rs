@@ -12,7 +12,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::error::{KeyError, KeyErrorKind, Rejection};
 use crate::ids::KeyId;
 use crate::keys::jwks::KeySet;
-use crate::keys::remote::schedule::Failure;
+use crate::keys::remote::schedule::{Failure, Fetched};
 use crate::keys::remote::status::KeyStatus;
 use crate::keys::remote::store::{Fetch, KeyStore};
 use crate::keys::remote::timing::Timing;
@@ -42,7 +42,7 @@ impl Rig {
     /// A store that has fetched once, from a script whose first reply must be good.
     pub(super) async fn warm(script: impl FnMut(Attempt) -> Reply + Send + 'static) -> Self {
         let rig = Self::cold(script);
-        ended(rig.store.ready()).await.expect("the first reply of the script is good");
+        ended(rig.store.wait_for_keys()).await.expect("the first reply of the script is good");
         rig
     }
 
@@ -74,6 +74,12 @@ impl Rig {
     pub(super) async fn request(&self, name: &str) -> (Outcome, Duration) {
         let begun = Instant::now();
         (request(&self.store, &KeyId::new(name)).await, begun.elapsed())
+    }
+
+    /// What a look at readiness does.
+    pub(super) fn is_ready(&self) -> bool {
+        self.store.start();
+        self.store.is_serving()
     }
 
     pub(super) fn status(&self) -> KeyStatus {
@@ -253,7 +259,7 @@ impl Provider {
             Box::pin(async move {
                 let _open = Arc::clone(&provider.open);
                 let reply = provider.next();
-                reply.play().await
+                reply.play().await.map(Fetched::from)
             })
         })
     }

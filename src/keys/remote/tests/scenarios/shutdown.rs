@@ -55,7 +55,7 @@ async fn scenario_44_shutdown_in_the_middle() {
             spawn_kind(rig.store.resolve(KeyId::new("a"))),
             spawn_kind(rig.store.resolve(KeyId::new("unknown"))),
             tokio::spawn({
-                let ready = rig.store.ready();
+                let ready = rig.store.wait_for_keys();
                 async { kind(ready.await) }
             }),
             tokio::spawn({
@@ -137,14 +137,14 @@ fn who_waits_in_one_runtime_survives_the_end_of_the_one_with_the_task() {
     let rig = there.block_on(async {
         let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
         // Starts the task and lets it begin.
-        assert!(!rig.store.is_serving());
+        assert!(!rig.is_ready());
         sleep(Duration::from_millis(1)).await;
         rig
     });
     assert_eq!(rig.provider.open(), 1);
     here.block_on(async {
         let waiting = [
-            tokio::spawn(rig.store.ready()),
+            tokio::spawn(rig.store.wait_for_keys()),
             tokio::spawn(rig.store.refresh_now()),
             tokio::spawn({
                 let request = rig.store.resolve(KeyId::new("a"));
@@ -168,7 +168,7 @@ fn drop_elsewhere(runtime: Runtime) {
 #[tokio::test(start_paused = true)]
 async fn a_handle_dropped_at_once_leaves_nothing_behind() {
     let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    assert!(!rig.store.is_serving());
+    assert!(!rig.is_ready());
     let Rig { store, provider, .. } = rig;
     drop(store);
     sleep(DAY).await;
@@ -179,7 +179,7 @@ async fn a_handle_dropped_at_once_leaves_nothing_behind() {
 async fn a_request_that_outlives_the_handle_is_told_so() {
     let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
     let request = rig.store.resolve(KeyId::new("unknown"));
-    let (ready, refresh) = (rig.store.ready(), rig.store.refresh_now());
+    let (ready, refresh) = (rig.store.wait_for_keys(), rig.store.refresh_now());
     drop(rig);
     assert_eq!(kind(ended(request).await), Some(KeyErrorKind::Unavailable));
     assert_eq!(kind(ended(ready).await), Some(KeyErrorKind::Unavailable));

@@ -13,7 +13,7 @@ use super::alone::{Heap, alone};
 use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
 use super::table::Row;
 use crate::ids::KeyId;
-use crate::keys::sample::{document, key, unfit};
+use crate::keys::sample::{document, key, unusable};
 
 /// A new key signs for so long; the next one is listed for the same time before that.
 const TURN: Duration = Duration::from_secs(607);
@@ -47,7 +47,7 @@ fn reply(at: Duration) -> Reply {
         2 => Reply::Failure { retry_after: Some(MINUTE) },
         3 => Reply::Document(r#"{"keys":[]}"#.to_owned()),
         4 => Reply::Document("<html>".to_owned()),
-        5 => Reply::Document(document(&[unfit("curve")])),
+        5 => Reply::Document(document(&[unusable("curve")])),
         6 => Reply::Document(document(&[key("key-0")]).split_at(100).0.to_owned()),
         7 => Reply::Panic,
         8 => good().after(SECOND * 6),
@@ -72,6 +72,7 @@ fn is_calm(at: Duration) -> bool {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_48_three_days_of_everything() {
     alone("keys::remote::tests::scenarios::soak::scenario_48_three_days_of_everything", async {
         let figures = soak(DAY * 3, SECOND).await;
