@@ -185,7 +185,7 @@ mod key_lookup {
     fn look_up(bencher: Bencher<'_, '_>, source: &dyn KeySource, tenant: TenantId, names: &[KeyId]) {
         let mut next = names.iter().cycle();
         bencher.bench_local(|| {
-            let found = source.lookup(black_box(&tenant), next.next().unwrap());
+            let found = source.lookup(black_box(tenant), next.next().unwrap());
             assert!(matches!(found, signalr_upstream_auth::keys::Lookup::Found(_)));
             found
         });

@@ -92,7 +92,7 @@ async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
         .header("x5u", format!("{}/{STRANGER}/x5u", entra.url()));
     assert_eq!(judge(&validator, &hints.mint()).await, Err(RejectionKind::UnknownKey));
     // Asked directly, too, about a tenant it does not have.
-    assert!(keys.resolve(&id(STRANGER), &KeyId::new("unknown")).await.is_err());
+    assert!(keys.resolve(id(STRANGER), &KeyId::new("unknown")).await.is_err());
     let requests = entra.requests();
     assert!(requests.log().len() >= 4);
     for request in requests.log() {

@@ -115,7 +115,7 @@ mod tests {
         let cloud = Cloud::public().with_document_host("xn--a.example").unwrap();
         let document = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"https://xn--a.example/keys"}}"#);
         let error = Discovery::from_json(document.as_bytes(), &cloud, &TENANT.parse().unwrap()).unwrap_err();
-        assert_eq!(error.kind(), crate::KeyErrorKind::Malformed);
+        assert_eq!(error.kind(), crate::error::KeyErrorKind::Malformed);
     }
 
     #[test]

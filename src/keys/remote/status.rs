@@ -12,7 +12,8 @@ use crate::ids::TenantId;
 /// The state of one tenant's keys.
 ///
 /// `Serialize` writes an object with the names of the methods: `tenant_id`, `state`, `age_secs` (whole seconds, or
-/// null), `last_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes`, `failures` and `discovery_error`.
+/// null), `last_error` and `discovery_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes` and
+/// `failures`.
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
     pub(crate) tenant: TenantId,
@@ -132,11 +133,12 @@ impl Serialize for KeyState {
 
 impl Serialize for KeyStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("KeyStatus", 8)?;
+        let mut object = serializer.serialize_struct("KeyStatus", 9)?;
         object.serialize_field("tenant_id", &self.tenant_id())?;
         object.serialize_field("state", &self.state())?;
         object.serialize_field("age_secs", &self.age().map(|age| age.as_secs()))?;
         object.serialize_field("last_error", &self.last_error().map(|error| Chain(error).to_string()))?;
+        object.serialize_field("discovery_error", &self.discovery_error().map(|error| Chain(error).to_string()))?;
         object.serialize_field("keys", &self.keys())?;
         object.serialize_field("unusable_entries", &self.unusable_entries())?;
         object.serialize_field("refreshes", &self.refreshes())?;
@@ -157,7 +159,8 @@ mod tests {
             is_serving: true,
             usable: 2,
             last_error: Some(KeyError::unavailable("timed out")),
-            counts: Counts { good: 3, failed: 4, unusable_entries: 1 },
+            discovery_error: None,
+            counts: Counts { successes: 3, failures: 4, unusable_entries: 1 },
             refresh: Duration::from_secs(3600),
         };
         let expected = serde_json::json!({
@@ -165,6 +168,7 @@ mod tests {
             "state": "stale",
             "age_secs": 7,
             "last_error": "no verification keys are available: timed out",
+            "discovery_error": null,
             "keys": 2,
             "unusable_entries": 1,
             "refreshes": 3,

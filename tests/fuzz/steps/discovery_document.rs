@@ -3,7 +3,7 @@
 
 use signalr_upstream_auth::Cloud;
 use signalr_upstream_auth::fuzzing::discovery;
-use signalr_upstream_auth::reqwest::Url;
+use signalr_upstream_auth::keys::reqwest::Url;
 
 use super::super::plain_json::{Fault, Json, parse};
 use super::super::referee::TENANT;
