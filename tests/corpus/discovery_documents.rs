@@ -133,7 +133,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond 256 kibibytes", |_| Fault::oversize(262_145)),
             ("answer: beyond 256 kibibytes in chunks", |_| Fault::oversize(262_145).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::connection_refused()),
+            ("answer: a connection that closes", |_| Fault::reset()),
         ],
     );
     served(

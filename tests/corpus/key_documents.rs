@@ -202,7 +202,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond a mebibyte", |_| Fault::oversize(1_048_577)),
             ("answer: beyond a mebibyte in chunks", |_| Fault::oversize(1_048_577).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::connection_refused()),
+            ("answer: a connection that closes", |_| Fault::reset()),
             ("answer: no HTTP", |_| Fault::raw("SSH-2.0-OpenSSH\r\n")),
             ("answer: cut short", |_| Fault::truncated(100)),
         ],

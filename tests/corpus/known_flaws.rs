@@ -330,7 +330,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         "CVE-2024-45809: a good token while no keys can be had",
         rejected(503, K::KeysUnavailable).retrying(1, 1),
         Endpoint::Keys,
-        |_| Fault::connection_refused(),
+        |_| Fault::reset(),
     ));
     entries.push(Entry::sent(
         "CVE-2026-47673: a good token under another scheme",

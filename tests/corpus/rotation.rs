@@ -147,7 +147,7 @@ fn failed_searches() -> Vec<Entry> {
     failing("the keys are an empty set", (1, 1), Endpoint::Keys, || json_text(r#"{"keys":[]}"#));
     failing("the keys are a page for people", (1, 1), Endpoint::Keys, Fault::html);
     failing("discovery is a page for people", (1, 0), Endpoint::Discovery, Fault::html);
-    failing("connections are reset", (1, 1), Endpoint::Any, Fault::connection_refused);
+    failing("connections are reset", (1, 1), Endpoint::Any, Fault::reset);
     // Discovery says nothing wrong by saying nothing; the keys come from where they were.
     let found = PASS.fetching_once(1, 1);
     entries.push(Entry::story("a new key while discovery answers 500", found, |entra, story| {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -95,18 +96,29 @@ impl Program {
     }
 }
 
-/// Examples stand beside the directory of the test programs.
+/// Builds the programs with the profile and into the folder of the tests, and says where one of them is.
 pub(crate) fn path_of(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.is_file(),
-        "{} is missing; `cargo test` builds it, and so does `cargo build --examples`",
-        path.display()
-    );
-    path
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(|deps| deps.parent()).unwrap().to_owned();
+        // All of them in one build: each alone would build its dependencies again with other features.
+        let mut build = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "--target-dir"]).arg(profile.parent().unwrap());
+        build.args(PROGRAMS.map(|name| ["--package", name]).as_flattened());
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the examples are built");
+        profile
+    });
+    assert!(PROGRAMS.contains(&name), "{name} is not among the programs that are built");
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
+
+/// The examples that tests start.
+const PROGRAMS: [&str; 6] =
+    ["axum_upstream", "hyper_upstream", "custom_key_source", "forward_auth", "explain_token", "check_azure"];
 
 /// Whether a variable of the one who runs the tests would change what an example does.
 pub(crate) fn decides(name: &str) -> bool {

@@ -22,7 +22,7 @@ async fn scenario_11_cut_short() {
         Fault::truncated(100).chunked(),
         Fault::raw("HTTP/1.1 200 OK\r\nContent-Le"),
         Fault::raw(""),
-        Fault::connection_refused(),
+        Fault::reset(),
     ];
     let figures = suffer(faults.map(|fault| (Endpoint::Keys, fault))).await;
     Row::new(11, "cut JSON, cut chunk, short body, half a head, reset")

@@ -42,7 +42,7 @@ async fn scenario_31_half_of_it_down() {
     let rig = Rig::warm_and_patient(&entra).await;
     let before = entra.requests().log().len();
     let mut good = 0;
-    for fault in [Fault::connection_refused(), Fault::hang(), Fault::status(503), Fault::status(404)] {
+    for fault in [Fault::reset(), Fault::hang(), Fault::status(503), Fault::status(404)] {
         entra.fail(Endpoint::Discovery, fault);
         good += rig.attempt(2).await.good;
     }

@@ -99,7 +99,7 @@ fn set_fault(entra: &MockEntra, now: Duration) {
     }
     let target = if spell % 3 == 0 { Endpoint::Any } else { Endpoint::Keys };
     let fault = match spell % 12 {
-        0 => Fault::connection_refused(),
+        0 => Fault::reset(),
         1 => Fault::hang(),
         2 => Fault::status(503).header("Retry-After", "1"),
         3 => Fault::html(),

@@ -1,8 +1,8 @@
 //! Says whether a SignalR resource is set up so that its calls get through.
 //!
 //! ```text
-//! az signalr show --name NAME --resource-group GROUP | cargo run --example check_azure
-//! cargo run --example check_azure -- template.json --url https://api.example.net/
+//! az signalr show --name NAME --resource-group GROUP | cargo run -p check_azure
+//! cargo run -p check_azure -- template.json --url https://api.example.net/
 //! ```
 //!
 //! It reads the JSON of `az signalr show` or `az signalr list`, of `az resource show`, an ARM template or an export, and

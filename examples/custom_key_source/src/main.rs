@@ -1,10 +1,10 @@
-//! Keys from elsewhere than Entra: a document that never changes, and a file that something else keeps current.
+//! Keys that do not come from Entra's endpoint: a document that never changes, and a file that something else keeps current.
 //!
 //! ```text
-//! cargo run --example custom_key_source
+//! cargo run -p custom_key_source
 //! ```
 //!
-//! This is for machines that may not connect to Entra. All others are better off with `UpstreamAuthLayer::new`.
+//! This is for machines that must not connect to Entra. On all others use `UpstreamAuthLayer::new`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -24,24 +24,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::temp_dir().join(format!("signalr-upstream-auth-keys-{}.json", std::process::id()));
     std::fs::write(&file, entra.key_document(TokenVersion::V2))?;
 
-    // A document that never changes. Entra's does: these keys are good for some weeks at best.
+    // A document that never changes. Entra's does: these keys serve for some weeks at most.
     let fixed = FixedKeys::new(KeySet::from_json(&std::fs::read(&file)?)?);
     let fixed = Validator::new(entra.policy(), fixed);
 
-    // A key source of one's own. `UpstreamAuthLayer::from_keys` takes it, too.
-    let followed = Validator::new(entra.policy(), KeyFile::open(&file)?);
+    // A key source of your own. `UpstreamAuthLayer::with_keys` takes it, too.
+    let followed = Validator::new(entra.policy(), Arc::new(KeyFile::open(&file)?));
 
     println!("with the keys of today");
     let token = entra.token().mint();
-    println!("  fixed keys   {}", judge(&fixed, &token).await?);
-    println!("  key file     {}", judge(&followed, &token).await?);
+    println!("  fixed keys   {}", check(&fixed, &token).await?);
+    println!("  key file     {}", check(&followed, &token).await?);
 
     entra.rotate();
     std::fs::write(&file, entra.key_document(TokenVersion::V2))?;
     println!("after Entra has changed its signing key and the file was brought up to date");
     let token = entra.token().mint();
-    println!("  fixed keys   {}", judge(&fixed, &token).await?);
-    println!("  key file     {}", judge(&followed, &token).await?);
+    println!("  fixed keys   {}", check(&fixed, &token).await?);
+    println!("  key file     {}", check(&followed, &token).await?);
 
     std::fs::remove_file(&file)?;
     Ok(())
@@ -54,9 +54,9 @@ struct KeyFile(Arc<State>);
 #[derive(Debug)]
 struct State {
     path: PathBuf,
-    /// Locked for moments only, so that a lookup never waits for the file.
+    /// Never locked while the file is read, so that a lookup does not wait for it.
     keys: RwLock<FixedKeys>,
-    /// Locked while the file is read: who comes meanwhile waits for the outcome.
+    /// Locked while the file is read: other readers wait for the outcome.
     next_read: Mutex<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl KeyFile {
         Ok(Self(Arc::new(State { path: path.to_owned(), keys: RwLock::new(keys), next_read })))
     }
 
-    /// Reads the file, at most once a second: anybody can write a token that names an unknown key.
+    /// Reads the file, at most once a second: anyone can make a token that names an unknown key.
     fn read_again(&self) -> Result<(), KeyError> {
         let mut next_read = self.0.next_read.lock().unwrap_or_else(PoisonError::into_inner);
         if Instant::now() >= *next_read {
@@ -83,7 +83,7 @@ impl KeyFile {
 impl KeySource for KeyFile {
     fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
         match self.0.keys.read().unwrap_or_else(PoisonError::into_inner).lookup(tenant, key) {
-            // Not for certain: the file may have changed.
+            // The file may have changed since.
             Lookup::Rejected(error) if error.kind() == KeyErrorKind::Unknown => Lookup::Miss,
             found => found,
         }
@@ -103,8 +103,8 @@ impl KeySource for KeyFile {
     }
 }
 
-/// What the check says of a request with this token.
-async fn judge(validator: &Validator, token: &str) -> Result<String, Box<dyn Error>> {
+/// Whether the validator accepts a request with this token.
+async fn check(validator: &Validator, token: &str) -> Result<String, Box<dyn Error>> {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
     Ok(match validator.validate(&headers).await {

@@ -1,9 +1,9 @@
 //! Says why a token is rejected, check by check, with the settings of the servers.
 //!
 //! ```text
-//! cargo run --example explain_token -- token.txt
-//! pbpaste | cargo run --example explain_token
-//! cargo run --example explain_token -- --json token.txt
+//! cargo run -p explain_token -- token.txt
+//! pbpaste | cargo run -p explain_token
+//! cargo run -p explain_token -- --json token.txt
 //! ```
 //!
 //! It reads a bare token, the value of an `Authorization` header, or the headers of a whole request as `curl -v` and

@@ -1,24 +1,23 @@
-//! The check for services that are not written in Rust: a small server that a proxy asks before it passes a request on.
+//! Forward authentication, for services that are not written in Rust: a proxy asks this server before it passes a request on.
 //!
 //! ```text
-//! cargo run --example forward_auth
+//! cargo run -p forward_auth
 //! ```
 //!
 //! nginx (`auth_request`), Traefik (`forwardAuth`), Envoy (`ext_authz` over HTTP) and others send it the headers of a
-//! request and go by the status of its answer. Whatever the method and the path, it answers
+//! request and act on the status of its response. For every method and path it answers
 //!
-//! - 200 if the request is let through, with who called in `X-Upstream-Auth-*` headers for the proxy to pass on. All of
-//!   them are always there, empty where the token says nothing, so that a proxy that copies them replaces what a client
-//!   may have sent under these names;
-//! - 401 or 403 with the challenge if it is rejected. What the layer answers with 400 is 401 here, for nginx takes any
-//!   answer but 2xx, 401 and 403 for a failure of this server;
-//! - 503 if the keys cannot be had. nginx makes 500 of that; the configuration in the guide makes it 503 again.
+//! - 200 if it accepts the request, with the caller in `X-Upstream-Auth-*` headers, which the proxy passes on. All of them
+//!   are always there, empty where the token has no such claim. A proxy that copies them replaces those that a client may
+//!   have sent;
+//! - 401 or 403 with the challenge if it rejects the request. Where the layer answers 400 it answers 401: nginx takes every
+//!   status but 2xx, 401 and 403 for a failure of this server;
+//! - 503 if the keys are unavailable. nginx turns that into 500; the configuration in the guide turns it back into 503.
 //!
-//! Settings are those of `axum_upstream`; without them it does not start. The guide, page `forward_auth`, has the proxies'
-//! configurations. Only the proxy should reach this server.
+//! It takes the settings of `axum_upstream` and does not start without them. The configurations of the proxies are in the
+//! guide, page `forward_auth`. Let only the proxy reach this server.
 
-#[allow(dead_code, reason = "a part of it is for the other servers")]
-mod support;
+mod start;
 
 use axum::Router;
 use axum::body::Body;
@@ -29,24 +28,24 @@ use axum::routing::{any, get};
 use signalr_upstream_auth::{Claims, Rejection, UpstreamAuthLayer, rejection_headers};
 
 #[tokio::main]
-async fn main() -> Result<(), support::Failure> {
-    let (auth, listener) = support::start_configured(UpstreamAuthLayer::from_env).await?;
+async fn main() -> Result<(), start::Failure> {
+    let (auth, listener) = start::start().await?;
     axum::serve(listener, app(auth)).await?;
     Ok(())
 }
 
 fn app(auth: UpstreamAuthLayer) -> Router {
-    let verdicts = Router::new().fallback(any(admitted)).layer(auth.clone().with_rejection_response(rejected));
-    // Envoy asks with the path of the request, which may be one of these, and takes nothing but 200 for a yes.
+    let checks = Router::new().fallback(any(accepted)).layer(auth.clone().with_rejection_response(rejected));
+    // Envoy sends the path of the request, which may be one of these, and accepts with 200 only.
     Router::new()
         .route("/healthz", get(async || StatusCode::NO_CONTENT))
         .route("/readyz", get(readyz))
         .with_state(auth)
-        .fallback_service(verdicts)
+        .fallback_service(checks)
 }
 
-/// Whoever gets here was let in.
-async fn admitted(claims: Claims) -> HeaderMap {
+/// The layer has accepted the caller.
+async fn accepted(claims: Claims) -> HeaderMap {
     let client_id = claims.client_id().map(|id| id.to_string()).unwrap_or_default();
     let headers = [
         (CACHE_CONTROL, "no-store"),
@@ -56,12 +55,12 @@ async fn admitted(claims: Claims) -> HeaderMap {
         (AUDIENCE, claims.audience()),
         (ROLES, &roles(&claims)),
     ]
-    // Entra signed these texts; one that no header can hold is left empty all the same.
+    // Entra signed these texts; still, one that is not a valid header value becomes empty.
     .map(|(name, value)| (name, HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""))));
     headers.into_iter().collect()
 }
 
-/// The roles, separated by commas. One that could be taken for two, or for another, is left out.
+/// The roles, separated by commas. A role with a comma, a space or a non-ASCII character is left out: it would be ambiguous.
 fn roles(claims: &Claims) -> String {
     let is_plain = |role: &&str| !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     claims.roles().iter().map(String::as_str).filter(is_plain).collect::<Vec<_>>().join(",")
@@ -77,7 +76,7 @@ fn rejected(rejection: &Rejection) -> Response<Body> {
     response
 }
 
-/// For the orchestrator: without keys every question would be answered 503.
+/// For the orchestrator: without keys the layer answers 503 to every request.
 async fn readyz(State(auth): State<UpstreamAuthLayer>) -> StatusCode {
     if auth.is_ready() { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }
 }

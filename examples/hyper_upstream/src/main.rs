@@ -1,37 +1,37 @@
 //! An upstream of Azure SignalR Service on hyper, without a framework.
 //!
 //! ```text
-//! cargo run --example hyper_upstream
+//! cargo run -p hyper_upstream
 //! ```
 //!
-//! Without settings it makes an Entra of its own and shows which calls get through. With the variables of
-//! [`Settings`](signalr_upstream_auth::Settings) it serves your SignalR resource. `LISTEN_ADDR` says where, by default
-//! on `127.0.0.1:3000`.
+//! Without settings it starts a mock of Entra and shows which calls get through. With the variables of
+//! [`Settings`](signalr_upstream_auth::Settings) it serves your SignalR resource. `LISTEN_ADDR` is its address, by default
+//! `127.0.0.1:3000`.
 
-mod support;
+mod start;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
+use signalr_upstream_auth::Claims;
 use signalr_upstream_auth::upstream::{
     Completion, Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, read_body,
 };
-use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 
 #[tokio::main]
-async fn main() -> Result<(), support::Failure> {
-    let (auth, listener) = support::start(UpstreamAuthLayer::from_env).await?;
+async fn main() -> Result<(), start::Failure> {
+    let (auth, listener) = start::start().await?;
     let protected = auth.layer(service_fn(on_request));
     let app = service_fn(move |request: Request<Incoming>| {
         let (auth, protected) = (auth.clone(), protected.clone());
@@ -39,7 +39,7 @@ async fn main() -> Result<(), support::Failure> {
             match request.uri().path() {
                 "/healthz" => Ok(empty(StatusCode::OK)),
                 "/readyz" if auth.is_ready() => Ok(empty(StatusCode::OK)),
-                // For the load balancer: without keys every call would be answered 503.
+                // For the load balancer: without keys the layer answers 503 to every call.
                 "/readyz" => Ok(empty(StatusCode::SERVICE_UNAVAILABLE)),
                 _ => protected.oneshot(request).await,
             }
@@ -47,7 +47,7 @@ async fn main() -> Result<(), support::Failure> {
     });
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // No descriptors are left; some come back when connections end.
+            // The process has no file descriptors left; connections that end give some back.
             sleep(Duration::from_secs(1)).await;
             continue;
         };
@@ -55,7 +55,7 @@ async fn main() -> Result<(), support::Failure> {
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().timer(TokioTimer::new());
-            // A token of the longest accepted size fits only if the whole head may be larger.
+            // A head with the longest token that the layer accepts fits.
             server.http2().timer(TokioTimer::new()).max_header_list_size(32 * 1024);
             if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
                 tracing::debug!(error, "connection ended");
@@ -64,15 +64,15 @@ async fn main() -> Result<(), support::Failure> {
     }
 }
 
-/// Whoever gets here was let in: the layer has put the claims into the request.
+/// The layer has accepted the caller: it put the claims into the request.
 async fn on_request(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let Some(claims) = request.extensions().get::<Claims>() else {
-        // Only if somebody takes the layer away.
+        // Only if somebody removes the layer.
         return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let segments: Vec<_> = request.uri().path().split('/').skip(1).collect();
     match (request.method(), &segments[..]) {
-        (&Method::POST, ["upstream", _, _, _]) if support::is_by_hand(request.headers()) => Ok(empty(StatusCode::OK)),
+        (&Method::POST, ["upstream", _, _, _]) if is_manual(request.headers()) => Ok(empty(StatusCode::OK)),
         (&Method::POST, ["upstream", _, _, _]) => {
             Ok(on_event(claims.clone(), request).await.unwrap_or_else(|error| error.to_response()))
         }
@@ -81,7 +81,13 @@ async fn on_request(request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
     }
 }
 
-/// One call of the service: its headers, its body, its answer.
+/// The service names the connection in every call. A call without it was made by hand, with `curl` and a token: 200 shows
+/// that the token is accepted.
+fn is_manual(headers: &HeaderMap) -> bool {
+    !headers.contains_key("x-asrs-connection-id")
+}
+
+/// One call of the service: its headers, its body, its response.
 async fn on_event(claims: Claims, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
     let (parts, body) = request.into_parts();
     let context = Context::from_headers(&parts.headers)?;
@@ -111,7 +117,7 @@ fn on_message(context: &Context, invocation: &Invocation) -> Result<Completion, 
             if text.is_empty() {
                 return Err(HandlerError::new("There is nothing to say"));
             }
-            // A real one would call the service's REST API here: `POST /api/hubs/{hub}/:send`.
+            // Here your app calls the service's REST API: `POST /api/hubs/{hub}/:send`.
             tracing::info!(hub = context.hub(), from = context.user_id(), ?text, "broadcast");
             Ok(Completion::void(invocation))
         }

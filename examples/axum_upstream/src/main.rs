@@ -1,14 +1,14 @@
 //! An upstream of Azure SignalR Service on axum.
 //!
 //! ```text
-//! cargo run --example axum_upstream
+//! cargo run -p axum_upstream
 //! ```
 //!
-//! Without settings it makes an Entra of its own and shows which calls get through. With the variables of
-//! [`Settings`](signalr_upstream_auth::Settings) it serves your SignalR resource. `LISTEN_ADDR` says where, by default
-//! on `127.0.0.1:3000`.
+//! Without settings it starts a mock of Entra and shows which calls get through. With the variables of
+//! [`Settings`](signalr_upstream_auth::Settings) it serves your SignalR resource. `LISTEN_ADDR` is its address, by default
+//! `127.0.0.1:3000`.
 
-mod support;
+mod start;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -21,8 +21,8 @@ use signalr_upstream_auth::upstream::{Arguments, Context, Disconnected, Dispatch
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 
 #[tokio::main]
-async fn main() -> Result<(), support::Failure> {
-    let (auth, listener) = support::start(UpstreamAuthLayer::from_env).await?;
+async fn main() -> Result<(), start::Failure> {
+    let (auth, listener) = start::start().await?;
     axum::serve(listener, app(auth)).await?;
     Ok(())
 }
@@ -36,7 +36,7 @@ fn app(auth: UpstreamAuthLayer) -> Router {
         .message("*", "*", unknown_method);
     let protected = Router::new()
         .route_service("/upstream/{hub}/{category}/{event}", signalr)
-        .layer(from_fn(by_hand))
+        .layer(from_fn(answer_manual_call))
         .route("/whoami", get(whoami))
         .layer(auth.clone());
     let open =
@@ -44,7 +44,7 @@ fn app(auth: UpstreamAuthLayer) -> Router {
     protected.merge(open)
 }
 
-/// Whoever gets here was let in: there are no claims otherwise.
+/// The layer has accepted the caller: without it there are no claims.
 async fn on_connected(claims: Claims, context: Context) {
     let (hub, connection, user) = (context.hub(), context.connection_id(), context.user_id());
     tracing::info!(hub, connection, user, caller = %claims.object_id(), "connected");
@@ -60,7 +60,7 @@ async fn echo(Arguments((value,)): Arguments<(Value,)>) -> Reply<Value> {
     Reply(value)
 }
 
-/// A real one would call the service's REST API here: `POST /api/hubs/{hub}/:send`.
+/// Here your app calls the service's REST API: `POST /api/hubs/{hub}/:send`.
 async fn broadcast(context: Context, Arguments((text,)): Arguments<(String,)>) -> Result<(), HandlerError> {
     if text.is_empty() {
         return Err(HandlerError::new("There is nothing to say"));
@@ -73,8 +73,11 @@ async fn unknown_method() -> HandlerError {
     HandlerError::new("There is no such method")
 }
 
-async fn by_hand(request: Request, next: Next) -> Response {
-    if support::is_by_hand(request.headers()) { StatusCode::OK.into_response() } else { next.run(request).await }
+/// The service names the connection in every call. A call without it was made by hand, with `curl` and a token: 200 shows
+/// that the token is accepted.
+async fn answer_manual_call(request: Request, next: Next) -> Response {
+    let is_manual = !request.headers().contains_key("x-asrs-connection-id");
+    if is_manual { StatusCode::OK.into_response() } else { next.run(request).await }
 }
 
 async fn whoami(claims: Claims) -> Json<Value> {
@@ -88,7 +91,7 @@ async fn whoami(claims: Claims) -> Json<Value> {
     }))
 }
 
-/// For the load balancer: without keys every call would be answered 503.
+/// For the load balancer: without keys the layer answers 503 to every call.
 async fn readyz(State(auth): State<UpstreamAuthLayer>) -> StatusCode {
     if auth.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
