@@ -1,0 +1,1 @@
+//! Parts of a value that a background task keeps fresh.
