@@ -78,6 +78,11 @@ impl fmt::Debug for AccessKey {
 /// Entra tokens are bearer tokens: they leave this machine over TLS only (RFC 6750 section 5.3). Access keys
 /// stay here, so that a local emulator in another container works with them.
 pub(crate) fn url_problem(url: &Url, auth: &Auth) -> Option<&'static str> {
+    address_problem(url, matches!(auth, Auth::Entra(_)))
+}
+
+/// The same for settings, which are checked before a credential is built.
+pub(crate) fn address_problem(url: &Url, is_entra: bool) -> Option<&'static str> {
     let is_plain = match url.scheme() {
         "https" => false,
         "http" => true,
@@ -92,7 +97,7 @@ pub(crate) fn url_problem(url: &Url, auth: &Auth) -> Option<&'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Some("must not contain a query or a fragment");
     }
-    (is_plain && matches!(auth, Auth::Entra(_)) && !is_loopback(url))
+    (is_plain && is_entra && !is_loopback(url))
         .then_some("must begin with https://; http:// with Microsoft Entra is for this machine alone")
 }
 

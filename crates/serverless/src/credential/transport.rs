@@ -1,0 +1,110 @@
+//! How credentials reach Entra and the identity endpoints of a machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::Error;
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
+use azure_core::error::ErrorKind;
+use azure_core::http::{AsyncRawResponse, ClientOptions, Context, HttpClient, Request, RetryOptions, Transport};
+use futures_util::StreamExt;
+
+use super::BuildFault;
+use super::plan::AzureCloud;
+
+/// The HTTP clients of credentials.
+#[derive(Debug)]
+pub(crate) struct Transports {
+    /// The user's, which replaces both of ours.
+    given: Option<Transport>,
+}
+
+impl Transports {
+    pub(crate) const fn new(given: Option<Transport>) -> Self {
+        Self { given }
+    }
+
+    /// For Entra's token endpoints.
+    pub(super) fn entra(&self) -> Result<Transport, BuildFault> {
+        self.bounded(CONNECT_TIMEOUT, false)
+    }
+
+    /// For the identity endpoint of this machine. It never goes through a proxy: the endpoint is local, and its
+    /// requests carry a header that proves where they come from
+    /// (<https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>).
+    pub(super) fn local(&self) -> Result<Transport, BuildFault> {
+        self.bounded(LOCAL_CONNECT_TIMEOUT, true)
+    }
+
+    fn bounded(&self, connect_timeout: Duration, is_local: bool) -> Result<Transport, BuildFault> {
+        let inner = match &self.given {
+            Some(transport) => transport.clone(),
+            None => {
+                let mut client = reqwest::Client::builder()
+                    .connect_timeout(connect_timeout)
+                    .timeout(TIMEOUT)
+                    .redirect(reqwest::redirect::Policy::none());
+                if is_local {
+                    client = client.no_proxy();
+                }
+                let client = client.build().map_err(|error| format!("no HTTP client could be built: {error}"))?;
+                Transport::new(Arc::new(client))
+            }
+        };
+        Ok(Transport::new(Arc::new(Bounded { inner })))
+    }
+}
+
+/// The options of a credential: one request at a time, because whoever renews the token repeats and backs off.
+pub(super) fn client_options(transport: Transport, cloud: Option<AzureCloud>) -> ClientOptions {
+    ClientOptions {
+        retry: RetryOptions::none(),
+        transport: Some(transport),
+        cloud: cloud.map(|cloud| Arc::new(configuration(cloud))),
+        ..ClientOptions::default()
+    }
+}
+
+/// The cloud with its authority host. `azure_core` has the former host of China
+/// (<https://learn.microsoft.com/azure/china/resources-developer-guide>).
+fn configuration(cloud: AzureCloud) -> CloudConfiguration {
+    let mut custom = CustomConfiguration::default();
+    match cloud {
+        AzureCloud::Public => return CloudConfiguration::AzurePublic,
+        AzureCloud::UsGovernment => return CloudConfiguration::AzureGovernment,
+        AzureCloud::China => "https://login.partner.microsoftonline.cn".clone_into(&mut custom.authority_host),
+    }
+    CloudConfiguration::Custom(custom)
+}
+
+/// Reads an answer whole, but not without end.
+#[derive(Debug)]
+struct Bounded {
+    inner: Transport,
+}
+
+#[async_trait]
+impl HttpClient for Bounded {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let response = self.inner.send(&Context::new(), &mut request.clone()).await?;
+        let (status, headers, mut stream) = response.deconstruct();
+        let mut body = Vec::new();
+        while let Some(part) = stream.next().await {
+            body.extend_from_slice(&part?);
+            if body.len() > BODY_LIMIT {
+                let problem = format!("the answer of the identity endpoint is longer than {BODY_LIMIT} bytes");
+                return Err(Error::with_message(ErrorKind::Other, problem));
+            }
+        }
+        Ok(AsyncRawResponse::from_bytes(status, headers, body))
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A machine that has the endpoint answers in milliseconds; one that has not often drops the packets.
+const LOCAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// For a whole request, its answer included.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Tokens have a few kilobytes.
+const BODY_LIMIT: usize = 256 * 1024;
