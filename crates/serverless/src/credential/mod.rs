@@ -14,6 +14,9 @@ mod managed_identity;
 pub(crate) mod plan;
 #[cfg(feature = "identity")]
 mod principal;
+#[cfg(all(test, feature = "identity", unix))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
+mod processes;
 #[cfg(feature = "identity")]
 mod transport;
 

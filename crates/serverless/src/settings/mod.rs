@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::ambient::{Ambient, of_process};
 use crate::credential::{Transports, build};
-use crate::endpoint::{AccessKey, Auth, EndpointConfig, Priority};
+use crate::endpoint::{AccessKey, Auth, EndpointConfig};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
 use crate::settings::reading::{Reading, read, read_connection_string};
