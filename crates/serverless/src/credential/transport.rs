@@ -1,5 +1,6 @@
 //! How credentials reach Entra and the identity endpoints of a machine.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,46 +14,48 @@ use futures_util::StreamExt;
 use super::BuildFault;
 use super::plan::AzureCloud;
 
-/// The HTTP clients of credentials.
+/// The HTTP clients of credentials, each built when the first one needs it: that reads the machine's certificates.
 #[derive(Debug)]
 pub(crate) struct Transports {
     /// The user's, which replaces both of ours.
     given: Option<Transport>,
+    entra: OnceCell<Transport>,
+    local: OnceCell<Transport>,
 }
 
 impl Transports {
     pub(crate) const fn new(given: Option<Transport>) -> Self {
-        Self { given }
+        Self { given, entra: OnceCell::new(), local: OnceCell::new() }
     }
 
     /// For Entra's token endpoints.
     pub(super) fn entra(&self) -> Result<Transport, BuildFault> {
-        self.bounded(CONNECT_TIMEOUT, false)
+        self.shared(&self.entra, || reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT))
     }
 
     /// For the identity endpoint of this machine. It never goes through a proxy: the endpoint is local, and its
     /// requests carry a header that proves where they come from
     /// (<https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>).
     pub(super) fn local(&self) -> Result<Transport, BuildFault> {
-        self.bounded(LOCAL_CONNECT_TIMEOUT, true)
+        self.shared(&self.local, || reqwest::Client::builder().connect_timeout(LOCAL_CONNECT_TIMEOUT).no_proxy())
     }
 
-    fn bounded(&self, connect_timeout: Duration, is_local: bool) -> Result<Transport, BuildFault> {
+    fn shared(
+        &self,
+        built: &OnceCell<Transport>,
+        builder: impl FnOnce() -> reqwest::ClientBuilder,
+    ) -> Result<Transport, BuildFault> {
+        if let Some(transport) = built.get() {
+            return Ok(transport.clone());
+        }
         let inner = match &self.given {
             Some(transport) => transport.clone(),
             None => {
-                let mut client = reqwest::Client::builder()
-                    .connect_timeout(connect_timeout)
-                    .timeout(TIMEOUT)
-                    .redirect(reqwest::redirect::Policy::none());
-                if is_local {
-                    client = client.no_proxy();
-                }
-                let client = client.build().map_err(|error| format!("no HTTP client could be built: {error}"))?;
-                Transport::new(Arc::new(client))
+                let client = builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
+                Transport::new(Arc::new(client.map_err(|error| format!("no HTTP client could be built: {error}"))?))
             }
         };
-        Ok(Transport::new(Arc::new(Bounded { inner })))
+        Ok(built.get_or_init(|| Transport::new(Arc::new(Bounded { inner }))).clone())
     }
 }
 
