@@ -29,6 +29,8 @@ pub(crate) const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 pub(crate) const CLIENT_CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 pub(crate) const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+/// Entra's host, for a cloud that settings do not name. `azure_identity` reads it.
+pub(crate) const AUTHORITY_HOST: &str = "AZURE_AUTHORITY_HOST";
 pub(crate) const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 pub(crate) const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
 /// Where IMDS is, if not at its usual address. .NET, Java and Python read it too.

@@ -19,6 +19,21 @@ pub(crate) enum CredentialPlan {
     Default(DefaultChainPlan),
 }
 
+impl CredentialPlan {
+    /// Whether the credential signs in to the authority host of the environment.
+    pub(crate) fn takes_authority_of_environment(&self) -> bool {
+        match self {
+            Self::ManagedIdentity(_) | Self::FederatedIdentity(_) => false,
+            Self::WorkloadIdentity(workload) => workload.cloud.is_none(),
+            Self::ClientSecret(application) => application.cloud.is_none(),
+            Self::Default(DefaultChainPlan { environment, workload_identity, .. }) => {
+                environment.as_ref().is_ok_and(|application| application.cloud.is_none())
+                    || workload_identity.as_ref().is_ok_and(|workload| workload.cloud.is_none())
+            }
+        }
+    }
+}
+
 /// A user-assigned identity, by one of its three names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ManagedIdentityId {

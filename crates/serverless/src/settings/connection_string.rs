@@ -53,9 +53,16 @@ impl<'a> ConnectionString<'a> {
     /// Where the endpoint is and how you authenticate to it. `None` after a fault.
     pub(super) fn read(&self, ambient: &Ambient<'_>, report: &mut Report) -> Option<(Addresses, AuthPlan)> {
         let fields = Fields::new(self);
-        let addresses = addresses(&fields, report);
+        let addresses = addresses(&fields, self.is_entra(), report);
         let auth = self.auth(&fields, ambient, report);
         Some((addresses?, auth?))
+    }
+
+    /// Whether tokens of Entra are sent to the endpoint, should the rest be right.
+    fn is_entra(&self) -> bool {
+        self.find("AuthType").is_some_and(|(_, auth_type)| {
+            AUTH_TYPES.iter().any(|known| known.eq_ignore_ascii_case(auth_type))
+        })
     }
 
     fn auth(&self, fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Report) -> Option<AuthPlan> {
@@ -109,24 +116,21 @@ fn field_of(key: &str, name: &str) -> String {
     format!("{key} of {name}")
 }
 
-fn addresses(fields: &Fields<'_>, report: &mut Report) -> Option<Addresses> {
+fn addresses(fields: &Fields<'_>, is_entra: bool, report: &mut Report) -> Option<Addresses> {
     let why = "write Endpoint=https://<name>.service.signalr.net";
-    let endpoint = fields.required("Endpoint", why, address, report);
+    let endpoint = fields.required("Endpoint", why, |text| address(text, is_entra), report);
     let port = fields.if_given("Port", port, report);
     let version = fields.if_given("Version", version, report);
-    let client_endpoint = fields.if_given("ClientEndpoint", address, report);
-    let server_endpoint = fields.if_given("ServerEndpoint", address, report);
+    // Clients bring tokens of their own, not of Entra.
+    let client_endpoint = fields.if_given("ClientEndpoint", |text| address(text, false), report);
+    let server_endpoint = fields.if_given("ServerEndpoint", |text| address(text, is_entra), report);
     version?;
     let (mut endpoint, port) = (endpoint?, port?);
     if port.is_some() && endpoint.set_port(port).is_err() {
         report.fault(fields.name_of("Port"), "does not fit the Endpoint, which has no host");
         return None;
     }
-    Some(Addresses {
-        endpoint: (fields.name_of("Endpoint"), endpoint),
-        client_endpoint: client_endpoint?.map(|url| (fields.name_of("ClientEndpoint"), url)),
-        server_endpoint: server_endpoint?.map(|url| (fields.name_of("ServerEndpoint"), url)),
-    })
+    Some(Addresses { endpoint, client_endpoint: client_endpoint?, server_endpoint: server_endpoint? })
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -179,6 +183,8 @@ fn application(fields: &Fields<'_>, report: &mut Report) -> Option<CredentialPla
         cloud: None,
     }))
 }
+
+const AUTH_TYPES: [&str; 4] = ["azure.msi", "azure.app", "azure", "aad"];
 
 /// The parser of .NET reads the first one, its documentation names the second one.
 const CERTIFICATE_KEYS: [&str; 2] = ["ClientCert", "ClientCertPath"];

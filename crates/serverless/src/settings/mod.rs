@@ -19,14 +19,14 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::credential::ambient::{Ambient, of_process};
+use crate::credential::ambient::{AUTHORITY_HOST, Ambient, of_process};
 use crate::credential::{Transports, build};
 use crate::endpoint::{AccessKey, Auth, EndpointConfig};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
 use crate::settings::reading::{Reading, read, read_connection_string};
 use crate::settings::report::Report;
-use crate::credential::plan::CredentialPlan;
+use crate::credential::plan::{CredentialPlan, SecretText};
 
 /// What an operator writes: where the service is, and how the program authenticates to it.
 ///
@@ -166,6 +166,15 @@ impl Settings {
         }
     }
 
+    /// Checks everything, builds the credentials and drops them. For a program that tests its configuration.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.endpoints(None).map(drop)
+    }
+
     /// Every endpoint with its credential, built but not tried. `transport` replaces the HTTP client of all of them.
     ///
     /// Token files are read here, so call it at the start of the program.
@@ -217,18 +226,18 @@ impl<'de> Deserialize<'de> for Settings {
     }
 }
 
-/// The addresses of one endpoint, each with its setting as the user wrote it.
+/// The addresses of one endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Addresses {
-    pub(crate) endpoint: (String, Url),
-    pub(crate) client_endpoint: Option<(String, Url)>,
-    pub(crate) server_endpoint: Option<(String, Url)>,
+    pub(crate) endpoint: Url,
+    pub(crate) client_endpoint: Option<Url>,
+    pub(crate) server_endpoint: Option<Url>,
 }
 
 /// How to authenticate to one endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum AuthPlan {
-    AccessKey(crate::credential::plan::SecretText),
+    AccessKey(SecretText),
     Entra(CredentialPlan),
 }
 
@@ -242,23 +251,20 @@ fn configure(
     let auth = match auth {
         AuthPlan::AccessKey(key) => Auth::AccessKey(AccessKey::new(key.expose().to_owned())),
         AuthPlan::Entra(plan) => {
-            let (at, credential) = (field, build(plan, ambient, transports));
-            match credential {
+            let host = ambient.get(AUTHORITY_HOST).filter(|_| plan.takes_authority_of_environment());
+            if host.is_some_and(|host| Url::parse(&host).map_or(true, |url| url.scheme() != "https")) {
+                report.fault(AUTHORITY_HOST, "is not a URL that begins with https://; correct it, or unset it");
+                return None;
+            }
+            match build(plan, ambient, transports) {
                 Ok(credential) => Auth::Entra(credential),
                 Err(fault) => {
-                    report.fault(fault.field.unwrap_or(at), fault.problem);
+                    report.fault(fault.field.unwrap_or(field), fault.problem);
                     return None;
                 }
             }
         }
     };
     let Addresses { endpoint, client_endpoint, server_endpoint } = addresses;
-    Some(EndpointConfig {
-        name,
-        priority,
-        endpoint: endpoint.1,
-        client_endpoint: client_endpoint.map(|(_, url)| url),
-        server_endpoint: server_endpoint.map(|(_, url)| url),
-        auth,
-    })
+    Some(EndpointConfig { name, priority, endpoint, client_endpoint, server_endpoint, auth })
 }

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::values::{address, quoted};
 use super::{Addresses, AuthPlan};
 use crate::credential::ambient::Ambient;
-use crate::endpoint::{Priority, address_problem};
+use crate::endpoint::Priority;
 
 /// One endpoint as its settings describe it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,27 +55,7 @@ pub(super) fn read_connection_string(
     report: &mut Report,
 ) -> Option<Reading> {
     let (addresses, auth) = ConnectionString::split(text, name, report).read(ambient, report)?;
-    checked(Reading { name: None, priority: Priority::Primary, addresses, auth, field: name.to_owned() }, report)
-}
-
-/// Which scheme an address may have depends on the credential.
-fn checked(reading: Reading, report: &mut Report) -> Option<Reading> {
-    let Addresses { endpoint, client_endpoint, server_endpoint } = &reading.addresses;
-    let is_entra = matches!(reading.auth, AuthPlan::Entra(_));
-    // Clients present a token of their own, not one of Entra.
-    let addresses = [
-        Some((endpoint, is_entra)),
-        client_endpoint.as_ref().map(|address| (address, false)),
-        server_endpoint.as_ref().map(|address| (address, is_entra)),
-    ];
-    let mut is_right = true;
-    for ((field, url), is_entra) in addresses.into_iter().flatten() {
-        if let Some(problem) = address_problem(url, is_entra) {
-            report.fault(field, problem);
-            is_right = false;
-        }
-    }
-    is_right.then_some(reading)
+    Some(Reading { name: None, priority: Priority::Primary, addresses, auth, field: name.to_owned() })
 }
 
 fn endpoints_path(entries: &Entries) -> String {
@@ -161,9 +141,10 @@ fn from_keys(
     if !fields.has("serviceUri") {
         report.fault(fields.name_of("serviceUri"), MISSING_SERVICE_URI);
     }
-    let endpoint = fields.checked("serviceUri", address, report);
-    let client_endpoint = fields.if_given("clientEndpoint", address, report);
-    let server_endpoint = fields.if_given("serverEndpoint", address, report);
+    let endpoint = fields.checked("serviceUri", |text| address(text, true), report);
+    // Clients bring tokens of their own, not of Entra.
+    let client_endpoint = fields.if_given("clientEndpoint", |text| address(text, false), report);
+    let server_endpoint = fields.if_given("serverEndpoint", |text| address(text, true), report);
     let priority = fields.if_given("type", priority, report);
     let plan = identity::plan(&fields, ambient, report);
     for (rest, entry) in section.below() {
@@ -171,19 +152,15 @@ fn from_keys(
             report.warn(entry.written(), "is no setting of an endpoint");
         }
     }
-    let addresses = Addresses {
-        endpoint: (fields.name_of("serviceUri"), endpoint?),
-        client_endpoint: client_endpoint?.map(|url| (fields.name_of("clientEndpoint"), url)),
-        server_endpoint: server_endpoint?.map(|url| (fields.name_of("serverEndpoint"), url)),
-    };
-    let reading = Reading {
+    let addresses =
+        Addresses { endpoint: endpoint?, client_endpoint: client_endpoint?, server_endpoint: server_endpoint? };
+    Some(Reading {
         name,
         priority: priority?.unwrap_or_default(),
         addresses,
         auth: AuthPlan::Entra(plan?),
         field: section.written().to_owned(),
-    };
-    checked(reading, report)
+    })
 }
 
 fn priority(text: &str) -> Result<Priority, String> {

@@ -2,11 +2,14 @@
 
 use url::Url;
 
+use crate::endpoint::address_problem;
+
 /// The address of an endpoint, without a trailing slash.
 ///
 /// The `url` crate repairs what it is given, as browsers do: `https:host`, white space, back slashes. A setting that
-/// needs repair is more likely a mistake, so none is repaired. Which scheme is allowed depends on the credential.
-pub(super) fn address(text: &str) -> Result<Url, String> {
+/// needs repair is more likely a mistake, so none is repaired. Which scheme is allowed depends on whether tokens of
+/// Entra are sent there.
+pub(super) fn address(text: &str, is_entra: bool) -> Result<Url, String> {
     const EXAMPLE: &str = "write it like https://<name>.service.signalr.net";
     let text = text.trim_end_matches('/');
     let rest = ["https://", "http://"].into_iter().find_map(|scheme| {
@@ -22,7 +25,11 @@ pub(super) fn address(text: &str) -> Result<Url, String> {
     if rest.contains(|char: char| char.is_whitespace() || char.is_control() || char == '\\') {
         return Err(format!("contains white space, a control character or a back slash; {EXAMPLE}"));
     }
-    Url::parse(text).map_err(|error| format!("is not a URL ({error}); {EXAMPLE}"))
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error}); {EXAMPLE}"))?;
+    match address_problem(&url, is_entra) {
+        Some(problem) => Err(problem.to_owned()),
+        None => Ok(url),
+    }
 }
 
 /// A GUID in its usual form of 36 characters. Client ids and object ids have no other.

@@ -1,6 +1,6 @@
 //! The rules of the settings: every fault, with the setting as it was written.
 
-use super::child::{keys, run, variables};
+use super::child::{keys, run, run_and_ask, variables};
 use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
 /// Checks that these keys of the prefix have these faults: the key, and a part of the problem.
@@ -127,6 +127,17 @@ async fn rejects_certificates_and_says_what_to_use() {
 }
 
 #[tokio::test]
+async fn rejects_authority_host_without_https_only_where_it_counts() {
+    let host = variables(&[("AZURE_AUTHORITY_HOST", "http://login.contoso.com")]);
+    let application = [("serviceUri", ENDPOINT), ("tenantId", TENANT), ("clientId", CLIENT), ("clientSecret", SECRET)];
+    let report = run(keys(&application).into_iter().chain(host.clone())).await;
+    assert_eq!(report.fields(), ["AZURE_AUTHORITY_HOST"]);
+    let elsewhere = [("azureCloud", "china")];
+    let report = run_and_ask(0, keys(&application).into_iter().chain(keys(&elsewhere)).chain(host)).await;
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+}
+
+#[tokio::test]
 async fn rejects_object_id_and_incomplete_secret_without_a_credential() {
     assert_faults(&[("managedIdentityObjectId", OBJECT)], &[("managedIdentityObjectId", "needs `credential`")]).await;
     let expected = [("tenantId", "a client secret needs it"), ("clientId", "a client secret needs it")];
@@ -148,6 +159,8 @@ async fn reports_every_fault_at_once_as_written() {
     let report = run(settings).await;
     let expected = [
         "AzureSignalRConnectionString__SERVICEURI",
+        "AzureSignalRConnectionString__clientEndpoint",
+        "AzureSignalRConnectionString__serverEndpoint",
         "AzureSignalRConnectionString__tenantId",
         "azuresignalrconnectionstring__ClientID",
         "AzureSignalRConnectionString__clientSecret",
@@ -160,14 +173,6 @@ async fn reports_every_fault_at_once_as_written() {
         "ClientSecret of Azure__SignalR__Endpoints__west",
     ];
     assert_eq!(report.fields(), expected);
-    // Addresses are checked against the credential once both can be read.
-    let settings = [
-        ("credential", "managedidentity"),
-        ("serverEndpoint", "http://proxy.contoso.com"),
-        ("clientEndpoint", "https://user:password@proxy.contoso.com"),
-    ];
-    let expected = [("clientEndpoint", "user name or a password"), ("serverEndpoint", "must begin with https://")];
-    assert_faults(&settings, &expected).await;
 }
 
 #[tokio::test]
