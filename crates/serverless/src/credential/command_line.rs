@@ -99,3 +99,42 @@ pub(super) fn absence(error: &(dyn StdError + 'static)) -> Option<String> {
 
 /// As in .NET: `az` starts Python and may renew a token of its own.
 const TIMEOUT: Duration = Duration::from_secs(13);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const AZ: Tool = Tool { name: "az", sign_in: "az login" };
+
+    async fn run(script: &str) -> io::Result<Output> {
+        AZ.run(OsStr::new("/bin/sh"), &[OsStr::new("-c"), OsStr::new(script)]).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tool_that_hangs_is_no_absent_tool() {
+        let error = run("sleep 600").await.unwrap_err();
+        assert_eq!(error.to_string(), "az did not answer within 13 s");
+        assert_eq!(absence(&error), None);
+    }
+
+    #[tokio::test]
+    async fn missing_tool_and_missing_sign_in_are_absent() {
+        let error = run("no-such-command-anywhere").await.unwrap_err();
+        assert_eq!(absence(&error).as_deref(), Some("az is not on PATH"));
+        let error = run("echo \"Please run 'az login'\" >&2; exit 1").await.unwrap_err();
+        assert_eq!(absence(&error).as_deref(), Some("nobody is signed in to az; run `az login`"));
+    }
+
+    #[tokio::test]
+    async fn rejection_is_handed_on() {
+        let output = run("echo 'AADSTS50076: run az login' >&2; exit 1").await.unwrap();
+        assert!(!output.status.success());
+        assert!(run("echo token").await.unwrap().status.success());
+    }
+
+    #[tokio::test]
+    async fn tool_gets_no_input() {
+        let output = run("cat; echo end").await.unwrap();
+        assert_eq!(output.stdout, b"end\n");
+    }
+}

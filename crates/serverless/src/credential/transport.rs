@@ -111,3 +111,43 @@ const LOCAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Tokens have a few kilobytes.
 const BODY_LIMIT: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use azure_core::Bytes;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{Method, StatusCode, Url};
+
+    use super::*;
+
+    /// Answers with a body that never ends.
+    #[derive(Debug)]
+    struct Endless;
+
+    #[async_trait]
+    impl HttpClient for Endless {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            let part = || Ok(Bytes::from_static(&[b' '; 4096]));
+            let body = futures_util::stream::repeat_with(part);
+            Ok(AsyncRawResponse::new(StatusCode::Ok, Headers::new(), Box::pin(body)))
+        }
+    }
+
+    #[tokio::test]
+    async fn endless_answer_ends_with_an_error() {
+        let transport = Transports::new(Some(Transport::new(Arc::new(Endless)))).entra().unwrap();
+        let mut request = Request::new(Url::parse("https://login.microsoftonline.com").unwrap(), Method::Get);
+        let error = transport.send(&Context::new(), &mut request).await.unwrap_err();
+        assert!(error.to_string().contains("longer than"), "{error}");
+    }
+
+    #[test]
+    fn clients_are_built_once() {
+        let transports = Transports::new(None);
+        for _ in 0..2 {
+            transports.local().unwrap();
+        }
+        assert!(transports.local.get().is_some());
+        assert!(transports.entra.get().is_none(), "nobody needed it");
+    }
+}

@@ -1,5 +1,8 @@
 //! The default chain: the credentials of `DefaultAzureCredential` of .NET, in its order.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error as StdError;
 use std::sync::{Arc, OnceLock};
 
