@@ -2,10 +2,17 @@
 
 mod client_token;
 mod endpoint;
+mod entra;
 mod error;
+mod events;
+mod health;
 mod ids;
+mod metrics;
 mod operation;
+mod renewal;
+mod rest;
 mod role;
+mod temporary_key;
 
 pub use background_refresh::{SystemClock, UnixTime, WallClock};
 pub use client_token::{NegotiateOptions, TOKEN_LENGTH_MAX};
