@@ -26,6 +26,9 @@ pub enum ErrorKind {
     },
     /// The service, or the source of Entra tokens, cannot be reached or cannot answer now.
     Unavailable,
+    /// The credential gave no Entra token, and another attempt soon will not help: it is not set up, or Entra rejects
+    /// it.
+    Credential,
     /// There is no temporary access key that could sign a client token now.
     KeyUnavailable,
     /// The client token would be longer than 4,096 characters, which the service does not accept.
@@ -58,6 +61,7 @@ impl ErrorKind {
             Self::NotFound => "not_found",
             Self::Throttled { .. } => "throttled",
             Self::Unavailable => "unavailable",
+            Self::Credential => "credential",
             Self::KeyUnavailable => "key_unavailable",
             Self::TokenTooLong => "token_too_long",
             Self::InvalidId => "invalid_id",
