@@ -8,3 +8,10 @@ pub(crate) const ENDPOINTS: &str = "signalr_serverless::endpoints";
 
 /// Entra tokens and temporary access keys.
 pub(crate) const RENEWAL: &str = "signalr_serverless::renewal";
+
+/// Settings that are ignored.
+pub(crate) const SETTINGS: &str = "signalr_serverless::settings";
+
+/// Which credential the default chain uses.
+#[cfg(feature = "identity")]
+pub(crate) const CREDENTIAL: &str = "signalr_serverless::credential";

@@ -31,7 +31,10 @@ pub(crate) const CLIENT_CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH"
 pub(crate) const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 /// Entra's host, for a cloud that settings do not name. `azure_identity` reads it.
 pub(crate) const AUTHORITY_HOST: &str = "AZURE_AUTHORITY_HOST";
+#[cfg(feature = "identity")]
 pub(crate) const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
+#[cfg(feature = "identity")]
 pub(crate) const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
+#[cfg(feature = "identity")]
 /// Where IMDS is, if not at its usual address. .NET, Java and Python read it too.
 pub(crate) const IMDS_AUTHORITY: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";

@@ -43,8 +43,7 @@ struct Tool {
 #[async_trait]
 impl Executor for Tool {
     async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
-        let output =
-            tokio::process::Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::process::Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(TIMEOUT, output).await.map_err(|_| {
             let problem = format!("{} did not answer within {} s", self.name, TIMEOUT.as_secs());
             io::Error::new(io::ErrorKind::TimedOut, problem)

@@ -26,8 +26,7 @@ pub(super) fn build(
         identity: managed_identity::build(Some(identity), ambient, transports)?,
         scope: exchange_scope(cloud),
     };
-    let options =
-        ClientAssertionCredentialOptions { client_options: client_options(transports.entra()?, Some(cloud)) };
+    let options = ClientAssertionCredentialOptions { client_options: client_options(transports.entra()?, Some(cloud)) };
     let credential = ClientAssertionCredential::new(tenant_id, client_id, assertion, Some(options))
         .map_err(|error| error.to_string())?;
     Ok(credential)

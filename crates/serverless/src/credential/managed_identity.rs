@@ -29,10 +29,8 @@ pub(super) fn build(
     } else {
         (ImdsClient::transport(ambient, transports)?, id.map(user_assigned_id))
     };
-    let options = ManagedIdentityCredentialOptions {
-        user_assigned_id: id,
-        client_options: client_options(transport, None),
-    };
+    let options =
+        ManagedIdentityCredentialOptions { user_assigned_id: id, client_options: client_options(transport, None) };
     let credential = ManagedIdentityCredential::new(Some(options)).map_err(|error| error.to_string())?;
     Ok(credential)
 }

@@ -60,19 +60,18 @@ impl<'a> ConnectionString<'a> {
 
     /// Whether tokens of Entra are sent to the endpoint, should the rest be right.
     fn is_entra(&self) -> bool {
-        self.find("AuthType").is_some_and(|(_, auth_type)| {
-            AUTH_TYPES.iter().any(|known| known.eq_ignore_ascii_case(auth_type))
-        })
+        self.find("AuthType")
+            .is_some_and(|(_, auth_type)| AUTH_TYPES.iter().any(|known| known.eq_ignore_ascii_case(auth_type)))
     }
 
     fn auth(&self, fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Report) -> Option<AuthPlan> {
         let auth_type = fields.optional("AuthType", report);
         let known = auth_type.as_ref().map(|field| field.value.to_ascii_lowercase());
         let plan = match (known.as_deref(), auth_type) {
-            (Some("aad"), _) => aad(fields, report).map(AuthPlan::Entra),
-            (Some("azure"), _) => Some(AuthPlan::Entra(plain_default_chain(ambient, report))),
-            (Some("azure.app"), _) => application(fields, report).map(AuthPlan::Entra),
-            (Some("azure.msi"), _) => managed_identity(fields, report).map(AuthPlan::Entra),
+            (Some("aad"), _) => aad(fields, report).map(AuthPlan::entra),
+            (Some("azure"), _) => Some(AuthPlan::entra(plain_default_chain(ambient, report))),
+            (Some("azure.app"), _) => application(fields, report).map(AuthPlan::entra),
+            (Some("azure.msi"), _) => managed_identity(fields, report).map(AuthPlan::entra),
             (Some(_), Some(field)) => {
                 let problem = format!(
                     "{} is no AuthType; write azure.msi, azure.app, azure or aad, or leave it out for an access key",
@@ -90,7 +89,8 @@ impl<'a> ConnectionString<'a> {
 
     fn access_key(&self, fields: &Fields<'_>, report: &mut Report) -> Option<AuthPlan> {
         if !fields.has("AccessKey") {
-            let problem = "is missing; for Microsoft Entra write AuthType=azure.msi (managed identity), azure.app or azure";
+            let problem =
+                "is missing; for Microsoft Entra write AuthType=azure.msi (managed identity), azure.app or azure";
             report.fault(field_of("AccessKey", self.name), problem);
         }
         let key = fields.to_the_letter("AccessKey", report)?;

@@ -72,13 +72,8 @@ fn workload_identity(fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Re
         report.fault(fields.name_of("tokenFilePath"), missing(ambient::FEDERATED_TOKEN_FILE));
     }
     let (token_file, token_file_field) = token_file?;
-    let workload = WorkloadIdentity {
-        tenant_id: tenant_id?,
-        client_id: client_id?,
-        token_file,
-        token_file_field,
-        cloud: cloud?,
-    };
+    let workload =
+        WorkloadIdentity { tenant_id: tenant_id?, client_id: client_id?, token_file, token_file_field, cloud: cloud? };
     Some(CredentialPlan::WorkloadIdentity(workload))
 }
 
@@ -101,8 +96,12 @@ fn federated_identity(fields: &Fields<'_>, report: &mut Report) -> Option<Creden
     let problem = "contradicts `managedidentityasfederatedidentity`, which signs in without a secret; remove one of \
                    them";
     fields.forbidden("clientSecret", problem, report);
-    let tenant_id =
-        fields.required("tenantId", "write the tenant of the SignalR resource (cross-tenant: not yours)", tenant, report);
+    let tenant_id = fields.required(
+        "tenantId",
+        "write the tenant of the SignalR resource (cross-tenant: not yours)",
+        tenant,
+        report,
+    );
     let client_id = fields.required("clientId", "write the client id of the multitenant application", guid, report);
     if !fields.has("azureCloud") {
         report.fault(fields.name_of("azureCloud"), "is missing; write public, usgov or china");
@@ -141,7 +140,10 @@ fn default_chain(fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Report
     };
     if let (Some(ManagedIdentityId::Resource(_)), Some(_)) = (&managed_identity, &client_id) {
         let other = fields.name_of("clientId");
-        report.fault(fields.name_of("managedIdentityResourceId"), format!("names an identity, and so does {other}; keep one"));
+        report.fault(
+            fields.name_of("managedIdentityResourceId"),
+            format!("names an identity, and so does {other}; keep one"),
+        );
     }
     managed_identity = managed_identity.or_else(|| client_id.clone().map(ManagedIdentityId::Client));
     let given = Given { tenant_id: given_tenant, client_id, token_file, cloud: cloud? };
@@ -175,8 +177,9 @@ fn chain_of(
     };
     let tenant_id = given.tenant_id.or_else(|| variable(ambient::TENANT_ID, tenant, report));
     let ambient_client = variable(ambient::CLIENT_ID, guid, report);
-    let ambient_secret =
-        ambient.get_untrimmed(ambient::CLIENT_SECRET).and_then(|text| report.take(ambient::CLIENT_SECRET, secret(&text)));
+    let ambient_secret = ambient
+        .get_untrimmed(ambient::CLIENT_SECRET)
+        .and_then(|text| report.take(ambient::CLIENT_SECRET, secret(&text)));
     let has_certificate = ambient.get(ambient::CLIENT_CERTIFICATE_PATH).is_some();
     let environment = match (&tenant_id, &ambient_client, ambient_secret) {
         (Some(tenant_id), Some(client_id), Some(secret)) => Ok(ClientSecret {

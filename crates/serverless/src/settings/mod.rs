@@ -20,13 +20,13 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::credential::ambient::{AUTHORITY_HOST, Ambient, of_process};
+use crate::credential::plan::{CredentialPlan, SecretText};
 use crate::credential::{Transports, build};
 use crate::endpoint::{AccessKey, Auth, EndpointConfig};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
 use crate::settings::reading::{Reading, read, read_connection_string};
 use crate::settings::report::Report;
-use crate::credential::plan::{CredentialPlan, SecretText};
 
 /// What an operator writes: where the service is, and how the program authenticates to it.
 ///
@@ -238,7 +238,13 @@ pub(crate) struct Addresses {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum AuthPlan {
     AccessKey(SecretText),
-    Entra(CredentialPlan),
+    Entra(Box<CredentialPlan>),
+}
+
+impl AuthPlan {
+    fn entra(plan: CredentialPlan) -> Self {
+        Self::Entra(Box::new(plan))
+    }
 }
 
 fn configure(
@@ -256,7 +262,7 @@ fn configure(
                 report.fault(AUTHORITY_HOST, "is not a URL that begins with https://; correct it, or unset it");
                 return None;
             }
-            match build(plan, ambient, transports) {
+            match build(*plan, ambient, transports) {
                 Ok(credential) => Auth::Entra(credential),
                 Err(fault) => {
                     report.fault(fault.field.unwrap_or(field), fault.problem);

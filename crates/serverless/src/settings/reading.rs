@@ -158,7 +158,7 @@ fn from_keys(
         name,
         priority: priority?.unwrap_or_default(),
         addresses,
-        auth: AuthPlan::Entra(plan?),
+        auth: AuthPlan::entra(plan?),
         field: section.written().to_owned(),
     })
 }

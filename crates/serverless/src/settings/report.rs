@@ -1,6 +1,7 @@
 //! What is found wrong while settings are read: faults, which end the start, and warnings, which do not.
 
 use crate::error::{ConfigError, ConfigFault};
+use crate::events::SETTINGS;
 
 /// Everything found so far.
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ impl Report {
     /// Tells of the warnings, and of all faults at once.
     pub(crate) fn finish(self) -> Result<(), ConfigError> {
         for Warning { field, problem } in &self.warnings {
-            tracing::warn!(target: "signalr_serverless::settings", field = %field.escape_debug(), problem, "a setting is ignored");
+            tracing::warn!(target: SETTINGS, field = %field.escape_debug(), problem, "a setting is ignored");
         }
         ConfigError::from_faults(self.faults).map_or(Ok(()), Err)
     }

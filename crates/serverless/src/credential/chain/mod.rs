@@ -18,6 +18,7 @@ use super::imds::{self, ImdsClient};
 use super::plan::DefaultChainPlan;
 use super::transport::Transports;
 use super::{BuildFault, command_line, managed_identity, principal};
+use crate::events::CREDENTIAL;
 
 /// Tries one credential after the other. A step that is not there passes on to the next; one that is there and was
 /// rejected ends the chain with its error, because the next one would be somebody else. The first that worked stays.
@@ -38,7 +39,11 @@ enum Kind {
     Absent(String),
     Present(Arc<dyn TokenCredential>),
     /// A managed identity of a virtual machine, if this is one.
-    Imds { credential: Arc<dyn TokenCredential>, transport: Transport, has_id: bool },
+    Imds {
+        credential: Arc<dyn TokenCredential>,
+        transport: Transport,
+        has_id: bool,
+    },
     CommandLine(Arc<dyn TokenCredential>),
 }
 
@@ -66,9 +71,7 @@ impl DefaultChain {
         let has_id = id.is_some();
         let managed_identity = match managed_identity::build(id, ambient, transports) {
             Ok(credential) if managed_identity::is_app_service(ambient) => Kind::Present(credential),
-            Ok(credential) => {
-                Kind::Imds { credential, transport: ImdsClient::transport(ambient, transports)?, has_id }
-            }
+            Ok(credential) => Kind::Imds { credential, transport: ImdsClient::transport(ambient, transports)?, has_id },
             // A variable that is wrong.
             Err(fault) if fault.field.is_some() => return Err(fault),
             // A host whose identity endpoint `azure_identity` does not know, such as Cloud Shell.
@@ -102,7 +105,7 @@ impl DefaultChain {
         for (index, step) in self.steps.iter().enumerate() {
             match step.attempt(scopes).await {
                 Attempt::Success(token) => {
-                    tracing::info!(target: "signalr_serverless::credential", credential = step.name, "the default chain uses a credential");
+                    tracing::info!(target: CREDENTIAL, credential = step.name, "the default chain uses a credential");
                     self.chosen.get_or_init(|| index);
                     return Ok(token);
                 }

@@ -15,7 +15,8 @@ async fn client_secret_signs_in_to_its_tenant() {
     assert_eq!(report.token(), "token-of-entra");
     let [seen] = azure.seen().try_into().unwrap();
     assert_eq!((seen.host.as_str(), seen.path), ("login.microsoftonline.com", format!("/{TENANT}{ENTRA}")));
-    let expected = [("client_id", CLIENT), ("client_secret", SECRET), ("grant_type", "client_credentials"), ("scope", SCOPE)];
+    let expected =
+        [("client_id", CLIENT), ("client_secret", SECRET), ("grant_type", "client_credentials"), ("scope", SCOPE)];
     assert_eq!(seen.form, variables(&expected).into_iter().collect());
 }
 

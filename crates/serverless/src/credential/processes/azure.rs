@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -140,8 +139,8 @@ fn certificates() -> (String, TlsAcceptor) {
     let authority_key = KeyPair::generate().unwrap();
     let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
     let issuer = Issuer::new(authority, authority_key);
-    let hosts =
-        ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"].map(str::to_owned);
+    let hosts = ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"]
+        .map(str::to_owned);
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(hosts).unwrap().signed_by(&key, &issuer).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -231,15 +230,13 @@ fn answer(state: &State, seen: &Seen) -> (u16, String) {
         return (401, "{}".to_owned());
     }
     let token = match endpoint {
-        ENTRA => {
-            r#"{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":"token-of-entra"}"#.to_owned()
-        }
+        ENTRA => r#"{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":"token-of-entra"}"#
+            .to_owned(),
         _ => {
             let name = if endpoint == IMDS { "imds" } else { "app-service" };
-            let expires_on = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
             let resource = seen.query.get("resource").map_or("", String::as_str);
             format!(
-                r#"{{"access_token":"token-of-{name}","expires_on":"{expires_on}","resource":"{resource}","token_type":"Bearer"}}"#
+                r#"{{"access_token":"token-of-{name}","expires_on":"4102444800","resource":"{resource}","token_type":"Bearer"}}"#
             )
         }
     };

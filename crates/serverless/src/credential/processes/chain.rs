@@ -28,8 +28,7 @@ async fn steps_come_in_the_order_of_dotnet() {
     azure.install("az", AZ_TOKEN);
     azure.install("azd", AZD_TOKEN);
     let file = azure.token_file("token-of-kubernetes");
-    let common: Vec<_> =
-        service_uri().into_iter().chain(azure.entra()).chain([azure.path(), azure.imds()]).collect();
+    let common: Vec<_> = service_uri().into_iter().chain(azure.entra()).chain([azure.path(), azure.imds()]).collect();
     let workload =
         variables(&[("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_FEDERATED_TOKEN_FILE", &file)]);
 
@@ -111,8 +110,7 @@ async fn rejected_step_ends_the_chain_with_its_error() {
     let azure = Azure::start().await;
     azure.install("az", AZ_TOKEN);
     azure.answer(ENTRA, 401, rejection);
-    let machine: Vec<_> =
-        service_uri().into_iter().chain(azure.entra()).chain([azure.path(), azure.imds()]).collect();
+    let machine: Vec<_> = service_uri().into_iter().chain(azure.entra()).chain([azure.path(), azure.imds()]).collect();
     let report = run(machine.iter().cloned().chain(application())).await;
     assert_ends_at(&report, "environment", "AADSTS7000222");
 
@@ -120,7 +118,10 @@ async fn rejected_step_ends_the_chain_with_its_error() {
     let report = run(machine.iter().cloned().chain(azure.app_service())).await;
     assert_ends_at(&report, "managed identity", "no identity for you");
 
-    azure.install("az", r#"echo "ERROR: AADSTS700082: The refresh token has expired. Please run: az login" >&2; exit 1"#);
+    azure.install(
+        "az",
+        r#"echo "ERROR: AADSTS700082: The refresh token has expired. Please run: az login" >&2; exit 1"#,
+    );
     azure.install("azd", AZD_TOKEN);
     let report = run(machine.into_iter().chain([no_imds()])).await;
     assert_ends_at(&report, "Azure CLI", "AADSTS700082");

@@ -20,7 +20,10 @@ async fn system_assigned_identity_gets_its_token_from_app_service() {
     assert_eq!(report.token(), "token-of-app-service");
     let [seen] = azure.seen().try_into().unwrap();
     assert_eq!(seen.path, APP_SERVICE);
-    assert_eq!(seen.query.into_iter().collect::<Vec<_>>(), variables(&[("api-version", "2019-08-01"), ("resource", RESOURCE)]));
+    assert_eq!(
+        seen.query.into_iter().collect::<Vec<_>>(),
+        variables(&[("api-version", "2019-08-01"), ("resource", RESOURCE)])
+    );
     assert_eq!(seen.headers["x-identity-header"], IDENTITY_HEADER);
 }
 

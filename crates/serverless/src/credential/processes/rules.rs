@@ -72,7 +72,11 @@ async fn rejects_secret_and_managed_identity_with_workload_identity() {
 
 #[tokio::test]
 async fn names_what_a_workload_identity_lacks_and_its_variable() {
-    let expected = [("tenantId", "AZURE_TENANT_ID"), ("clientId", "AZURE_CLIENT_ID"), ("tokenFilePath", "AZURE_FEDERATED_TOKEN_FILE")];
+    let expected = [
+        ("tenantId", "AZURE_TENANT_ID"),
+        ("clientId", "AZURE_CLIENT_ID"),
+        ("tokenFilePath", "AZURE_FEDERATED_TOKEN_FILE"),
+    ];
     assert_faults(&[("credential", "workloadidentity")], &expected).await;
 }
 
@@ -103,7 +107,8 @@ async fn names_what_a_federated_identity_lacks() {
 #[tokio::test]
 async fn rejects_unknown_names() {
     assert_faults(&[("credential", "azurepipelines")], &[("credential", "`azurepipelines` is no credential")]).await;
-    assert_faults(&[("credential", "managed-identity")], &[("credential", "`managed-identity` is no credential")]).await;
+    assert_faults(&[("credential", "managed-identity")], &[("credential", "`managed-identity` is no credential")])
+        .await;
     assert_faults(&[("azureCloud", "germany")], &[("azureCloud", "`germany` is no cloud")]).await;
     assert_faults(&[("type", "third")], &[("type", "`third` is no type")]).await;
     let string = format!("Endpoint={ENDPOINT};AuthType=entra;AccessKey={SECRET}");
@@ -195,17 +200,25 @@ async fn connection_strings_win_and_the_section_of_connection_strings_first() {
             endpoint.address.clone()
         }
     };
-    let key = (format!("{PREFIX}__serviceUri"), format!("ConnectionStrings__{PREFIX}"), format!("CUSTOMCONNSTR_{PREFIX}"));
+    let key =
+        (format!("{PREFIX}__serviceUri"), format!("ConnectionStrings__{PREFIX}"), format!("CUSTOMCONNSTR_{PREFIX}"));
     let (plain, section, custom) = (string("plain"), string("section"), string("custom"));
     let settings = [(key.0.as_str(), ENDPOINT), (PREFIX, &plain), (key.1.as_str(), &section)];
     assert_eq!(address(&settings).await, "https://section/");
     assert_eq!(address(&settings[..2]).await, "https://plain/");
-    assert_eq!(address(&[(key.0.as_str(), ENDPOINT), (PREFIX, &plain), (key.2.as_str(), &custom)]).await, "https://custom/");
+    assert_eq!(
+        address(&[(key.0.as_str(), ENDPOINT), (PREFIX, &plain), (key.2.as_str(), &custom)]).await,
+        "https://custom/"
+    );
 }
 
 #[tokio::test]
 async fn reads_named_endpoints_of_both_kinds() {
-    let string = |host: &str| format!("Endpoint=https://{host};AccessKey={SECRET};ClientEndpoint=https://edge.{host}/;ServerEndpoint=https://{host}/base");
+    let string = |host: &str| {
+        format!(
+            "Endpoint=https://{host};AccessKey={SECRET};ClientEndpoint=https://edge.{host}/;ServerEndpoint=https://{host}/base"
+        )
+    };
     let settings = variables(&[
         (PREFIX, &string("unnamed")),
         ("Azure__SignalR__Endpoints__b__primary", &string("b1")),
@@ -248,7 +261,12 @@ async fn unused_keys_get_a_warning() {
     let string = format!("Endpoint={ENDPOINT};AuthType=azure.msi;AccessKey={SECRET};TenantId={TENANT};Hub=chat;tail");
     let report = run(variables(&[(PREFIX, &string)]).into_iter().chain(closed)).await;
     assert!(report.faults.is_empty(), "{:?}", report.faults);
-    let parts = ["AccessKey of AzureSignalRConnectionString", "TenantId of AzureSignalRConnectionString", "key of part 5", "part 6 has no `=`"];
+    let parts = [
+        "AccessKey of AzureSignalRConnectionString",
+        "TenantId of AzureSignalRConnectionString",
+        "key of part 5",
+        "part 6 has no `=`",
+    ];
     for part in parts {
         assert!(report.events.contains(part), "{part}: {}", report.events);
     }

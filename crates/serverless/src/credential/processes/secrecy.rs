@@ -8,7 +8,12 @@ const ACCESS_KEY: &str = "YWNjZXNzLWtleS10aGF0LW5vYm9keS1tYXktc2Vl";
 const KUBERNETES: &str = "token-of-kubernetes";
 
 fn assert_silent(report: &Report) {
-    let errors: Vec<_> = report.endpoints.iter().flat_map(|endpoint| &endpoint.tokens).filter_map(|token| token.as_ref().err()).collect();
+    let errors: Vec<_> = report
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| &endpoint.tokens)
+        .filter_map(|token| token.as_ref().err())
+        .collect();
     let text = format!("{}\n{}\n{:?}\n{errors:?}", report.events, report.debug, report.faults);
     let tokens = ["token-of-entra", "token-of-imds", "token-of-app-service", "token-of-az"];
     for secret in [SECRET, ACCESS_KEY, IDENTITY_HEADER, KUBERNETES].into_iter().chain(tokens) {
@@ -53,7 +58,10 @@ async fn rejected_credentials_tell_nothing() {
     let settings =
         keys(&[("serviceUri", ENDPOINT), ("tenantId", TENANT), ("clientId", CLIENT), ("clientSecret", SECRET)]);
     let answers = [
-        (401, r#"{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret provided."}"#),
+        (
+            401,
+            r#"{"error":"invalid_client","error_codes":[7000215],"error_description":"AADSTS7000215: Invalid client secret provided."}"#,
+        ),
         (200, r#"{"access_token":"token-of-entra"}"#),
         (200, r#"{"access_token":"token-of-entra","token_type":"Bearer","expires_in":"soon","ext_expires_in":1}"#),
         (200, "token-of-entra"),

@@ -32,9 +32,10 @@ fn reads_nested_maps_and_colons_and_passes_over_the_rest() {
 
 #[test]
 fn names_faults_as_a_document_writes_them() {
-    let settings: Settings =
-        serde_json::from_str(r#"{ "AzureSignalRConnectionString": { "credential": "workloadidentity", "ClientID": 5 } }"#)
-            .unwrap();
+    let settings: Settings = serde_json::from_str(
+        r#"{ "AzureSignalRConnectionString": { "credential": "workloadidentity", "ClientID": 5 } }"#,
+    )
+    .unwrap();
     let expected = [
         "AzureSignalRConnectionString:serviceUri",
         "AzureSignalRConnectionString:tenantId",
@@ -105,13 +106,28 @@ fn insert(node: &mut Value, segments: &[&str], joints: &[bool], value: &str) -> 
 
 fn name() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
-        "serviceUri", "SERVICEURI", "credential", "clientId", "tenantId", "clientSecret", "managedIdentityClientId",
-        "managedIdentityObjectId", "managedIdentityResourceId", "azureCloud", "clientEndpoint", "serverEndpoint", "type",
-        "clientCertificate", "other",
+        "serviceUri",
+        "SERVICEURI",
+        "credential",
+        "clientId",
+        "tenantId",
+        "clientSecret",
+        "managedIdentityClientId",
+        "managedIdentityObjectId",
+        "managedIdentityResourceId",
+        "azureCloud",
+        "clientEndpoint",
+        "serverEndpoint",
+        "type",
+        "clientCertificate",
+        "other",
     ]);
     let section = prop::sample::select(vec![
-        "AzureSignalRConnectionString", "azuresignalrConnectionString", "Azure__SignalR__Endpoints__a",
-        "Azure__SignalR__Endpoints__A", "AZURE__SignalR__Endpoints__b",
+        "AzureSignalRConnectionString",
+        "azuresignalrConnectionString",
+        "Azure__SignalR__Endpoints__a",
+        "Azure__SignalR__Endpoints__A",
+        "AZURE__SignalR__Endpoints__b",
     ]);
     prop_oneof![
         8 => (section.clone(), key).prop_map(|(section, key)| format!("{section}__{key}")),

@@ -150,7 +150,13 @@ fn ids_and_tenants_are_checked() {
     use super::values::{guid, resource_id, tenant};
 
     assert!(guid("11111111-aaaa-4bbb-8CCC-222222222222").is_ok());
-    for text in ["", "chat", "{11111111-aaaa-4bbb-8ccc-222222222222}", "11111111aaaa4bbb8ccc222222222222", "11111111-aaaa-4bbb-8ccc-22222222222g"] {
+    for text in [
+        "",
+        "chat",
+        "{11111111-aaaa-4bbb-8ccc-222222222222}",
+        "11111111aaaa4bbb8ccc222222222222",
+        "11111111-aaaa-4bbb-8ccc-22222222222g",
+    ] {
         assert!(guid(text).is_err(), "{text}");
     }
     for text in ["contoso.onmicrosoft.com", "11111111-aaaa-4bbb-8ccc-222222222222", "organizations"] {

@@ -80,11 +80,11 @@ fn characters(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
                 let name = key.trim().to_ascii_lowercase();
                 let text = value.trim().to_owned();
                 if has_equals {
+                    let known = if KNOWN.contains(&name.as_str()) { name.clone() } else { String::new() };
                     if values.contains_key(&name) {
-                        twice.insert(if KNOWN.contains(&name.as_str()) { name } else { String::new() });
-                    } else {
-                        values.insert(name, text);
+                        twice.insert(known);
                     }
+                    values.entry(name).or_insert(text);
                 }
                 (key, value, has_equals) = (String::new(), String::new(), false);
             }
@@ -97,8 +97,18 @@ fn characters(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
 }
 
 const KNOWN: [&str; 12] = [
-    "endpoint", "port", "version", "clientendpoint", "serverendpoint", "authtype", "accesskey", "clientid", "tenantid",
-    "clientsecret", "clientcert", "clientcertpath",
+    "endpoint",
+    "port",
+    "version",
+    "clientendpoint",
+    "serverendpoint",
+    "authtype",
+    "accesskey",
+    "clientid",
+    "tenantid",
+    "clientsecret",
+    "clientcert",
+    "clientcertpath",
 ];
 
 /// `http` or `https`, a plain host, an optional port and path.

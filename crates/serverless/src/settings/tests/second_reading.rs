@@ -66,15 +66,24 @@ fn found(auth: &AuthPlan, plan: Option<&CredentialPlan>) -> Meaning {
 fn connection_string() -> impl Strategy<Value = String> {
     const GUIDS: [&str; 2] = ["11111111-aaaa-4bbb-8ccc-222222222222", "33333333-DDDD-4eee-8fff-444444444444"];
     let pair = |key: &'static str, values: Vec<&'static str>| {
-        (any::<bool>(), prop::sample::select(values), prop::sample::select(vec!["", " ", "\t"]))
-            .prop_map(move |(is_upper, value, space)| {
+        (any::<bool>(), prop::sample::select(values), prop::sample::select(vec!["", " ", "\t"])).prop_map(
+            move |(is_upper, value, space)| {
                 let key = if is_upper { key.to_ascii_uppercase() } else { key.to_owned() };
                 format!("{space}{key}{space}={space}{value}{space}")
-            })
+            },
+        )
     };
     let addresses = vec![
-        "https://a.service.signalr.net", "https://a.service.signalr.net/", "http://a", "http://localhost:8888",
-        "http://127.0.0.1", "https://b:8443/base/", "a.service.signalr.net", "https://", "ftp://a", "",
+        "https://a.service.signalr.net",
+        "https://a.service.signalr.net/",
+        "http://a",
+        "http://localhost:8888",
+        "http://127.0.0.1",
+        "https://b:8443/base/",
+        "a.service.signalr.net",
+        "https://",
+        "ftp://a",
+        "",
     ];
     let guids = vec![GUIDS[0], GUIDS[0], GUIDS[1], "chat", ""];
     let other = prop_oneof![
