@@ -53,16 +53,16 @@ impl fmt::Debug for Auth {
 /// An access key of the resource, as HMAC key. The text is erased as soon as this is built, and the HMAC key
 /// when it is dropped.
 #[derive(Clone)]
-pub(crate) struct AccessKey(hmac::Key);
+pub(crate) struct AccessKey(Arc<hmac::Key>);
 
 impl AccessKey {
     /// The HMAC key is the UTF-8 text of the access key; it is not decoded from base64.
     pub(crate) fn new(text: impl Into<Zeroizing<String>>) -> Self {
         let text = text.into();
-        Self(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())))
     }
 
-    pub(crate) fn hmac(&self) -> &hmac::Key {
+    pub(crate) fn hmac(&self) -> &Arc<hmac::Key> {
         &self.0
     }
 }

@@ -1,25 +1,46 @@
 //! The app's side of Azure SignalR Service in serverless mode with Microsoft Entra.
 
+#[cfg(feature = "axum")]
+mod axum_response;
+mod client;
 mod client_token;
 mod credential;
 mod endpoint;
+mod endpoints;
 mod entra;
 mod error;
 mod events;
 mod health;
+mod hub;
 mod ids;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
 mod metrics;
+mod negotiate;
 mod operation;
+mod options;
+mod payload;
 mod renewal;
 mod rest;
 mod role;
+mod service_endpoint;
 mod settings;
 mod temporary_key;
 
 pub use background_refresh::{SystemClock, UnixTime, WallClock};
+pub use client::ServiceClient;
 pub use client_token::{NegotiateOptions, TOKEN_LENGTH_MAX};
 pub use endpoint::Priority;
+pub use endpoints::{EndpointStatus, Negotiation, Router};
 pub use error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Result, ServiceError};
+pub use hub::{
+    AddUserToGroup, CloseConnection, CloseConnections, GroupConnection, GroupConnections, HubClient, SendRequest,
+};
+pub use negotiate::NegotiateResponse;
 pub use operation::Operation;
+pub use options::{ClientTokens, ServiceClientOptions};
+pub use payload::{Arguments, Payload};
 pub use role::Role;
+pub use service_endpoint::{Endpoint, Endpoints};
 pub use settings::Settings;

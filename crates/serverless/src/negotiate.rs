@@ -130,7 +130,11 @@ async fn at(endpoint: &LiveEndpoint, hub: &str, options: &NegotiateOptions) -> R
 }
 
 /// `POST /api/hubs/{hub}/:generateToken`, which answers `{"token": …}`.
-async fn minted_by_service(endpoint: &LiveEndpoint, hub: &str, options: &NegotiateOptions) -> Result<Zeroizing<String>> {
+async fn minted_by_service(
+    endpoint: &LiveEndpoint,
+    hub: &str,
+    options: &NegotiateOptions,
+) -> Result<Zeroizing<String>> {
     #[derive(Deserialize)]
     struct Minted {
         token: Zeroizing<String>,
@@ -148,8 +152,9 @@ async fn minted_by_service(endpoint: &LiveEndpoint, hub: &str, options: &Negotia
             .with_endpoint(endpoint.label())
     })?;
     if minted.token.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidAnswer, "the token of the answer is empty")
-            .with_endpoint(endpoint.label()));
+        return Err(
+            Error::new(ErrorKind::InvalidAnswer, "the token of the answer is empty").with_endpoint(endpoint.label())
+        );
     }
     if minted.token.len() > TOKEN_LENGTH_MAX {
         return Err(client_token::too_long(minted.token.len()));

@@ -51,51 +51,51 @@ const READER: Option<Role> = Some(Role::RestApiReader);
 
 operations! {
     /// Fetches the temporary access key.
-    AccessKey = "access_key", Some(Role::AppServer), Never, IsError;
+    AccessKey = "access_key", Some(Role::AppServer), Never, Error;
     /// Has the service mint a client token.
-    GenerateToken = "generate_token", OWNER, Idempotent, IsError;
+    GenerateToken = "generate_token", OWNER, Idempotent, Error;
     /// Asks whether the service is healthy.
-    Health = "health", None, Never, IsError;
+    Health = "health", None, Never, Error;
     /// Sends to every connection of the hub.
-    SendToAll = "send_to_all", OWNER, Message, IsError;
+    SendToAll = "send_to_all", OWNER, Message, Error;
     /// Sends to every connection of a user.
-    SendToUser = "send_to_user", OWNER, Message, IsError;
+    SendToUser = "send_to_user", OWNER, Message, Error;
     /// Sends to every connection of a group.
-    SendToGroup = "send_to_group", OWNER, Message, IsError;
+    SendToGroup = "send_to_group", OWNER, Message, Error;
     /// Sends to one connection.
-    SendToConnection = "send_to_connection", OWNER, Message, IsError;
+    SendToConnection = "send_to_connection", OWNER, Message, Error;
     /// Calls a method of one client and waits for its result.
-    InvokeConnection = "invoke_connection", OWNER, Message, IsError;
+    InvokeConnection = "invoke_connection", OWNER, Message, Error;
     /// Closes every connection of the hub.
-    CloseAllConnections = "close_all_connections", OWNER, Idempotent, IsDone;
+    CloseAllConnections = "close_all_connections", OWNER, Idempotent, Done;
     /// Closes every connection of a group.
-    CloseGroupConnections = "close_group_connections", OWNER, Idempotent, IsDone;
+    CloseGroupConnections = "close_group_connections", OWNER, Idempotent, Done;
     /// Closes every connection of a user.
-    CloseUserConnections = "close_user_connections", OWNER, Idempotent, IsDone;
+    CloseUserConnections = "close_user_connections", OWNER, Idempotent, Done;
     /// Closes one connection.
-    CloseConnection = "close_connection", OWNER, Idempotent, IsDone;
+    CloseConnection = "close_connection", OWNER, Idempotent, Done;
     /// Asks whether a connection exists.
-    ConnectionExists = "connection_exists", READER, Idempotent, IsNo;
+    ConnectionExists = "connection_exists", READER, Idempotent, No;
     /// Asks whether a user has a connection.
-    UserExists = "user_exists", READER, Idempotent, IsNo;
+    UserExists = "user_exists", READER, Idempotent, No;
     /// Asks whether a group has a connection.
-    GroupExists = "group_exists", READER, Idempotent, IsNo;
+    GroupExists = "group_exists", READER, Idempotent, No;
     /// Asks whether a user is in a group.
-    UserInGroup = "user_in_group", READER, Idempotent, IsNo;
+    UserInGroup = "user_in_group", READER, Idempotent, No;
     /// Lists the connections of a group.
-    GroupConnections = "group_connections", READER, Idempotent, IsError;
+    GroupConnections = "group_connections", READER, Idempotent, Error;
     /// Adds a user to a group.
-    AddUserToGroup = "add_user_to_group", OWNER, Idempotent, IsError;
+    AddUserToGroup = "add_user_to_group", OWNER, Idempotent, Error;
     /// Removes a user from a group.
-    RemoveUserFromGroup = "remove_user_from_group", OWNER, Idempotent, IsDone;
+    RemoveUserFromGroup = "remove_user_from_group", OWNER, Idempotent, Done;
     /// Removes a user from every group.
-    RemoveUserFromAllGroups = "remove_user_from_all_groups", OWNER, Idempotent, IsDone;
+    RemoveUserFromAllGroups = "remove_user_from_all_groups", OWNER, Idempotent, Done;
     /// Adds a connection to a group.
-    AddConnectionToGroup = "add_connection_to_group", OWNER, Idempotent, IsError;
+    AddConnectionToGroup = "add_connection_to_group", OWNER, Idempotent, Error;
     /// Removes a connection from a group.
-    RemoveConnectionFromGroup = "remove_connection_from_group", OWNER, Idempotent, IsDone;
+    RemoveConnectionFromGroup = "remove_connection_from_group", OWNER, Idempotent, Done;
     /// Removes a connection from every group.
-    RemoveConnectionFromAllGroups = "remove_connection_from_all_groups", OWNER, Idempotent, IsDone;
+    RemoveConnectionFromAllGroups = "remove_connection_from_all_groups", OWNER, Idempotent, Done;
 }
 
 /// When a call may be repeated.
@@ -112,11 +112,12 @@ pub(crate) enum Repeat {
 /// What a 404 with one of the service's codes means: that what the call names does not exist.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Absent {
-    IsError,
+    /// An error.
+    Error,
     /// The answer `false`.
-    IsNo,
+    No,
     /// What the call wants is so already, perhaps by its own first try.
-    IsDone,
+    Done,
 }
 
 #[cfg(test)]
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn only_questions_need_the_reader_role_alone() {
         for operation in Operation::ALL {
-            let is_question = operation.absent() == Absent::IsNo || *operation == Operation::GroupConnections;
+            let is_question = operation.absent() == Absent::No || *operation == Operation::GroupConnections;
             assert_eq!(operation.role() == READER, is_question, "{operation:?}");
         }
     }

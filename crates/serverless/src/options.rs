@@ -36,7 +36,7 @@ impl Default for ServiceClientOptions {
         Self {
             client_tokens: ClientTokens::default(),
             transport: None,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::default()),
             router: None,
         }
     }

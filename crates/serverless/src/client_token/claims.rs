@@ -23,6 +23,7 @@ impl Validity {
         (expires > now.as_secs()).then_some(Self { issued: now, expires: UnixTime::from_secs(expires) })
     }
 
+    #[cfg(test)]
     pub(crate) fn expires(&self) -> UnixTime {
         self.expires
     }

@@ -1,6 +1,7 @@
 //! HS256 (RFC 7518 section 3.2) over a compact JWS (RFC 7515 section 7.1).
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -11,13 +12,13 @@ use zeroize::Zeroizing;
 /// A key with the encoded JOSE header of everything it signs.
 #[derive(Clone)]
 pub(crate) struct SigningKey {
-    hmac: hmac::Key,
+    hmac: Arc<hmac::Key>,
     header: String,
 }
 
 impl SigningKey {
     /// With `kid` for a temporary key; an access key of the resource has none.
-    pub(crate) fn new(hmac: hmac::Key, kid: Option<&str>) -> Self {
+    pub(crate) fn new(hmac: Arc<hmac::Key>, kid: Option<&str>) -> Self {
         let header = match kid {
             Some(kid) => serde_json::json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }),
             None => serde_json::json!({ "alg": "HS256", "typ": "JWT" }),

@@ -1,6 +1,7 @@
 //! Client tokens, read again by other code than the one that wrote them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -16,7 +17,7 @@ const SECRET: &str = "dGhlIHRleHQgaXMgdGhlIGtleQ==";
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 fn key(kid: Option<&str>) -> SigningKey {
-    SigningKey::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), kid)
+    SigningKey::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes())), kid)
 }
 
 fn minted(options: &NegotiateOptions, end: Option<u64>) -> Result<(Value, Value)> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::http::HttpClient;
-use background_refresh::{Now, UnixTime, WallClock};
+use background_refresh::{Now, UnixTime};
 use url::Url;
 
 use super::router::EndpointStatus;
@@ -54,7 +54,7 @@ impl LiveEndpoint {
                 (Authorization::Entra(renewal), None)
             }
             Auth::AccessKey(key) => {
-                let key = SigningKey::new(key.hmac().clone(), None);
+                let key = SigningKey::new(Arc::clone(key.hmac()), None);
                 (Authorization::AccessKey(key.clone()), Some(key))
             }
         };

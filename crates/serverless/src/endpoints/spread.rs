@@ -67,11 +67,8 @@ impl Reports {
                 EndpointError::new(endpoint, error)
             })
             .collect();
-        let names: Vec<_> = endpoints
-            .iter()
-            .filter(|endpoint| endpoint.error().is_some())
-            .map(EndpointError::endpoint)
-            .collect();
+        let names: Vec<_> =
+            endpoints.iter().filter(|endpoint| endpoint.error().is_some()).map(EndpointError::endpoint).collect();
         let text = format!("the call failed at {failures} of {total} endpoints: {}", names.join(", "));
         let first = first.unwrap_or_else(nowhere);
         Err(Error::new(first.kind(), text)

@@ -13,7 +13,6 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// One fault.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the settings use it"))]
     pub(crate) fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
         Self { faults: vec![ConfigFault::new(field, problem)] }
     }

@@ -10,6 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 pub(crate) use cause::Cause;
 pub use config::{ConfigError, ConfigFault};
 pub use kind::ErrorKind;
@@ -150,6 +152,29 @@ impl Error {
             Some(Source::Service(error)) => Some(error),
             Some(Source::Error(error)) => error.service(),
             _ => None,
+        }
+    }
+
+    /// The status with which an app answers a client whose request failed so: 400, 404 and 413 for what the client sent,
+    /// 502 if the service rejects this app, 503 if it is not available now, 500 for a configuration with faults.
+    #[must_use]
+    pub fn http_status(&self) -> StatusCode {
+        match self.0.kind {
+            ErrorKind::InvalidId | ErrorKind::InvalidName | ErrorKind::InvalidArguments | ErrorKind::InvalidOptions => {
+                StatusCode::BAD_REQUEST
+            }
+            ErrorKind::TokenTooLong | ErrorKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::NotFound if self.service_code().is_some() => StatusCode::NOT_FOUND,
+            ErrorKind::RoleMissing { .. }
+            | ErrorKind::Unauthorized
+            | ErrorKind::NotFound
+            | ErrorKind::Rejected
+            | ErrorKind::InvalidAnswer => StatusCode::BAD_GATEWAY,
+            ErrorKind::Throttled { .. }
+            | ErrorKind::Unavailable
+            | ErrorKind::Credential
+            | ErrorKind::KeyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Config => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -234,7 +234,7 @@ impl fmt::Debug for Caller {
 }
 
 fn is_accepted(call: &Call, answer: &Answer) -> bool {
-    answer.status.is_success() || (call.operation.absent() != Absent::IsError && answer.is_absent())
+    answer.status.is_success() || (call.operation.absent() != Absent::Error && answer.is_absent())
 }
 
 fn no_answer(cause: Cause) -> Error {

@@ -9,5 +9,4 @@ mod transport;
 pub(crate) use answer::Answer;
 pub(crate) use call::{Body, Call, Segment, hub_call};
 pub(crate) use caller::{Authorization, CALL_LIMIT, Caller, no_clock};
-pub(crate) use retry::parse_retry_after;
 pub(crate) use transport::default_client;

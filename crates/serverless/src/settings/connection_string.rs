@@ -121,8 +121,7 @@ fn addresses(fields: &Fields<'_>, is_entra: bool, report: &mut Report) -> Option
     let endpoint = fields.required("Endpoint", why, |text| address(text, is_entra), report);
     let port = fields.if_given("Port", port, report);
     let version = fields.if_given("Version", version, report);
-    // Clients bring tokens of their own, not of Entra.
-    let client_endpoint = fields.if_given("ClientEndpoint", |text| address(text, false), report);
+    let client_endpoint = fields.if_given("ClientEndpoint", |text| address(text, is_entra), report);
     let server_endpoint = fields.if_given("ServerEndpoint", |text| address(text, is_entra), report);
     version?;
     let (mut endpoint, port) = (endpoint?, port?);

@@ -1,5 +1,6 @@
 //! Configuration from the environment, from a document or from a connection string.
 
+mod client;
 mod connection_string;
 mod document;
 mod entries;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::credential::ambient::{AUTHORITY_HOST, Ambient, of_process};
 use crate::credential::plan::{CredentialPlan, SecretText};
 use crate::credential::{Transports, build};
-use crate::endpoint::{AccessKey, Auth, EndpointConfig};
+use crate::endpoint::{AccessKey, Auth, EndpointConfig, Priority};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
 use crate::settings::reading::{Reading, read, read_connection_string};
@@ -182,6 +183,9 @@ impl Settings {
         let ambient = Ambient::new(&of_process);
         let mut report = Report::default();
         let read = self.read(&ambient, &mut report);
+        if let Some(first) = read.first().filter(|_| read.iter().all(|one| one.priority == Priority::Secondary)) {
+            report.fault(&first.field, "all endpoints are secondary; make one primary at least");
+        }
         let transports = Transports::new(transport);
         let endpoints: Vec<_> =
             read.into_iter().filter_map(|reading| configure(reading, &ambient, &transports, &mut report)).collect();

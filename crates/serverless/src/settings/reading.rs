@@ -142,8 +142,7 @@ fn from_keys(
         report.fault(fields.name_of("serviceUri"), MISSING_SERVICE_URI);
     }
     let endpoint = fields.checked("serviceUri", |text| address(text, true), report);
-    // Clients bring tokens of their own, not of Entra.
-    let client_endpoint = fields.if_given("clientEndpoint", |text| address(text, false), report);
+    let client_endpoint = fields.if_given("clientEndpoint", |text| address(text, true), report);
     let server_endpoint = fields.if_given("serverEndpoint", |text| address(text, true), report);
     let priority = fields.if_given("type", priority, report);
     let plan = identity::plan(&fields, ambient, report);

@@ -52,7 +52,7 @@ pub(super) fn meaning(text: &str) -> Result<Meaning, BTreeSet<String>> {
         }
     }
     // Tokens of Entra stay off plain HTTP.
-    for key in ["endpoint", "serverendpoint"] {
+    for key in ["endpoint", "clientendpoint", "serverendpoint"] {
         let is_plain = value(key).is_some_and(|url| url.to_lowercase().starts_with("http:") && !is_local(url));
         fault_if(is_plain && !matches!(kind, "key" | "unknown"), key);
     }
