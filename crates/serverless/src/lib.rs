@@ -5,6 +5,7 @@ mod axum_response;
 mod client;
 mod client_token;
 mod credential;
+pub mod docs;
 mod endpoint;
 mod endpoints;
 mod entra;
