@@ -11,6 +11,9 @@ mod endpoints;
 mod entra;
 mod error;
 mod events;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hub;
 mod ids;

@@ -7,6 +7,8 @@ mod entries;
 mod fields;
 mod identity;
 mod reading;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod reference;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,9 @@ use crate::credential::{Transports, build};
 use crate::endpoint::{AccessKey, Auth, EndpointConfig, Priority};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
-use crate::settings::reading::{Reading, read, read_connection_string};
-use crate::settings::report::Report;
+pub(crate) use crate::settings::reading::Reading;
+use crate::settings::reading::{read, read_connection_string};
+pub(crate) use crate::settings::report::Report;
 
 /// What an operator writes: where the service is, and how the program authenticates to it.
 ///

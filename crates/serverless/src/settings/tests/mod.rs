@@ -1,7 +1,6 @@
 //! Settings as text: without processes, credentials or files.
 
 mod documents;
-mod reference;
 mod second_reading;
 
 use super::reading::Reading;

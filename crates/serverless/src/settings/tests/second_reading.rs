@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::reference::{Meaning, meaning};
-use super::{credential, read};
+use super::read;
 use crate::Settings;
-use crate::credential::plan::{CredentialPlan, ManagedIdentityId};
-use crate::settings::AuthPlan;
+use crate::settings::reference::{Meaning, meaning};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -21,7 +19,7 @@ proptest! {
             Ok(expected) => {
                 prop_assert_eq!(&faults, &Vec::<String>::new(), "{}", text);
                 prop_assert_eq!(readings.len(), 1);
-                prop_assert_eq!(found(&readings[0].auth, credential(&readings[0])), expected);
+                prop_assert_eq!(Meaning::of(&readings[0]), expected);
             }
             Err(expected) => {
                 // `Key of the connection string`; unknown keys are not named.
@@ -42,23 +40,6 @@ proptest! {
         let (_, faults, warnings) = read(&settings);
         let told = format!("{faults:?}{warnings:?}{settings:?}");
         prop_assert!(!told.contains(&key), "{}", told);
-    }
-}
-
-fn found(auth: &AuthPlan, plan: Option<&CredentialPlan>) -> Meaning {
-    match (auth, plan) {
-        (AuthPlan::AccessKey(key), _) => Meaning::AccessKey(key.expose().to_owned()),
-        (_, Some(CredentialPlan::ManagedIdentity(None))) => Meaning::ManagedIdentity(None),
-        (_, Some(CredentialPlan::ManagedIdentity(Some(ManagedIdentityId::Client(id))))) => {
-            Meaning::ManagedIdentity(Some(id.clone()))
-        }
-        (_, Some(CredentialPlan::ClientSecret(application))) => Meaning::Application {
-            tenant: application.tenant_id.clone(),
-            client: application.client_id.clone(),
-            secret: application.secret.expose().to_owned(),
-        },
-        (_, Some(CredentialPlan::Default(_))) => Meaning::DefaultChain,
-        other => panic!("{other:?}"),
     }
 }
 

@@ -3,17 +3,43 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{AuthPlan, Reading};
+use crate::credential::plan::{CredentialPlan, ManagedIdentityId};
+
 /// What a connection string means.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Meaning {
+pub(crate) enum Meaning {
     AccessKey(String),
     ManagedIdentity(Option<String>),
     Application { tenant: String, client: String, secret: String },
     DefaultChain,
 }
 
+impl Meaning {
+    /// What the code under test made of it.
+    pub(crate) fn of(reading: &Reading) -> Self {
+        let plan = match &reading.auth {
+            AuthPlan::AccessKey(key) => return Self::AccessKey(key.expose().to_owned()),
+            AuthPlan::Entra(plan) => plan,
+        };
+        match &**plan {
+            CredentialPlan::ManagedIdentity(None) => Self::ManagedIdentity(None),
+            CredentialPlan::ManagedIdentity(Some(ManagedIdentityId::Client(id))) => {
+                Self::ManagedIdentity(Some(id.clone()))
+            }
+            CredentialPlan::ClientSecret(application) => Self::Application {
+                tenant: application.tenant_id.clone(),
+                client: application.client_id.clone(),
+                secret: application.secret.expose().to_owned(),
+            },
+            CredentialPlan::Default(_) => Self::DefaultChain,
+            other => panic!("no connection string means {other:?}"),
+        }
+    }
+}
+
 /// The meaning, or the lower-case keys that are at fault.
-pub(super) fn meaning(text: &str) -> Result<Meaning, BTreeSet<String>> {
+pub(crate) fn meaning(text: &str) -> Result<Meaning, BTreeSet<String>> {
     let (values, mut faults) = characters(text);
     let value = |key: &str| values.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let mut fault_if = |is_fault: bool, key: &str| {
@@ -71,7 +97,7 @@ pub(super) fn meaning(text: &str) -> Result<Meaning, BTreeSet<String>> {
 }
 
 /// Keys with values, and the keys that come twice.
-fn characters(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
+pub(crate) fn characters(text: &str) -> (BTreeMap<String, String>, BTreeSet<String>) {
     let (mut values, mut twice) = (BTreeMap::new(), BTreeSet::new());
     let (mut key, mut value, mut has_equals) = (String::new(), String::new(), false);
     for char in text.chars().chain([';']) {
