@@ -1,0 +1,15 @@
+//! The library against a service that decides by its own code.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+mod access_keys;
+mod clock;
+mod credential;
+mod endpoints;
+mod faults;
+mod harness;
+mod negotiation;
+mod operations;
+mod secrets;
+mod service;
+mod wire;
