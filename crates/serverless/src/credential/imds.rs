@@ -12,6 +12,7 @@ use url::Url;
 use super::BuildFault;
 use super::ambient::{Ambient, IMDS_AUTHORITY};
 use super::transport::Transports;
+use crate::error::Cause;
 
 /// A transport to IMDS.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub(super) async fn probe(transport: &Transport) -> Result<(), String> {
     let context = Context::new();
     match tokio::time::timeout(PROBE_TIMEOUT, transport.send(&context, &mut request)).await {
         Err(_) => Err(format!("IMDS did not answer within {} s", PROBE_TIMEOUT.as_secs())),
-        Ok(Err(error)) => Err(super::chain::with_sources(&error)),
+        Ok(Err(error)) => Err(Cause::of(&error).to_string()),
         Ok(Ok(response)) => match response.status() {
             StatusCode::BadRequest | StatusCode::TooManyRequests => Ok(()),
             status if status.is_server_error() => Ok(()),

@@ -44,3 +44,40 @@ impl ServiceClient {
         Self::from_configs(settings.endpoints(transport)?, options)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_comes_from_a_connection_string() {
+        let text = "Endpoint=https://a.service.signalr.net;AccessKey=a2V5;Version=1.0;";
+        let service = ServiceClient::from_connection_string(text).unwrap();
+        assert_eq!(service.status()[0].name(), "a.service.signalr.net");
+        let error = ServiceClient::from_connection_string("Endpoint=a;AccessKey=a2V5").unwrap_err();
+        let fields: Vec<_> = error.faults().map(|fault| fault.field()).collect();
+        assert_eq!(fields, ["Endpoint of the connection string"]);
+    }
+
+    #[test]
+    fn client_comes_from_named_settings() {
+        let string = "Endpoint=https://a.service.signalr.net;AccessKey=a2V5";
+        let settings = |names: &[&str]| {
+            let vars = names.iter().map(|name| (format!("Azure__SignalR__Endpoints__{name}").into(), string.into()));
+            Settings::from_vars(Settings::DEFAULT_PREFIX, vars)
+        };
+        let service =
+            ServiceClient::from_settings(&settings(&["east", "west__secondary"]), ServiceClientOptions::default());
+        let names: Vec<_> = service.unwrap().status().iter().map(|status| status.name().to_owned()).collect();
+        assert_eq!(names, ["east", "west"]);
+        let error =
+            ServiceClient::from_settings(&settings(&["west__secondary"]), ServiceClientOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("all endpoints are secondary"), "{error}");
+    }
+
+    #[test]
+    fn client_of_an_environment_without_settings_names_the_prefix() {
+        let error = ServiceClient::from_env("NobodySetsThis").unwrap_err();
+        assert_eq!(error.faults().next().unwrap().field(), "NobodySetsThis");
+    }
+}

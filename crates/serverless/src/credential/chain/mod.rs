@@ -111,11 +111,7 @@ impl DefaultChain {
                 }
                 Attempt::Absent(reason) => tried.push(format!("{}: {reason}", step.name)),
                 Attempt::Rejected(error) => {
-                    let problem = format!(
-                        "the default chain ends at {}, which is there but gave no token: {}",
-                        step.name,
-                        with_sources(&error)
-                    );
+                    let problem = format!("the default chain ends at {}, which is there but gave no token", step.name);
                     return Err(Error::with_error(ErrorKind::Credential, error, problem));
                 }
             }
@@ -193,18 +189,4 @@ fn status(error: &(dyn StdError + 'static)) -> Option<StatusCode> {
         next = error.source();
     }
     None
-}
-
-/// The error with its causes, each once, on one line.
-pub(super) fn with_sources(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        next = error.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,7 @@
 
 use super::azure::{Azure, ENTRA};
 use super::child::{keys, run, variables};
-use super::{CLIENT, ENDPOINT, OBJECT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
+use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
 const SCOPE: &str = "https://signalr.azure.com/.default";
 
@@ -89,9 +89,11 @@ async fn workload_identity_presents_the_token_of_its_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn federated_identity_crosses_tenants_in_three_clouds() {
     for (cloud, host, resource) in CLOUDS {
-        for (key, id, parameter) in
-            [("managedIdentityClientId", OTHER_CLIENT, "client_id"), ("managedIdentityObjectId", OBJECT, "object_id")]
-        {
+        for (key, id, parameter) in [
+            ("managedIdentityClientId", OTHER_CLIENT, "client_id"),
+            ("managedIdentityObjectId", OBJECT, "object_id"),
+            ("managedIdentityResourceId", IDENTITY, "msi_res_id"),
+        ] {
             let azure = Azure::start().await;
             let settings = keys(&[
                 ("serviceUri", ENDPOINT),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::PREFIX;
 use crate::Settings;
 use crate::endpoint::{Auth, EndpointConfig, Priority};
+use crate::error::Cause;
 
 /// What a child found.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -146,7 +147,7 @@ async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> Endpoi
         *debug += &format!("{token:?}");
         endpoint.tokens.push(match token {
             Ok(token) => Ok(token.token.secret().to_owned()),
-            Err(error) => Err(crate::credential::chain::with_sources(&error)),
+            Err(error) => Err(Cause::of(&error).to_string()),
         });
     }
     endpoint
