@@ -49,16 +49,14 @@ fn terms(jitter: f64) -> Terms {
     Terms { renew_after: RENEW_AFTER - RENEW_SPREAD.mul_f64(jitter), usable_for: KEY_LIFE - KEY_MARGIN }
 }
 
-/// Another attempt soon does not help when the role or the endpoint is wrong.
+/// Another attempt soon does not help when the role, the endpoint or the credential is wrong.
 fn failure(error: Error) -> Failure {
     let retry_after = error.retry_after();
     match error.kind() {
         ErrorKind::RoleMissing { .. } | ErrorKind::NotFound => {
             Failure { retry_after, ..Failure::lasting(error, Some(LONG_PAUSE)) }
         }
-        ErrorKind::Credential | ErrorKind::Unauthorized | ErrorKind::Rejected | ErrorKind::InvalidAnswer => {
-            Failure { retry_after, ..Failure::lasting(error, None) }
-        }
+        ErrorKind::Credential | ErrorKind::Unauthorized => Failure { retry_after, ..Failure::lasting(error, None) },
         _ => Failure { retry_after, ..Failure::transient(error) },
     }
 }

@@ -92,6 +92,42 @@ struct State {
     rejected: Vec<String>,
 }
 
+/// What a fault table needs of a service, so that it runs against any that can be told to fail.
+pub(crate) trait Faulty: std::fmt::Debug + Send + Sync {
+    /// What happens next, once each.
+    fn next(&self, on: On, reactions: Vec<Reaction>);
+    /// What happens from then on.
+    fn then(&self, on: On, reaction: Reaction);
+    /// Rejects this Entra token with 401 from now on.
+    fn reject(&self, token: String);
+    /// How many requests have reached the service.
+    fn requests(&self) -> usize;
+    /// Bodies of the messages that clients have got.
+    fn delivered(&self) -> Vec<String>;
+}
+
+impl Faulty for TestService {
+    fn next(&self, on: On, reactions: Vec<Reaction>) {
+        Self::next(self, on, reactions);
+    }
+
+    fn then(&self, on: On, reaction: Reaction) {
+        Self::then(self, on, reaction);
+    }
+
+    fn reject(&self, token: String) {
+        Self::reject(self, token);
+    }
+
+    fn requests(&self) -> usize {
+        self.seen().iter().filter(|seen| seen.on != On::Health).count()
+    }
+
+    fn delivered(&self) -> Vec<String> {
+        self.state.lock().unwrap().delivered.clone()
+    }
+}
+
 /// The text of the key of this number.
 pub(crate) fn key_text(number: usize) -> String {
     format!("temporary-key-{number}-of-the-service")
@@ -129,11 +165,6 @@ impl TestService {
 
     pub(crate) fn requests(&self, on: On) -> usize {
         self.state.lock().unwrap().seen.iter().filter(|seen| seen.on == on).count()
-    }
-
-    /// Bodies of the messages that clients have got.
-    pub(crate) fn delivered(&self) -> Vec<String> {
-        self.state.lock().unwrap().delivered.clone()
     }
 
     pub(crate) fn keys(&self) -> usize {
