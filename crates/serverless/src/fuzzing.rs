@@ -97,10 +97,11 @@ fn os_string(bytes: &[u8]) -> Option<OsString> {
 mod tests {
     use std::path::Path;
 
+    type Target = (&'static str, fn(&[u8]));
+
     #[test]
     fn every_kept_input_holds_without_a_fuzzer() {
-        let targets: [(&str, fn(&[u8])); 2] =
-            [("connection_string", super::connection_string), ("settings", super::settings)];
+        let targets: [Target; 2] = [("connection_string", super::connection_string), ("settings", super::settings)];
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         for (name, run) in targets {
             let files: Vec<_> =
