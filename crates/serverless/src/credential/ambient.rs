@@ -29,6 +29,8 @@ pub(crate) const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 pub(crate) const CLIENT_CERTIFICATE_PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 pub(crate) const FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+/// Limits the default chain of other SDKs.
+pub(crate) const TOKEN_CREDENTIALS: &str = "AZURE_TOKEN_CREDENTIALS";
 /// Entra's host, for a cloud that settings do not name. `azure_identity` reads it.
 pub(crate) const AUTHORITY_HOST: &str = "AZURE_AUTHORITY_HOST";
 #[cfg(feature = "identity")]

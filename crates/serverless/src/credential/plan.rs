@@ -96,6 +96,12 @@ impl AzureCloud {
     }
 }
 
+impl From<Zeroizing<String>> for SecretText {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
 /// A secret that is erased when it is dropped, and that `Debug` does not print.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct SecretText(Zeroizing<String>);

@@ -75,6 +75,14 @@ mod tests {
         assert!(error.to_string().contains("all endpoints are secondary"), "{error}");
     }
 
+    #[cfg(not(feature = "identity"))]
+    #[test]
+    fn entra_without_the_feature_is_a_fault_that_names_it() {
+        let text = "Endpoint=https://a.service.signalr.net;AuthType=azure.msi";
+        let error = ServiceClient::from_connection_string(text).unwrap_err();
+        assert!(error.to_string().contains("the feature `identity`"), "{error}");
+    }
+
     #[test]
     fn client_of_an_environment_without_settings_names_the_prefix() {
         let error = ServiceClient::from_env("NobodySetsThis").unwrap_err();

@@ -5,6 +5,8 @@
 //! case; keys and values are trimmed; a part is split at its first `=`; empty parts and parts without `=` are skipped;
 //! a key that is written twice is a fault. A value cannot contain `;`.
 
+use zeroize::Zeroizing;
+
 use super::fields::{Fields, Source};
 use super::identity::{NO_CERTIFICATES, plain_default_chain};
 use super::report::Report;
@@ -94,7 +96,7 @@ impl<'a> ConnectionString<'a> {
             report.fault(field_of("AccessKey", self.name), problem);
         }
         let key = fields.to_the_letter("AccessKey", report)?;
-        Some(AuthPlan::AccessKey(SecretText::new(key.value)))
+        Some(AuthPlan::AccessKey(SecretText::from(key.value)))
     }
 }
 
@@ -107,8 +109,8 @@ impl Source for ConnectionString<'_> {
         self.find(key).is_some()
     }
 
-    fn text(&self, key: &str) -> Result<Option<String>, String> {
-        Ok(self.find(key).map(|(_, value)| value.to_owned()))
+    fn text(&self, key: &str) -> Result<Option<Zeroizing<String>>, String> {
+        Ok(self.find(key).map(|(_, value)| Zeroizing::new(value.to_owned())))
     }
 }
 
@@ -178,7 +180,7 @@ fn application(fields: &Fields<'_>, report: &mut Report) -> Option<CredentialPla
     Some(CredentialPlan::ClientSecret(ClientSecret {
         tenant_id: tenant_id?,
         client_id: client_id?,
-        secret: SecretText::new(secret?),
+        secret: secret?,
         cloud: None,
     }))
 }

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use zeroize::Zeroizing;
+
 use super::entries::{Lookup, Section};
 use super::report::Report;
 
@@ -10,7 +12,7 @@ use super::report::Report;
 pub(super) struct Field {
     pub(super) name: String,
     /// Trimmed, unless it was asked for to the letter.
-    pub(super) value: String,
+    pub(super) value: Zeroizing<String>,
 }
 
 /// Values may be secret, so that only the name is printed.
@@ -27,7 +29,7 @@ pub(super) trait Source {
     /// Whether the key is there, be its value readable or not.
     fn has(&self, key: &str) -> bool;
     /// The value to the letter.
-    fn text(&self, key: &str) -> Result<Option<String>, String>;
+    fn text(&self, key: &str) -> Result<Option<Zeroizing<String>>, String>;
 }
 
 impl Source for Section<'_> {
@@ -39,11 +41,11 @@ impl Source for Section<'_> {
         !matches!(self.get(key), Lookup::Missing)
     }
 
-    fn text(&self, key: &str) -> Result<Option<String>, String> {
+    fn text(&self, key: &str) -> Result<Option<Zeroizing<String>>, String> {
         match self.get(key) {
             Lookup::Missing => Ok(None),
             Lookup::One(entry) => match entry.value() {
-                Some(value) => Ok(Some(value.to_owned())),
+                Some(value) => Ok(Some(Zeroizing::new(value.to_owned()))),
                 None => Err(NOT_UTF_8.to_owned()),
             },
             Lookup::Twice(one, other) => Err(written_twice(one.written(), other.written())),
@@ -73,7 +75,7 @@ impl<'a> Fields<'a> {
     /// A value, trimmed. One that cannot be read is a fault.
     pub(super) fn optional(&self, key: &'static str, report: &mut Report) -> Option<Field> {
         let mut field = self.to_the_letter(key, report)?;
-        field.value = field.value.trim().to_owned();
+        field.value = Zeroizing::new(field.value.trim().to_owned());
         Some(field)
     }
 

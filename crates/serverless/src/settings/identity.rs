@@ -10,8 +10,7 @@ use super::report::Report;
 use super::values::{guid, quoted, resource_id, secret, tenant};
 use crate::credential::ambient::{self, Ambient};
 use crate::credential::plan::{
-    AzureCloud, ClientSecret, CredentialPlan, DefaultChainPlan, FederatedIdentity, ManagedIdentityId, SecretText,
-    WorkloadIdentity,
+    AzureCloud, ClientSecret, CredentialPlan, DefaultChainPlan, FederatedIdentity, ManagedIdentityId, WorkloadIdentity,
 };
 
 /// The credential that a section describes. `None` after a fault.
@@ -87,7 +86,7 @@ fn client_secret(fields: &Fields<'_>, report: &mut Report) -> Option<CredentialP
     Some(CredentialPlan::ClientSecret(ClientSecret {
         tenant_id: tenant_id?,
         client_id: client_id?,
-        secret: SecretText::new(secret?),
+        secret: secret?,
         cloud: cloud?,
     }))
 }
@@ -175,6 +174,10 @@ fn chain_of(
     let variable = |name: &str, check: fn(&str) -> Result<String, String>, report: &mut Report| {
         ambient.get(name).and_then(|value| report.take(name, check(&value)))
     };
+    if ambient.get(ambient::TOKEN_CREDENTIALS).is_some() {
+        let problem = "the default chain does not read it; name the credential in the settings instead";
+        report.warn(ambient::TOKEN_CREDENTIALS, problem);
+    }
     let tenant_id = given.tenant_id.or_else(|| variable(ambient::TENANT_ID, tenant, report));
     let ambient_client = variable(ambient::CLIENT_ID, guid, report);
     let ambient_secret = ambient
@@ -182,12 +185,9 @@ fn chain_of(
         .and_then(|text| report.take(ambient::CLIENT_SECRET, secret(&text)));
     let has_certificate = ambient.get(ambient::CLIENT_CERTIFICATE_PATH).is_some();
     let environment = match (&tenant_id, &ambient_client, ambient_secret) {
-        (Some(tenant_id), Some(client_id), Some(secret)) => Ok(ClientSecret {
-            tenant_id: tenant_id.clone(),
-            client_id: client_id.clone(),
-            secret: SecretText::new(secret),
-            cloud: given.cloud,
-        }),
+        (Some(tenant_id), Some(client_id), Some(secret)) => {
+            Ok(ClientSecret { tenant_id: tenant_id.clone(), client_id: client_id.clone(), secret, cloud: given.cloud })
+        }
         (Some(_), Some(_), None) if has_certificate => {
             report.fault(ambient::CLIENT_CERTIFICATE_PATH, NO_CERTIFICATES);
             Err(not_set(&[(ambient::CLIENT_SECRET, false)]))
@@ -275,7 +275,7 @@ fn missing(variable: &str) -> String {
 fn token_file(fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Report) -> Option<(PathBuf, String)> {
     if fields.has("tokenFilePath") {
         let field = fields.optional("tokenFilePath", report)?;
-        return Some((PathBuf::from(field.value), field.name));
+        return Some((PathBuf::from(field.value.as_str()), field.name));
     }
     let path = ambient.get_untrimmed(ambient::FEDERATED_TOKEN_FILE)?;
     Some((PathBuf::from(path), ambient::FEDERATED_TOKEN_FILE.to_owned()))

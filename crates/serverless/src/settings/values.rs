@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::credential::plan::SecretText;
 use crate::endpoint::address_problem;
 
 /// The address of an endpoint, without a trailing slash.
@@ -69,17 +70,19 @@ pub(super) fn resource_id(text: &str) -> Result<String, String> {
 }
 
 /// A secret is read to the letter. A file or a shell often adds a line break, and Entra's answer would not say so.
-pub(super) fn secret(text: &str) -> Result<String, String> {
+pub(super) fn secret(text: &str) -> Result<SecretText, String> {
     if text.trim() == text && !text.contains(char::is_control) {
-        return Ok(text.to_owned());
+        return Ok(SecretText::new(text.to_owned()));
     }
     Err("begins or ends with white space, or contains a line break; remove it".to_owned())
 }
 
-/// A value that cannot be secret, cut to a readable length.
+/// A value that should be a name. A client secret has 40 characters and an access key 44 or more, so that one in the
+/// wrong place is not repeated.
 pub(super) fn quoted(value: &str) -> String {
-    const READABLE: usize = 40;
-    let text: String = value.chars().take(READABLE).collect();
-    let rest = if text.len() < value.len() { "…" } else { "" };
-    format!("`{}{rest}`", text.escape_debug())
+    const NAME_MAX: usize = 36;
+    if value.chars().count() > NAME_MAX {
+        return "the value".to_owned();
+    }
+    format!("`{}`", value.escape_debug())
 }

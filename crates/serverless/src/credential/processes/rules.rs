@@ -258,6 +258,8 @@ async fn unused_keys_get_a_warning() {
     for part in ["__tenantId problem=\"managedidentity does not use it", "__azureCloud", "__hubName"] {
         assert!(report.events.contains(part), "{part}: {}", report.events);
     }
+    let limited = keys(&[("serviceUri", ENDPOINT)]).into_iter().chain(variables(&[("AZURE_TOKEN_CREDENTIALS", "dev")]));
+    assert!(run_and_ask(0, limited).await.events.contains("AZURE_TOKEN_CREDENTIALS"));
     let string = format!("Endpoint={ENDPOINT};AuthType=azure.msi;AccessKey={SECRET};TenantId={TENANT};Hub=chat;tail");
     let report = run(variables(&[(PREFIX, &string)]).into_iter().chain(closed)).await;
     assert!(report.faults.is_empty(), "{:?}", report.faults);

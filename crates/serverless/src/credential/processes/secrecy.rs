@@ -91,6 +91,7 @@ async fn wrong_settings_tell_nothing() {
         format!("Endpoint={ENDPOINT};AuthType=azure.app;ClientSecret=;{SECRET};{SECRET}=1;{SECRET}=2"),
         format!("Endpoint={ENDPOINT};AuthType=azure.app;ClientId={SECRET};TenantId={SECRET}/;ClientSecret={SECRET}"),
         format!("{ACCESS_KEY};{SECRET}"),
+        format!("Endpoint={ENDPOINT};AuthType={ACCESS_KEY};Version={ACCESS_KEY};Port={ACCESS_KEY}"),
     ];
     for string in strings {
         let report = run(variables(&[(PREFIX, &string)])).await;
