@@ -32,7 +32,7 @@ impl Harness {
 
     pub(crate) fn with(client_tokens: ClientTokens) -> Self {
         let clock = Arc::new(TestClock::new());
-        let service = Arc::new(TestService::new(Arc::clone(&clock)));
+        let service = Arc::new(TestService::default());
         let credential = Arc::new(TestCredential::new(Arc::clone(&clock)));
         let options = options(&clock, &service).client_tokens(client_tokens);
         let client = ServiceClient::new(ENDPOINT, as_credential(&credential), options).unwrap();

@@ -8,6 +8,8 @@ mod credential;
 mod endpoints;
 mod faults;
 mod harness;
+#[cfg(feature = "axum")]
+mod negotiate_handler;
 mod negotiation;
 mod operations;
 mod secrets;

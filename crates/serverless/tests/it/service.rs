@@ -2,7 +2,7 @@
 //! messages, and has every fault that a test asks for. It shares no code with the library.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use azure_core::error::ErrorKind;
@@ -10,8 +10,6 @@ use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
 use bytes::Bytes;
 use futures_util::stream;
-
-use crate::clock::TestClock;
 
 /// What a fault concerns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,13 +70,10 @@ pub(crate) struct Seen {
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) on: On,
-    /// Seconds after the start.
-    pub(crate) at: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TestService {
-    clock: Arc<TestClock>,
     state: Mutex<State>,
 }
 
@@ -134,10 +129,6 @@ pub(crate) fn key_text(number: usize) -> String {
 }
 
 impl TestService {
-    pub(crate) fn new(clock: Arc<TestClock>) -> Self {
-        Self { clock, state: Mutex::default() }
-    }
-
     /// What happens next, once each.
     pub(crate) fn next(&self, on: On, reactions: impl IntoIterator<Item = Reaction>) {
         let mut state = self.state.lock().unwrap();
@@ -244,7 +235,6 @@ impl HttpClient for TestService {
             content_type: header("content-type"),
             body: Bytes::from(request.body()),
             on,
-            at: self.clock.elapsed().as_secs(),
         };
         let reaction = self.reaction(on);
         if !matches!(reaction, Reaction::Refuses) {
