@@ -1,4 +1,14 @@
-//! The app's side of Azure SignalR Service in serverless mode with Microsoft Entra.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # Where to go on
+//!
+//! - [`HubClient`]: every operation with its request, its role and its errors.
+//! - [Which credential, and its settings](docs::credentials)
+//! - [Which role do I need?](docs::roles)
+//! - [Move from access keys to Entra](docs::move_from_access_keys)
+//! - [Cross-tenant](docs::cross_tenant)
+//! - [Troubleshoot 401 and 403](docs::troubleshoot)
 
 #[cfg(feature = "axum")]
 mod axum_response;
@@ -18,9 +28,9 @@ mod health;
 mod hub;
 mod ids;
 #[cfg(feature = "metrics")]
-pub mod metrics;
+pub mod instruments;
 #[cfg(not(feature = "metrics"))]
-mod metrics;
+mod instruments;
 mod negotiate;
 mod operation;
 mod options;

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use super::live::LiveEndpoint;
 use crate::error::{Chain, Result};
 use crate::events;
-use crate::metrics;
+use crate::instruments;
 use crate::operation::Operation;
 use crate::rest::Call;
 
@@ -77,7 +77,7 @@ pub(crate) async fn check(endpoint: &LiveEndpoint) -> Result<()> {
         Err(_) => Err(late().with_endpoint(endpoint.label())),
     };
     let has_changed = endpoint.health().checked(result.is_ok());
-    metrics::checked(endpoint.label(), result.is_ok());
+    instruments::checked(endpoint.label(), result.is_ok());
     if has_changed {
         let endpoint = endpoint.label();
         match &result {

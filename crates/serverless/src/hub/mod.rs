@@ -20,7 +20,7 @@ use crate::client::Shared;
 use crate::client_token::NegotiateOptions;
 use crate::endpoints::{Reports, at_each};
 use crate::error::{Error, Result};
-use crate::metrics;
+use crate::instruments;
 use crate::negotiate::{NegotiateResponse, negotiate};
 use crate::operation::Operation;
 use crate::options::ClientTokens;
@@ -73,7 +73,7 @@ impl HubClient {
     pub async fn negotiate(&self, options: NegotiateOptions) -> Result<NegotiateResponse> {
         self.shared.health_check.keep_running();
         let result = self.negotiated(&options).await;
-        metrics::negotiated(result.as_ref().err().map(Error::kind));
+        instruments::negotiated(result.as_ref().err().map(Error::kind));
         result
     }
 

@@ -16,7 +16,7 @@ use super::lease::Lease;
 use super::schedule::{Answer, Failure, Schedule, Step};
 use crate::error::{Chain, Error, ErrorKind};
 use crate::events;
-use crate::metrics;
+use crate::instruments;
 
 /// Fetches the value once.
 pub(crate) type Fetch<V> = Box<dyn Fn() -> BoxFuture<'static, Result<Lease<V>, Failure>> + Send + Sync>;
@@ -197,7 +197,7 @@ impl<V: Send + Sync + 'static> Shared<V> {
                 } else {
                     tracing::debug!(target: events::RENEWAL, what, %endpoint, "renewed");
                 }
-                metrics::fetched(what, endpoint, true);
+                instruments::fetched(what, endpoint, true);
             }
             Err(failure) => {
                 let error = failure.error.clone();
@@ -210,7 +210,7 @@ impl<V: Send + Sync + 'static> Shared<V> {
                 } else {
                     tracing::error!(target: events::RENEWAL, what, %endpoint, %cause, "not fetched; there is none to use");
                 }
-                metrics::fetched(what, endpoint, false);
+                instruments::fetched(what, endpoint, false);
             }
         }
         self.waiters.notify();

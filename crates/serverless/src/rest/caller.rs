@@ -22,7 +22,7 @@ use crate::entra::BearerToken;
 use crate::error::{Cause, Chain, Error, ErrorKind, Result};
 use crate::events;
 use crate::health::Health;
-use crate::metrics;
+use crate::instruments;
 use crate::operation::{Absent, Repeat};
 use crate::renewal::{Lease, Renewal};
 
@@ -75,7 +75,7 @@ impl Caller {
         let started = monotonic_now();
         let result = self.repeat(call, started + CALL_LIMIT).await;
         let outcome = result.as_ref().err().map(Error::kind);
-        metrics::called(call.operation, &self.endpoint, outcome, monotonic_now() - started);
+        instruments::called(call.operation, &self.endpoint, outcome, monotonic_now() - started);
         result.map_err(|error| error.with_endpoint(&self.endpoint))
     }
 
@@ -143,7 +143,7 @@ impl Caller {
                 Decision::RepeatAfter(wait) => {
                     let (cause, wait_ms) = (Chain(&error), u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                     tracing::warn!(target: events::CALLS, operation, %endpoint, tries, wait_ms, %cause, "repeated");
-                    metrics::repeated(call.operation, endpoint);
+                    instruments::repeated(call.operation, endpoint);
                     tokio::time::sleep(wait).await;
                 }
                 Decision::Stop => {

@@ -57,12 +57,12 @@ impl Harness {
 }
 
 pub(crate) fn options(clock: &Arc<TestClock>, transport: &Arc<TestService>) -> ServiceClientOptions {
-    let transport: Arc<dyn HttpClient> = Arc::clone(transport) as _;
-    ServiceClientOptions::default().transport(transport).clock(Arc::clone(clock) as _)
+    let transport: Arc<dyn HttpClient> = transport.clone();
+    ServiceClientOptions::default().transport(transport).clock(clock.clone())
 }
 
 pub(crate) fn as_credential(credential: &Arc<TestCredential>) -> Arc<dyn TokenCredential> {
-    Arc::clone(credential) as _
+    credential.clone()
 }
 
 /// Header and claims set of a token, its signature not verified.

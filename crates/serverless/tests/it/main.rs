@@ -4,6 +4,8 @@
 
 mod access_keys;
 mod clock;
+#[cfg(feature = "metrics")]
+mod counting;
 mod credential;
 mod endpoints;
 mod faults;
