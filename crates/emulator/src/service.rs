@@ -1,0 +1,110 @@
+//! The service's ports: which request goes to which room, and what the log says of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::data_plane::{DataPlane, Note, Route};
+use crate::faults::{Faults, exchange};
+use crate::web::{Answer, PathRules, Segments, empty};
+use crate::log::{LoggedRequest, RequestLog, redact};
+use crate::net::{ConnectionControl, Handler};
+use crate::operation::Operation;
+
+/// Answers at one port of the service.
+pub(crate) struct Service {
+    pub(crate) data_plane: Arc<DataPlane>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) log: Arc<RequestLog>,
+    /// Whether this port serves the REST API.
+    pub(crate) serves_data_plane: bool,
+}
+
+/// What a path leads to.
+enum Target {
+    DataPlane(Route),
+    Unknown,
+}
+
+impl Target {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::DataPlane(route) => route.operation,
+            Self::Unknown => Operation::Unknown,
+        }
+    }
+}
+
+impl Handler for Service {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Option<Answer> {
+        let target = self.target(&request);
+        let operation = target.operation();
+        let method = request.method().clone();
+        let raw_target = redact(&request.uri().to_string());
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+
+        let this = Arc::clone(&self);
+        let process = move |parts: Parts, body: Bytes| async move { this.process(&target, &parts, body).await };
+        let exchange = exchange(self.faults.take(operation), connection, request, LARGEST_BODY, process).await;
+
+        let note = exchange.note.unwrap_or_default();
+        self.log.add(LoggedRequest {
+            time: self.data_plane.clock.unix_seconds(),
+            operation,
+            method,
+            target: raw_target,
+            hub: note.hub,
+            caller: note.caller,
+            content_type,
+            body: exchange.body,
+            processed: note.processed,
+            status: exchange.answer.as_ref().map(|answer| answer.status().as_u16()),
+            error_code: note.error_code,
+            rejection: note.rejection,
+            delivered_to: note.delivered_to,
+        });
+        if exchange.hangs {
+            std::future::pending::<()>().await;
+        }
+        exchange.answer
+    }
+
+    fn resets_connections(&self) -> bool {
+        self.faults.resets_connections()
+    }
+}
+
+impl Service {
+    fn target<B>(&self, request: &Request<B>) -> Target {
+        let assumptions = &self.data_plane.assumptions;
+        let rules = PathRules {
+            fold_dot_segments: assumptions.fold_dot_segments,
+            decode_slash: assumptions.decode_slash,
+        };
+        let Some(segments) = Segments::read(request.uri().path(), rules) else { return Target::Unknown };
+        if self.serves_data_plane {
+            if let Some(route) = Route::read(request.method(), &segments.as_strs()) {
+                return Target::DataPlane(route);
+            }
+        }
+        Target::Unknown
+    }
+
+    async fn process(&self, target: &Target, parts: &Parts, body: Bytes) -> (Answer, Note) {
+        match target {
+            Target::DataPlane(route) => self.data_plane.answer(route, parts, body).await,
+            Target::Unknown => {
+                let rejection = Some("no operation has this method and path".to_owned());
+                (empty(http::StatusCode::NOT_FOUND), Note { rejection, ..Note::default() })
+            }
+        }
+    }
+}
+
+/// "1 MB" in Microsoft's page on the REST API.
+const LARGEST_BODY: usize = 1024 * 1024;
