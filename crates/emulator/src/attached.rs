@@ -7,11 +7,12 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::hub::{Hubs, Outbound, outbox};
+use crate::protocol::{InvocationResult, json_to_message_pack};
 use crate::random;
 
 /// A client that is connected to a hub without a WebSocket, and so without a token and without upstream calls.
 ///
-/// It leaves when it is dropped. It speaks the JSON hub protocol.
+/// It speaks the JSON hub protocol. It leaves the hub when it has read that it is closed, and when it is dropped.
 pub struct AttachedClient {
     hubs: Arc<Hubs>,
     hub: String,
@@ -58,6 +59,18 @@ impl AttachedClient {
     pub fn try_next(&mut self) -> Option<Received> {
         let outbound = self.inbox.try_recv().ok()?;
         self.received(outbound)
+    }
+
+    /// Answers a message that has an `invocationId`: `:invoke` ends with this result, or with this error.
+    pub fn answer(&self, invocation_id: &str, result: Result<Value, String>) {
+        let result = match result {
+            Ok(value) => {
+                let message_pack = json_to_message_pack(&value);
+                InvocationResult::Value(Some((value, message_pack)))
+            }
+            Err(error) => InvocationResult::Error(error),
+        };
+        self.hubs.complete_invocation(&self.connection_id, invocation_id, result);
     }
 
     fn received(&self, outbound: Outbound) -> Option<Received> {
