@@ -1,9 +1,10 @@
 //! Starting an emulator.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::assumptions::Assumptions;
 use crate::auth::{AccessKeys, Role, Roles, new_resource_keys};
+use crate::client::{ClientRoom, Cors};
 use crate::clock::EmulatorClock;
 use crate::data_plane::DataPlane;
 use crate::defaults;
@@ -11,12 +12,14 @@ use crate::emulator::{Emulator, Parts};
 use crate::entra::mock::{MockEntra, ObjectId, TenantId};
 use crate::entra::{Application, Entra, EntraParts, EntraService, ManagedIdentity};
 use crate::error::StartError;
+use crate::events::Events;
 use crate::faults::Faults;
 use crate::hub::Hubs;
 use crate::log::RequestLog;
 use crate::net::{Authority, Bound};
 use crate::random;
 use crate::service::Service;
+use crate::upstream::{InvalidTemplate, Sender, Upstream, UpstreamParts, UpstreamTemplate};
 
 /// Builds an [`Emulator`].
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,17 @@ pub struct EmulatorBuilder {
     identities: Option<Vec<ManagedIdentity>>,
     roles: Option<Vec<(ObjectId, Role)>>,
     assumptions: Assumptions,
+    upstreams: Vec<UpstreamItem>,
+    upstream_authorities: Vec<String>,
+    allowed_origins: Option<Vec<String>>,
+}
+
+/// An upstream whose audience may still be unknown.
+#[derive(Clone, Debug)]
+enum UpstreamItem {
+    Template(UpstreamTemplate),
+    /// All events, with a token for the mock's own audience.
+    Url(String),
 }
 
 impl EmulatorBuilder {
@@ -112,11 +126,40 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sends all events of all hubs to this address, with a token of the resource's managed identity for the audience
+    /// `api://` and the mock's [`audience_client_id`](MockEntra::audience_client_id). `{hub}`, `{category}` and `{event}`
+    /// in its path and query are replaced.
+    ///
+    /// Several upstreams are asked in their order; the first that matches an event gets it.
+    pub fn upstream(mut self, url: &str) -> Self {
+        self.upstreams.push(UpstreamItem::Url(url.to_owned()));
+        self
+    }
+
+    /// Sends events to an upstream as a template says.
+    pub fn upstream_template(mut self, template: UpstreamTemplate) -> Self {
+        self.upstreams.push(UpstreamItem::Template(template));
+        self
+    }
+
+    /// One more authority, in PEM, whose certificates upstreams may show.
+    pub fn upstream_authority(mut self, pem: &str) -> Self {
+        self.upstream_authorities.push(pem.to_owned());
+        self
+    }
+
+    /// Lets only browsers of these origins connect. By default those of all origins do.
+    pub fn allowed_origins<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
+        self.allowed_origins = Some(origins.into_iter().map(str::to_owned).collect());
+        self
+    }
+
     /// Starts listening on 127.0.0.1.
     ///
     /// # Errors
     ///
-    /// [`StartError::Listen`] if a port is taken, [`StartError::Certificate`] if a host name is none.
+    /// [`StartError::Listen`] if a port is taken, [`StartError::Certificate`] if a host name is none,
+    /// [`StartError::Setting`] if an upstream's address or authority cannot be used.
     ///
     /// # Panics
     ///
@@ -149,19 +192,44 @@ impl EmulatorBuilder {
         let log = Arc::new(RequestLog::new());
         let hubs = Arc::new(Hubs::new(clock.clone()));
         let own_names = ["127.0.0.1", "localhost"].map(str::to_owned);
+        let hosts: Vec<String> = self.host_names.iter().cloned().chain(own_names).collect();
+        let assumptions = Arc::new(self.assumptions.clone());
+        let events = Arc::new(Events::new());
+        let upstream = Arc::new(Upstream::new(UpstreamParts {
+            templates: self.templates(entra.mock())?,
+            sender: self.upstream_sender()?,
+            entra: Arc::clone(&entra),
+            keys: Arc::clone(&keys),
+            events: Arc::clone(&events),
+            signs: assumptions.sign_upstream_calls,
+        }));
+        let clients = Arc::new(ClientRoom {
+            hubs: Arc::clone(&hubs),
+            keys: Arc::clone(&keys),
+            clock: clock.clone(),
+            assumptions: Arc::clone(&assumptions),
+            upstream,
+            events: Arc::clone(&events),
+            cors: Cors { allowed: self.allowed_origins },
+            hosts: hosts.clone(),
+            negotiated: Mutex::default(),
+            sessions: Mutex::default(),
+        });
         let data_plane = Arc::new(DataPlane {
             hubs: Arc::clone(&hubs),
             keys: Arc::clone(&keys),
             roles: Arc::clone(&roles),
             entra: Arc::clone(&entra),
             clock: clock.clone(),
-            assumptions: Arc::new(self.assumptions),
-            hosts: self.host_names.into_iter().chain(own_names).collect(),
+            assumptions,
+            hosts,
             endpoint: endpoint.clone(),
         });
         let service = |serves_data_plane| {
             Arc::new(Service {
                 data_plane: Arc::clone(&data_plane),
+                clients: Arc::clone(&clients),
+                events: Arc::clone(&events),
                 faults: Arc::clone(&faults),
                 log: Arc::clone(&log),
                 serves_data_plane,
@@ -171,6 +239,7 @@ impl EmulatorBuilder {
             entra: Arc::clone(&entra),
             faults: Arc::clone(&faults),
             log: Arc::clone(&log),
+            events: Arc::clone(&events),
         });
         let serving = vec![
             https.serve(Some(authority.acceptor.clone()), service(true)),
@@ -179,7 +248,20 @@ impl EmulatorBuilder {
             identity_http.serve(None, entra_service),
         ];
         let authority_pem = authority.pem;
-        let parts = Parts { endpoint, client_endpoint, authority_pem, clock, entra, keys, roles, faults, log, hubs };
+        let parts = Parts {
+            endpoint,
+            client_endpoint,
+            authority_pem,
+            clock,
+            entra,
+            keys,
+            roles,
+            faults,
+            log,
+            hubs,
+            clients,
+            events,
+        };
         Ok(Emulator { parts, serving })
     }
 
@@ -189,6 +271,35 @@ impl EmulatorBuilder {
             builder = builder.further_tenant(*tenant);
         }
         builder.start().await
+    }
+
+    fn templates(&self, mock: &MockEntra) -> Result<Vec<UpstreamTemplate>, StartError> {
+        let audience = format!("api://{}", mock.audience_client_id());
+        let template = |item: &UpstreamItem| {
+            let (field, template) = match item {
+                UpstreamItem::Template(template) => ("upstream_template", template.clone()),
+                UpstreamItem::Url(url) => ("upstream", UpstreamTemplate::new(url).managed_identity(&audience)),
+            };
+            let setting = |error: InvalidTemplate| StartError::Setting { field, problem: error.to_string() };
+            template.check().map_err(setting)?;
+            Ok(template)
+        };
+        self.upstreams.iter().map(template).collect()
+    }
+
+    fn upstream_sender(&self) -> Result<Sender, StartError> {
+        let setting = |problem: String| StartError::Setting { field: "upstream_authority", problem };
+        let mut authorities = Vec::new();
+        for pem in &self.upstream_authorities {
+            let read = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+            if read.is_empty() {
+                return Err(setting("there is no certificate in PEM in it".to_owned()));
+            }
+            authorities.extend(read);
+        }
+        let Assumptions { upstream_retry_delays, upstream_timeout, .. } = &self.assumptions;
+        Sender::new(authorities, upstream_retry_delays.clone(), *upstream_timeout)
+            .map_err(|error| setting(format!("the certificates cannot be used: {error}")))
     }
 
     fn known_resources(&self, mock: &MockEntra) -> Vec<String> {

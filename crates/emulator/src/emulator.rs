@@ -3,12 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::attached::AttachedClient;
 use crate::auth::{AccessKeys, Roles};
 use crate::builder::EmulatorBuilder;
+use crate::client::ClientRoom;
 use crate::clock::EmulatorClock;
 use crate::entra::Entra;
 use crate::error::StartError;
+use crate::events::{EmulatorEvent, Events};
 use crate::faults::Faults;
 use crate::hub::{Hubs, Outbound};
 use crate::log::RequestLog;
@@ -36,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) faults: Arc<Faults>,
     pub(crate) log: Arc<RequestLog>,
     pub(crate) hubs: Arc<Hubs>,
+    pub(crate) clients: Arc<ClientRoom>,
+    pub(crate) events: Arc<Events>,
 }
 
 impl Emulator {
@@ -121,9 +127,22 @@ impl Emulator {
         AttachedClient::new(Arc::clone(&self.parts.hubs), hub, user)
     }
 
+    /// The events from now on. A listener that falls behind by some thousands loses the oldest.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<EmulatorEvent> {
+        self.parts.events.subscribe()
+    }
+
     /// Breaks the connections of all clients, as a failing network does.
     pub fn drop_clients(&self) {
         self.parts.hubs.send_to_everyone(&Outbound::Drop);
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // The tasks of clients hold what they work on, and so would outlive it.
+        self.parts.clients.end();
     }
 }
 

@@ -104,15 +104,6 @@ impl RequestLog {
     }
 
     pub(crate) fn add(&self, entry: LoggedRequest) {
-        tracing::debug!(
-            operation = %entry.operation,
-            method = %entry.method,
-            target = entry.target,
-            status = entry.status,
-            rejection = entry.rejection,
-            delivered = entry.delivered_to.len(),
-            "request"
-        );
         let mut state = self.state();
         *state.counts.entry(entry.operation).or_default() += 1;
         if state.entries.len() == KEPT {

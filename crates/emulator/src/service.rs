@@ -8,16 +8,20 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use crate::client::{ClientNote, ClientRoom, ClientTarget};
 use crate::data_plane::{DataPlane, Note, Route};
+use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
-use crate::web::{Answer, PathRules, Segments, empty};
 use crate::log::{LoggedRequest, RequestLog, redact};
 use crate::net::{ConnectionControl, Handler};
 use crate::operation::Operation;
+use crate::web::{Answer, PathRules, Segments, empty};
 
 /// Answers at one port of the service.
 pub(crate) struct Service {
     pub(crate) data_plane: Arc<DataPlane>,
+    pub(crate) clients: Arc<ClientRoom>,
+    pub(crate) events: Arc<Events>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) log: Arc<RequestLog>,
     /// Whether this port serves the REST API.
@@ -27,6 +31,7 @@ pub(crate) struct Service {
 /// What a path leads to.
 enum Target {
     DataPlane(Route),
+    Client(ClientTarget),
     Unknown,
 }
 
@@ -34,6 +39,7 @@ impl Target {
     fn operation(&self) -> Operation {
         match self {
             Self::DataPlane(route) => route.operation,
+            Self::Client(target) => target.operation(),
             Self::Unknown => Operation::Unknown,
         }
     }
@@ -49,11 +55,11 @@ impl Handler for Service {
         let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
 
         let this = Arc::clone(&self);
-        let process = move |parts: Parts, body: Bytes| async move { this.process(&target, &parts, body).await };
+        let process = move |parts: Parts, body: Bytes| async move { this.process(&target, parts, body).await };
         let exchange = exchange(self.faults.take(operation), connection, request, LARGEST_BODY, process).await;
 
         let note = exchange.note.unwrap_or_default();
-        self.log.add(LoggedRequest {
+        let entry = LoggedRequest {
             time: self.data_plane.clock.unix_seconds(),
             operation,
             method,
@@ -67,7 +73,9 @@ impl Handler for Service {
             error_code: note.error_code,
             rejection: note.rejection,
             delivered_to: note.delivered_to,
-        });
+        };
+        self.events.publish(EmulatorEvent::Request(entry.clone()));
+        self.log.add(entry);
         if exchange.hangs {
             std::future::pending::<()>().await;
         }
@@ -82,11 +90,12 @@ impl Handler for Service {
 impl Service {
     fn target<B>(&self, request: &Request<B>) -> Target {
         let assumptions = &self.data_plane.assumptions;
-        let rules = PathRules {
-            fold_dot_segments: assumptions.fold_dot_segments,
-            decode_slash: assumptions.decode_slash,
-        };
+        let rules =
+            PathRules { fold_dot_segments: assumptions.fold_dot_segments, decode_slash: assumptions.decode_slash };
         let Some(segments) = Segments::read(request.uri().path(), rules) else { return Target::Unknown };
+        if let Some(target) = ClientTarget::read(request.method(), &segments.as_strs()) {
+            return Target::Client(target);
+        }
         if self.serves_data_plane {
             if let Some(route) = Route::read(request.method(), &segments.as_strs()) {
                 return Target::DataPlane(route);
@@ -95,9 +104,14 @@ impl Service {
         Target::Unknown
     }
 
-    async fn process(&self, target: &Target, parts: &Parts, body: Bytes) -> (Answer, Note) {
+    async fn process(&self, target: &Target, mut parts: Parts, body: Bytes) -> (Answer, Note) {
         match target {
-            Target::DataPlane(route) => self.data_plane.answer(route, parts, body).await,
+            Target::DataPlane(route) => self.data_plane.answer(route, &parts, body).await,
+            Target::Client(target) => {
+                let (answer, ClientNote { hub, rejection }) = self.clients.answer(*target, &mut parts);
+                let processed = rejection.is_none();
+                (answer, Note { hub, rejection, processed, ..Note::default() })
+            }
             Target::Unknown => {
                 let rejection = Some("no operation has this method and path".to_owned());
                 (empty(http::StatusCode::NOT_FOUND), Note { rejection, ..Note::default() })

@@ -68,7 +68,10 @@ async fn tokens_that_prove_nothing_are_rejected() {
         ("no signature", good.clone().signature(Vec::new()).mint()),
         ("wrong signature", good.clone().signature(vec![1; 256]).mint()),
         ("key that is not published", good.clone().signed_by(&withheld).mint()),
-        ("unpublished key under a published id", good.clone().signed_by(&withheld).key_id(mock.signing_key().key_id().clone()).mint()),
+        (
+            "unpublished key under a published id",
+            good.clone().signed_by(&withheld).key_id(mock.signing_key().key_id().clone()).mint(),
+        ),
         ("alg none", good.clone().algorithm("none").mint()),
         ("HS256 with the public key", good.clone().algorithm("HS256").mint()),
         ("PS256", good.clone().algorithm("PS256").mint()),
@@ -200,7 +203,8 @@ async fn access_keys_sign_calls_for_their_own_address() {
         }
     }
     let key = ask(&emulator, Method::GET, "/api/v1/auth/accessKey");
-    let claims = json!({"aud": format!("{endpoint}/api/v1/auth/accessKey"), "exp": emulator.clock().unix_seconds() + 60});
+    let claims =
+        json!({"aud": format!("{endpoint}/api/v1/auth/accessKey"), "exp": emulator.clock().unix_seconds() + 60});
     assert_eq!(key.bearer(&sign("", &keys[0], &claims)).send(&emulator).await.status, 403);
 }
 
@@ -246,10 +250,7 @@ async fn temporary_keys_end_after_90_minutes() {
 async fn the_service_makes_client_tokens() {
     use base64::Engine as _;
     let emulator = Emulator::start().await.unwrap();
-    for (query, lifetime, user) in [
-        ("", 3600, None),
-        ("?minutesToExpire=5&userId=anna%20b", 300, Some("anna b")),
-    ] {
+    for (query, lifetime, user) in [("", 3600, None), ("?minutesToExpire=5&userId=anna%20b", 300, Some("anna b"))] {
         let path = format!("/api/hubs/Chat/:generateToken{query}");
         let body = owner(&emulator, Method::POST, &path).send(&emulator).await.json();
         let token = body["token"].as_str().unwrap();

@@ -16,7 +16,8 @@ use support::{Ask, Reply, ask};
 const SCOPE: &str = "https://signalr.azure.com/.default";
 
 fn form(pairs: &[(&str, &str)]) -> String {
-    let escape = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let escape =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     pairs.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect::<Vec<_>>().join("&")
 }
 
@@ -89,9 +90,8 @@ async fn assertions_stand_for_an_application() {
     let client_id = entra.applications()[0].client_id().to_string();
     let workload = |issuer: &str, subject: &str| entra.workload_token(issuer, subject);
     let identity = &entra.identities()[1];
-    let exchange = |audience: &str| {
-        mock.token().caller(identity.object_id(), identity.client_id()).audience(audience).mint()
-    };
+    let exchange =
+        |audience: &str| mock.token().caller(identity.object_id(), identity.client_id()).audience(audience).mint();
     let now = emulator.clock().unix_seconds();
     let expired = mock
         .token()
@@ -148,7 +148,8 @@ async fn app_service_gives_tokens_of_its_identities() {
         ("api-version=2019-08-01".to_owned(), None),
         ("api-version=2019-08-01&resource=https%3A%2F%2Fother.test".to_owned(), None),
     ] {
-        let reply = identity(&emulator, "/msi/token", &query).header("x-identity-header", &header).send(&emulator).await;
+        let reply =
+            identity(&emulator, "/msi/token", &query).header("x-identity-header", &header).send(&emulator).await;
         check_identity(&emulator, &reply, &query, expected).await;
     }
     for wrong in ["", "other"] {
@@ -188,7 +189,11 @@ async fn check_identity(emulator: &Emulator, reply: &Reply, query: &str, expecte
         assert!(body["error"].is_string(), "{query}");
         return;
     };
-    assert_eq!((reply.status, &body["client_id"]), (StatusCode::OK, &json!(expected.client_id().to_string())), "{query}");
+    assert_eq!(
+        (reply.status, &body["client_id"]),
+        (StatusCode::OK, &json!(expected.client_id().to_string())),
+        "{query}"
+    );
     assert!(body["expires_on"].as_str().unwrap().parse::<u64>().is_ok(), "{query}");
     assert_eq!((&body["token_type"], &body["resource"]), (&json!("Bearer"), &json!("https://signalr.azure.com")));
     assert!(works(emulator, body["access_token"].as_str().unwrap()).await, "{query}");
@@ -198,7 +203,12 @@ async fn check_identity(emulator: &Emulator, reply: &Reply, query: &str, expecte
 async fn the_authority_publishes_documents() {
     let emulator = Emulator::start().await.unwrap();
     let mock = emulator.entra().mock();
-    for path in ["v2.0/.well-known/openid-configuration", ".well-known/openid-configuration", "discovery/v2.0/keys", "discovery/keys"] {
+    for path in [
+        "v2.0/.well-known/openid-configuration",
+        ".well-known/openid-configuration",
+        "discovery/v2.0/keys",
+        "discovery/keys",
+    ] {
         let request = ask(&emulator, Method::GET, &format!("/{}/{path}", mock.tenant()));
         let reply = request.at(emulator.entra().authority_url()).send(&emulator).await;
         assert!(matches!(reply.json(), Value::Object(_)), "{path}");

@@ -41,7 +41,11 @@ async fn statuses_come_with_headers_and_without_effect() {
         if let Some((name, value)) = header {
             assert_eq!(reply.headers[name], value);
         }
-        assert_eq!((client.try_next().is_some(), emulator.log().last().unwrap().processed), (effect, effect), "{status}");
+        assert_eq!(
+            (client.try_next().is_some(), emulator.log().last().unwrap().processed),
+            (effect, effect),
+            "{status}"
+        );
     }
 }
 

@@ -125,7 +125,9 @@ async fn bodies_over_a_mebibyte_are_rejected() {
 async fn dot_segments_fold_as_on_the_service() {
     let emulator = emulator().await;
     let mut anna = emulator.attach_client("chat", Some("anna"));
-    for path in ["/api/hubs/chat/users/../:send", "/api/hubs/chat/users/%2E%2E/:send", "/api/hubs/chat/users/%2e./:send"] {
+    for path in
+        ["/api/hubs/chat/users/../:send", "/api/hubs/chat/users/%2E%2E/:send", "/api/hubs/chat/users/%2e./:send"]
+    {
         assert_eq!(send(&emulator, path).await.status, 202, "{path}");
         let logged = emulator.log().last().unwrap();
         assert_eq!(logged.operation, Operation::Broadcast, "{path}");
@@ -138,7 +140,9 @@ async fn dot_segments_fold_as_on_the_service() {
 #[tokio::test]
 async fn names_are_decoded_once() {
     let emulator = emulator().await;
-    for (raw, user) in [("a%2Fb", "a/b"), ("%252E%252E", "%2E%2E"), ("%C3%BC%20%3F%23", "ü ?#"), ("%25", "%"), ("a+b", "a+b")] {
+    for (raw, user) in
+        [("a%2Fb", "a/b"), ("%252E%252E", "%2E%2E"), ("%C3%BC%20%3F%23", "ü ?#"), ("%25", "%"), ("a+b", "a+b")]
+    {
         let mut client = emulator.attach_client("chat", Some(user));
         let path = format!("/api/hubs/chat/users/{raw}/:send");
         assert_eq!(send(&emulator, &path).await.status, 202, "{raw}");
@@ -175,7 +179,12 @@ async fn existence_is_told_by_status_and_code() {
         assert_eq!((reply.status, reply.error_code()), (StatusCode::NOT_FOUND, Some(code)), "{missing}");
     }
     assert_eq!(status(&emulator, Method::PUT, "/api/hubs/chat/users/anna/groups/room").await, 200);
-    for path in [&connection, "/api/hubs/chat/users/anna", "/api/hubs/chat/groups/room", "/api/hubs/chat/users/anna/groups/room"] {
+    for path in [
+        &connection,
+        "/api/hubs/chat/users/anna",
+        "/api/hubs/chat/groups/room",
+        "/api/hubs/chat/users/anna/groups/room",
+    ] {
         for method in [Method::HEAD, Method::GET] {
             assert_eq!(status(&emulator, method, path).await, 200, "{path}");
         }
@@ -324,7 +333,8 @@ async fn invocations_return_what_the_client_answers() {
         let body = reply.json();
         assert_eq!(if reply.status == 200 { &body } else { &body["message"] }, &expected);
     }
-    let missing = owner(&emulator, Method::POST, "/api/hubs/chat/connections/none/:invoke").json(json!({"target": "a"}));
+    let missing =
+        owner(&emulator, Method::POST, "/api/hubs/chat/connections/none/:invoke").json(json!({"target": "a"}));
     let missing = missing.send(&emulator).await;
     assert_eq!((missing.status, missing.error_code()), (StatusCode::NOT_FOUND, Some("Warning.Connection.NotExisted")));
 }

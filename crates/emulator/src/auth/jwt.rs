@@ -103,9 +103,7 @@ fn object(segment: &str, part: &str) -> Result<Map<String, Value>, Rejection> {
 }
 
 fn decode(segment: &str, part: &str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD
-        .decode(segment)
-        .map_err(|_| Rejection::unauthorized(format!("the token's {part} is not base64url")))
+    URL_SAFE_NO_PAD.decode(segment).map_err(|_| Rejection::unauthorized(format!("the token's {part} is not base64url")))
 }
 
 #[cfg(test)]

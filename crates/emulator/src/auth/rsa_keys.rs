@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::jwt::Jwt;
 use super::Rejection;
+use super::jwt::Jwt;
 
 /// Checks a token's signature with the key of a set that its `kid` names.
 pub(crate) fn verify_rs256(jwt: &Jwt, key_set: &str) -> Result<(), Rejection> {

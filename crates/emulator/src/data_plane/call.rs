@@ -12,9 +12,9 @@ use crate::assumptions::Assumptions;
 use crate::auth::{AccessKeys, Caller, Roles};
 use crate::clock::EmulatorClock;
 use crate::entra::Entra;
-use crate::web::{Answer, Query, empty};
 use crate::hub::{Hubs, is_group_name, is_hub_name};
 use crate::operation::Operation;
+use crate::web::{Answer, Query, empty};
 
 /// What the operations work on.
 #[derive(Debug)]
@@ -87,13 +87,7 @@ impl DataPlane {
         }
     }
 
-    async fn try_answer(
-        &self,
-        route: &Route,
-        parts: &Parts,
-        body: Bytes,
-        note: &mut Note,
-    ) -> Result<Done, Problem> {
+    async fn try_answer(&self, route: &Route, parts: &Parts, body: Bytes, note: &mut Note) -> Result<Done, Problem> {
         if route.operation == Operation::Health {
             return Ok(Done::status(http::StatusCode::OK));
         }

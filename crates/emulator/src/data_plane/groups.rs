@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::call::{Call, DataPlane, Done};
 use super::problem::Problem;
 use super::sends::missing_connection;
-use crate::web::json as json_answer;
 use crate::hub::{Member, Membership};
+use crate::web::json as json_answer;
 
 impl DataPlane {
     pub(super) fn add_user_to_group(&self, call: &Call<'_>) -> Result<Done, Problem> {
@@ -78,18 +78,19 @@ impl DataPlane {
     }
 
     fn next_link(&self, call: &Call<'_>, last: &Member, top: usize, taken: usize) -> String {
-        let kept = call.query.pairs().filter(|(name, _)| {
-            !name.eq_ignore_ascii_case("continuationToken") && !name.eq_ignore_ascii_case("top")
-        });
+        let kept = call
+            .query
+            .pairs()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("continuationToken") && !name.eq_ignore_ascii_case("top"));
         let mut pairs: Vec<_> = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if top != usize::MAX {
             pairs.push(("top".to_owned(), (top - taken).to_string()));
         }
         pairs.push(("continuationToken".to_owned(), last.connection_id.clone()));
-        let escape = |text: &str| {
-            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-        };
-        let query: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", escape_name(name), escape(value))).collect();
+        let escape =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let query: Vec<_> =
+            pairs.iter().map(|(name, value)| format!("{}={}", escape_name(name), escape(value))).collect();
         format!("{}{}?{}", self.endpoint, call.parts.uri.path(), query.join("&"))
     }
 }

@@ -44,7 +44,8 @@ impl Payload {
     pub(super) fn from_json(body: &[u8]) -> Result<Self, Problem> {
         let members: BTreeMap<String, Box<RawValue>> =
             serde_json::from_slice(body).map_err(|error| invalid(&format!("The body is no JSON object: {error}.")))?;
-        let member = |wanted: &str| members.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, it)| it);
+        let member =
+            |wanted: &str| members.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, it)| it);
         let target = member("target").and_then(|text| serde_json::from_str::<String>(text.get()).ok());
         let arguments = match member("arguments") {
             Some(arguments) if arguments.get().starts_with('[') => arguments.clone(),

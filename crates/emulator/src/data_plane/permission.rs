@@ -28,12 +28,8 @@ pub(super) fn data_action(operation: Operation) -> Option<DataAction> {
             DataAction::GroupWrite
         }
         O::AddUserToGroup | O::RemoveUserFromGroup | O::RemoveUserFromAllGroups => DataAction::UserWrite,
-        O::Health
-        | O::ClientNegotiate
-        | O::ClientConnect
-        | O::Token
-        | O::IdentityEndpoint
-        | O::Imds
-        | O::Unknown => return None,
+        O::Health | O::ClientNegotiate | O::ClientConnect | O::Token | O::IdentityEndpoint | O::Imds | O::Unknown => {
+            return None;
+        }
     })
 }

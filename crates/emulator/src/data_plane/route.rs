@@ -82,7 +82,9 @@ impl Route {
             ["connections", id] if v1 && method == post => self.with(O::SendToConnection, "", "", id),
             ["connections", id, ":send"] if method == post => self.with(O::SendToConnection, "", "", id),
             ["connections", id, ":invoke"] if method == post => self.with(O::InvokeConnection, "", "", id),
-            ["connections", id, "groups"] if method == delete => self.with(O::RemoveConnectionFromAllGroups, "", "", id),
+            ["connections", id, "groups"] if method == delete => {
+                self.with(O::RemoveConnectionFromAllGroups, "", "", id)
+            }
             ["connections", id, "streams", stream, ":send"] if method == post => {
                 Self { stream: (*stream).to_owned(), ..self.with(O::SendStreamItem, "", "", id) }
             }

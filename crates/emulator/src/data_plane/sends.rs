@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::call::{Call, DataPlane, Done};
 use super::payload::Payload;
 use super::problem::Problem;
-use crate::web::{full, json};
 use crate::hub::{Outbound, Recipients};
 use crate::operation::Operation;
 use crate::protocol::{Frames, InvocationResult, Outcome};
+use crate::web::{full, json};
 
 impl DataPlane {
     pub(super) fn send(&self, call: &Call<'_>) -> Result<Done, Problem> {
@@ -52,7 +52,8 @@ impl DataPlane {
                     (Some((_, value)), true) => {
                         let mut bytes = Vec::new();
                         // A vector takes every byte.
-                        let _ = rmpv::encode::write_value(&mut bytes, &rmpv::Value::Map(vec![("result".into(), value)]));
+                        let _ =
+                            rmpv::encode::write_value(&mut bytes, &rmpv::Value::Map(vec![("result".into(), value)]));
                         full(StatusCode::OK, "application/x-msgpack", bytes)
                     }
                 }

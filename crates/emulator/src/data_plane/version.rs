@@ -2,8 +2,8 @@
 
 use super::problem::Problem;
 use super::route::Route;
-use crate::web::Query;
 use crate::operation::Operation;
+use crate::web::Query;
 
 /// Checks the query's `api-version` against the versions that have the operation.
 pub(super) fn check_version(route: &Route, query: &Query) -> Result<(), Problem> {

@@ -5,8 +5,8 @@
 mod answers;
 mod assertion;
 mod directory;
-pub mod mock;
 mod managed_identity;
+pub mod mock;
 mod principals;
 mod service;
 mod token_endpoint;

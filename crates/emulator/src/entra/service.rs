@@ -9,17 +9,19 @@ use hyper::body::Incoming;
 
 use super::directory::Entra;
 use super::mock::TokenVersion;
+use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
-use crate::web::{Answer, PathRules, Query, Segments, empty, full};
 use crate::log::{LoggedRequest, RequestLog, redact};
 use crate::net::{ConnectionControl, Handler};
 use crate::operation::Operation;
+use crate::web::{Answer, PathRules, Query, Segments, empty, full};
 
 /// Answers at the authority's port and at the identity endpoints' port.
 pub(crate) struct EntraService {
     pub(crate) entra: Arc<Entra>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) log: Arc<RequestLog>,
+    pub(crate) events: Arc<Events>,
 }
 
 impl Handler for EntraService {
@@ -41,7 +43,7 @@ impl Handler for EntraService {
         let fault = self.faults.take(operation);
         let exchange = exchange(fault, connection, request, LARGEST_BODY, process).await;
         let status = exchange.answer.as_ref().map(|answer| answer.status().as_u16());
-        self.log.add(LoggedRequest {
+        let entry = LoggedRequest {
             time: self.entra.clock().unix_seconds(),
             operation,
             method,
@@ -56,7 +58,9 @@ impl Handler for EntraService {
             error_code: None,
             rejection: exchange.note.flatten(),
             delivered_to: Vec::new(),
-        });
+        };
+        self.events.publish(EmulatorEvent::Request(entry.clone()));
+        self.log.add(entry);
         if exchange.hangs {
             std::future::pending::<()>().await;
         }

@@ -30,7 +30,11 @@ impl Entra {
         match field("grant_type") {
             Some("client_credentials") => (),
             Some(_) => {
-                return Err(TokenError::bad_request("unsupported_grant_type", 70003, "The grant type is not supported."));
+                return Err(TokenError::bad_request(
+                    "unsupported_grant_type",
+                    70003,
+                    "The grant type is not supported.",
+                ));
             }
             None => {
                 return Err(TokenError::bad_request("invalid_request", 900_144, "The body must contain 'grant_type'."));

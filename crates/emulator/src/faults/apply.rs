@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 
 use super::body::faulty;
 use super::{Act, Fault};
-use crate::web::{Answer, empty};
 use crate::net::ConnectionControl;
+use crate::web::{Answer, empty};
 
 /// What became of a request.
 pub(crate) struct Exchange<N> {

@@ -9,8 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use super::BodyFault;
-use crate::web::AnswerBody;
 use crate::net::ConnectionControl;
+use crate::web::AnswerBody;
 
 /// The body that a fault makes of the usual one.
 pub(super) fn faulty(usual: Bytes, fault: BodyFault, connection: ConnectionControl) -> AnswerBody {
@@ -27,7 +27,8 @@ pub(super) fn faulty(usual: Bytes, fault: BodyFault, connection: ConnectionContr
         }
         BodyFault::Endless => (Bytes::new(), None, End::Never),
     };
-    FaultyBody { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), promised, end, flushes: 2, connection }.boxed_unsync()
+    FaultyBody { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), promised, end, flushes: 2, connection }
+        .boxed_unsync()
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -102,7 +102,8 @@ impl Faults {
     pub(crate) fn take(&self, operation: Operation) -> Fault {
         let mut plan = self.plan();
         let covering = |target: FaultTarget| target.covers(operation);
-        let scripted = plan.script.iter_mut().filter(|(target, _)| covering(*target)).find_map(|(_, queue)| queue.pop_front());
+        let scripted =
+            plan.script.iter_mut().filter(|(target, _)| covering(*target)).find_map(|(_, queue)| queue.pop_front());
         let standing = || plan.standing.iter().find(|(target, _)| covering(*target));
         scripted.or_else(|| standing().map(|(_, fault)| fault.clone())).unwrap_or_else(Fault::none)
     }

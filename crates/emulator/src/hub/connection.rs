@@ -11,7 +11,10 @@ use crate::protocol::Frames;
 pub(crate) enum Outbound {
     Frames(Arc<Frames>),
     /// Say why, then close.
-    Close { error: Option<String>, allow_reconnect: bool },
+    Close {
+        error: Option<String>,
+        allow_reconnect: bool,
+    },
     /// Close without a word, as when a network breaks.
     Drop,
 }

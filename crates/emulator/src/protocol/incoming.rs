@@ -9,13 +9,22 @@ use super::convert::{json_to_message_pack, message_pack_to_json};
 #[derive(Clone, Debug)]
 pub(crate) enum Incoming {
     /// A method to call. `raw` is the message as it came, without framing.
-    Invocation { id: Option<String>, target: String, raw: Bytes },
+    Invocation {
+        id: Option<String>,
+        target: String,
+        raw: Bytes,
+    },
     /// The end of an invocation that the service made on the client.
-    Completion { id: String, result: InvocationResult },
+    Completion {
+        id: String,
+        result: InvocationResult,
+    },
     Ping,
     Close,
     /// Streams and whatever else serverless mode does not know.
-    Unsupported { kind: u64, id: Option<String> },
+    Unsupported {
+        id: Option<String>,
+    },
 }
 
 /// What a client made of an invocation.
@@ -38,7 +47,7 @@ pub(crate) fn read_json(raw: Bytes) -> Result<Incoming, ReadError> {
     let id = text("invocationId");
     Ok(match kind {
         1 if message.get("streamIds").and_then(Value::as_array).is_some_and(|ids| !ids.is_empty()) => {
-            Incoming::Unsupported { kind, id }
+            Incoming::Unsupported { id }
         }
         1 => {
             let arguments = message.get("arguments").is_none_or(Value::is_array);
@@ -55,7 +64,7 @@ pub(crate) fn read_json(raw: Bytes) -> Result<Incoming, ReadError> {
         }
         6 => Incoming::Ping,
         7 => Incoming::Close,
-        kind => Incoming::Unsupported { kind, id },
+        _ => Incoming::Unsupported { id },
     })
 }
 
@@ -68,7 +77,7 @@ pub(crate) fn read_message_pack(raw: Bytes) -> Result<Incoming, ReadError> {
     let id = text(2);
     Ok(match kind {
         1 if items.get(5).and_then(rmpv::Value::as_array).is_some_and(|ids| !ids.is_empty()) => {
-            Incoming::Unsupported { kind, id }
+            Incoming::Unsupported { id }
         }
         1 => {
             let arguments = items.get(4).is_some_and(rmpv::Value::is_array);
@@ -88,7 +97,7 @@ pub(crate) fn read_message_pack(raw: Bytes) -> Result<Incoming, ReadError> {
         }
         6 => Incoming::Ping,
         7 => Incoming::Close,
-        kind => Incoming::Unsupported { kind, id },
+        _ => Incoming::Unsupported { id },
     })
 }
 
@@ -113,7 +122,15 @@ mod tests {
 
     #[test]
     fn rejects_what_is_no_message() {
-        for text in ["", "{}", "[]", r#"{"type":1}"#, r#"{"type":"1"}"#, r#"{"type":3}"#, r#"{"type":1,"target":"a","arguments":1}"#] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"type":1}"#,
+            r#"{"type":"1"}"#,
+            r#"{"type":3}"#,
+            r#"{"type":1,"target":"a","arguments":1}"#,
+        ] {
             assert!(read_json(Bytes::from_static(text.as_bytes())).is_err(), "{text}");
         }
         for bytes in [&b""[..], b"\x90", b"\x91\xc0", b"\x91\x01", b"\x91\x06\x00", b"\x95\x01\x80\xc0\xa1a\xc0"] {
@@ -127,7 +144,7 @@ mod tests {
     fn stream_invocations_are_unsupported() {
         assert!(matches!(
             read_json(Bytes::from_static(br#"{"type":4,"invocationId":"1","target":"s","arguments":[]}"#)),
-            Ok(Incoming::Unsupported { kind: 4, .. })
+            Ok(Incoming::Unsupported { id: Some(_) })
         ));
     }
 }

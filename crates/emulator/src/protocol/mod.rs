@@ -7,8 +7,8 @@ mod framing;
 mod incoming;
 mod outgoing;
 
-pub(crate) use convert::{json_to_message_pack, message_pack_to_json};
-pub(crate) use framing::{FrameError, frame_json, frame_message_pack, split_json, split_message_pack};
+pub(crate) use convert::json_to_message_pack;
+pub(crate) use framing::{split_json, split_message_pack};
 pub(crate) use incoming::{Incoming, InvocationResult, ReadError, read_json, read_message_pack};
 pub(crate) use outgoing::{Arguments, Frames, Outcome};
 

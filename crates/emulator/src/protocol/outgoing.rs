@@ -28,7 +28,6 @@ pub(crate) enum Arguments {
 pub(crate) enum Outcome {
     Void,
     Error(String),
-    Result(Value),
 }
 
 impl Frames {
@@ -71,10 +70,6 @@ impl Frames {
                 message_pack.extend([1.into(), text.as_str().into()]);
             }
             Outcome::Void => message_pack.push(2.into()),
-            Outcome::Result(value) => {
-                json.insert("result".to_owned(), value.clone());
-                message_pack.extend([3.into(), json_to_message_pack(value)]);
-            }
         }
         Self::both(&Value::from(json).to_string(), message_pack)
     }
@@ -146,10 +141,8 @@ mod tests {
 
     #[test]
     fn completions_have_the_shape_of_the_specification() {
-        let frames = Frames::completion("42", &Outcome::Result(json!("ok")));
-        assert_eq!(frames.json.unwrap(), "{\"invocationId\":\"42\",\"result\":\"ok\",\"type\":3}\x1e");
-        assert_eq!(&frames.message_pack.unwrap()[..], b"\x0a\x95\x03\x80\xa242\x03\xa2ok");
         let frames = Frames::completion("42", &Outcome::Void);
+        assert_eq!(frames.json.unwrap(), "{\"invocationId\":\"42\",\"type\":3}\x1e");
         assert_eq!(&frames.message_pack.unwrap()[..], b"\x07\x94\x03\x80\xa242\x02");
         let frames = Frames::completion("42", &Outcome::Error("nope".to_owned()));
         assert_eq!(&frames.message_pack.unwrap()[..], b"\x0c\x95\x03\x80\xa242\x01\xa4nope");

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod app;
+pub mod hub_client;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
