@@ -96,12 +96,8 @@ impl Service {
         if let Some(target) = ClientTarget::read(request.method(), &segments.as_strs()) {
             return Target::Client(target);
         }
-        if self.serves_data_plane {
-            if let Some(route) = Route::read(request.method(), &segments.as_strs()) {
-                return Target::DataPlane(route);
-            }
-        }
-        Target::Unknown
+        let route = Route::read(request.method(), &segments.as_strs()).filter(|_| self.serves_data_plane);
+        route.map_or(Target::Unknown, Target::DataPlane)
     }
 
     async fn process(&self, target: &Target, mut parts: Parts, body: Bytes) -> (Answer, Note) {

@@ -1,5 +1,7 @@
 //! Tokens, access keys and roles on the REST API.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::time::Duration;

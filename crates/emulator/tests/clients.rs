@@ -1,5 +1,7 @@
 //! Clients by raw WebSockets.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::time::Duration;

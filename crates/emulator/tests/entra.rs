@@ -1,5 +1,7 @@
 //! The token endpoint and the identity endpoints, by raw requests and by azure_identity.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::sync::Arc;

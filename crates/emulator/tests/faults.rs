@@ -1,5 +1,7 @@
 //! What each fault looks like to a client, and whether the request took effect.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Every operation of the REST API, and what each rejects.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use http::{Method, StatusCode};

@@ -1,5 +1,7 @@
 //! What an app gets as an upstream, and what its answers do.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -44,12 +44,9 @@ enum Ending {
 impl Session {
     pub(super) async fn run(self, stream: Stream) {
         let mut socket = Socket::new(stream, self.room.assumptions.client_timeout);
-        let protocol = match self.shake_hands(&mut socket).await {
-            Some(protocol) => protocol,
-            None => {
-                socket.close().await;
-                return;
-            }
+        let Some(protocol) = self.shake_hands(&mut socket).await else {
+            socket.close().await;
+            return;
         };
         let (outbox, outgoing) = outbox();
         let user = self.token.user_id.as_deref();

@@ -15,14 +15,14 @@ use tokio::task::JoinHandle;
 
 /// A call that came.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub target: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
-pub struct App {
-    pub url: String,
+pub(crate) struct App {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     changed: watch::Sender<()>,
     task: JoinHandle<()>,
@@ -30,7 +30,7 @@ pub struct App {
 
 type Answer = Response<Full<Bytes>>;
 
-pub fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
+pub(crate) fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
     answer
@@ -38,7 +38,7 @@ pub fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
 
 impl App {
     /// Answers each call as the closure says. `None` closes the connection without an answer.
-    pub async fn start(respond: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(respond: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -67,20 +67,20 @@ impl App {
     }
 
     /// Answers 200 without a body.
-    pub async fn agreeing() -> Self {
+    pub(crate) async fn agreeing() -> Self {
         Self::start(|_| Some(answer(200, ""))).await
     }
 
-    pub fn template(&self) -> String {
+    pub(crate) fn template(&self) -> String {
         format!("{}/upstream/{{hub}}/{{category}}/{{event}}", self.url)
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The calls, once there are so many.
-    pub async fn until(&self, count: usize) -> Vec<Seen> {
+    pub(crate) async fn until(&self, count: usize) -> Vec<Seen> {
         let mut changed = self.changed.subscribe();
         while self.seen().len() < count {
             changed.changed().await.unwrap();

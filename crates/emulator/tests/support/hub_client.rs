@@ -12,7 +12,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::{ask, sign};
 
 /// A client token, signed with the primary key.
-pub fn client_token(emulator: &Emulator, hub: &str, further: &Value) -> String {
+pub(crate) fn client_token(emulator: &Emulator, hub: &str, further: &Value) -> String {
     let mut claims = json!({
         "aud": format!("https://127.0.0.1/client/?hub={hub}"),
         "exp": emulator.clock().unix_seconds() + 3600,
@@ -23,14 +23,14 @@ pub fn client_token(emulator: &Emulator, hub: &str, further: &Value) -> String {
     sign("", &emulator.keys().primary().unwrap(), &claims)
 }
 
-pub struct HubClient {
+pub(crate) struct HubClient {
     stream: WebSocketStream<TcpStream>,
     buffer: Vec<u8>,
 }
 
 impl HubClient {
     /// Negotiates, connects and shakes hands, in JSON.
-    pub async fn connect(emulator: &Emulator, hub: &str, further: &Value) -> Self {
+    pub(crate) async fn connect(emulator: &Emulator, hub: &str, further: &Value) -> Self {
         let token = client_token(emulator, hub, further);
         let connection_token = negotiate(emulator, hub, &token).await["connectionToken"].as_str().unwrap().to_owned();
         let target = format!("/client/?hub={hub}&id={connection_token}");
@@ -41,7 +41,7 @@ impl HubClient {
     }
 
     /// A WebSocket without handshake of the hub protocol. The error is the status.
-    pub async fn open(emulator: &Emulator, target: &str, token: Option<&str>) -> Result<Self, StatusCode> {
+    pub(crate) async fn open(emulator: &Emulator, target: &str, token: Option<&str>) -> Result<Self, StatusCode> {
         let address = emulator.client_endpoint().strip_prefix("http://").unwrap();
         let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
         if let Some(token) = token {
@@ -55,16 +55,16 @@ impl HubClient {
         }
     }
 
-    pub async fn send(&mut self, json: &str) {
+    pub(crate) async fn send(&mut self, json: &str) {
         self.stream.send(Message::text(format!("{json}\u{1e}"))).await.unwrap();
     }
 
-    pub async fn send_binary(&mut self, bytes: Vec<u8>) {
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) {
         self.stream.send(Message::binary(bytes)).await.unwrap();
     }
 
     /// The next JSON message, pings left out. `None` once the connection is closed in order.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == 0x1e) {
                 let message: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -80,7 +80,7 @@ impl HubClient {
     }
 
     /// The next frame of text or bytes.
-    pub async fn next_frame(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn next_frame(&mut self) -> Option<Vec<u8>> {
         loop {
             match self.stream.next().await? {
                 Ok(Message::Text(text)) => return Some(text.as_bytes().to_vec()),
@@ -92,14 +92,14 @@ impl HubClient {
         }
     }
 
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.stream.close(None).await.unwrap();
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 }
 
 /// The body of a good negotiation.
-pub async fn negotiate(emulator: &Emulator, hub: &str, token: &str) -> Value {
+pub(crate) async fn negotiate(emulator: &Emulator, hub: &str, token: &str) -> Value {
     let target = format!("/client/negotiate?hub={hub}&negotiateVersion=1");
     let request = ask(emulator, Method::POST, &target).at(emulator.client_endpoint()).bearer(token);
     let reply = request.send(emulator).await;
@@ -108,6 +108,6 @@ pub async fn negotiate(emulator: &Emulator, hub: &str, token: &str) -> Value {
 }
 
 /// The text of a header that may be UTF-8.
-pub fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8(value.as_bytes().to_vec()).unwrap())
 }

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod app;
-pub mod hub_client;
+pub(crate) mod app;
+pub(crate) mod hub_client;
 
 use std::sync::Arc;
 
@@ -22,38 +22,38 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-pub const VERSION: &str = "api-version=2024-12-01";
+pub(crate) const VERSION: &str = "api-version=2024-12-01";
 
 /// A request before it is sent.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    pub method: Method,
-    pub origin: String,
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) origin: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
 }
 
 /// An answer, or how the connection ended instead.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
-    pub fn error_code(&self) -> Option<&str> {
+    pub(crate) fn error_code(&self) -> Option<&str> {
         self.headers.get("x-ms-error-code").map(|code| code.to_str().unwrap())
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
 }
 
 /// A request to the service's REST API without a token.
-pub fn ask(emulator: &Emulator, method: Method, target: &str) -> Ask {
+pub(crate) fn ask(emulator: &Emulator, method: Method, target: &str) -> Ask {
     Ask {
         method,
         origin: emulator.endpoint().to_owned(),
@@ -64,34 +64,34 @@ pub fn ask(emulator: &Emulator, method: Method, target: &str) -> Ask {
 }
 
 impl Ask {
-    pub fn at(mut self, origin: &str) -> Self {
+    pub(crate) fn at(mut self, origin: &str) -> Self {
         self.origin = origin.to_owned();
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
     }
 
-    pub fn json(self, body: serde_json::Value) -> Self {
+    pub(crate) fn json(self, body: serde_json::Value) -> Self {
         self.content("application/json", body.to_string())
     }
 
-    pub fn content(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn content(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self.header(CONTENT_TYPE.as_str(), content_type)
     }
 
-    pub async fn send(self, emulator: &Emulator) -> Reply {
+    pub(crate) async fn send(self, emulator: &Emulator) -> Reply {
         self.try_send(emulator).await.unwrap()
     }
 
-    pub async fn try_send(self, emulator: &Emulator) -> Result<Reply, hyper::Error> {
+    pub(crate) async fn try_send(self, emulator: &Emulator) -> Result<Reply, hyper::Error> {
         let (scheme, authority) = self.origin.split_once("://").unwrap();
         let stream = TcpStream::connect(authority).await.unwrap();
         if scheme == "http" {
@@ -118,7 +118,7 @@ impl Ask {
     }
 }
 
-pub fn connector(emulator: &Emulator) -> TlsConnector {
+pub(crate) fn connector(emulator: &Emulator) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(emulator.certificate_authority_pem().as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -130,12 +130,12 @@ pub fn connector(emulator: &Emulator) -> TlsConnector {
 }
 
 /// A service principal that has no role yet.
-pub fn principal() -> (ObjectId, ClientId) {
+pub(crate) fn principal() -> (ObjectId, ClientId) {
     ("dddddddd-0002-4000-8000-000000000002".parse().unwrap(), "dddddddd-0001-4000-8000-000000000001".parse().unwrap())
 }
 
 /// A token of a service principal with one role.
-pub fn token_with(emulator: &Emulator, role: Role) -> String {
+pub(crate) fn token_with(emulator: &Emulator, role: Role) -> String {
     let (object_id, client_id) = principal();
     emulator.roles().remove_all(object_id);
     emulator.roles().assign(object_id, role);
@@ -143,13 +143,13 @@ pub fn token_with(emulator: &Emulator, role: Role) -> String {
 }
 
 /// A request of a *SignalR Service Owner*, with the version behind the target.
-pub fn owner(emulator: &Emulator, method: Method, path: &str) -> Ask {
+pub(crate) fn owner(emulator: &Emulator, method: Method, path: &str) -> Ask {
     let separator = if path.contains('?') { '&' } else { '?' };
     ask(emulator, method, &format!("{path}{separator}{VERSION}")).bearer(&token_with(emulator, Role::ServiceOwner))
 }
 
 /// HS256 over the text of a key, by a second implementation.
-pub fn sign(key_id: &str, key: &str, claims: &serde_json::Value) -> String {
+pub(crate) fn sign(key_id: &str, key: &str, claims: &serde_json::Value) -> String {
     use aws_lc_rs::hmac;
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
