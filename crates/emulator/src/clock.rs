@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::entra::mock::{Clock, SystemClock, UnixTime};
+use crate::mock::{Clock, SystemClock, UnixTime};
 
 /// The wall clock of an [`Emulator`](crate::Emulator): the system's time plus an offset that you choose.
 ///

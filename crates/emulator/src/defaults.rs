@@ -1,7 +1,7 @@
 //! The principals that an emulator has unless you choose others.
 
-use crate::entra::mock::{ClientId, MockEntra, ObjectId, TokenVersion};
 use crate::entra::{Application, ManagedIdentity};
+use crate::mock::{ClientId, MockEntra, ObjectId, TokenVersion};
 
 /// The secret of [`application`].
 pub const CLIENT_SECRET: &str = "emulator-client-secret";

@@ -118,7 +118,12 @@ impl Emulator {
     /// The settings for an app.
     #[must_use]
     pub fn settings(&self) -> Settings<'_> {
-        Settings { emulator: self }
+        Settings {
+            endpoint: &self.parts.endpoint,
+            client_endpoint: &self.parts.client_endpoint,
+            keys: &self.parts.keys,
+            entra: &self.parts.entra,
+        }
     }
 
     /// Connects a client to a hub without a socket, a token and upstream calls.

@@ -35,6 +35,7 @@ mod events;
 mod faults;
 mod hub;
 mod log;
+pub mod mock;
 mod net;
 mod operation;
 mod protocol;

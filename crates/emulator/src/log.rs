@@ -47,7 +47,7 @@ pub struct LoggedRequest {
 
 /// The requests of an [`Emulator`](crate::Emulator).
 ///
-/// It keeps the latest 10,000; [`count`](Self::count) counts all.
+/// It keeps the latest 10,000, or fewer if their bodies exceed 64 MiB; [`count`](Self::count) counts all.
 #[derive(Debug)]
 pub struct RequestLog {
     state: Mutex<State>,
@@ -58,6 +58,7 @@ pub struct RequestLog {
 struct State {
     entries: VecDeque<LoggedRequest>,
     counts: HashMap<Operation, usize>,
+    body_bytes: usize,
 }
 
 impl RequestLog {
@@ -106,10 +107,12 @@ impl RequestLog {
     pub(crate) fn add(&self, entry: LoggedRequest) {
         let mut state = self.state();
         *state.counts.entry(entry.operation).or_default() += 1;
-        if state.entries.len() == KEPT {
-            state.entries.pop_front();
-        }
+        state.body_bytes += entry.body.len();
         state.entries.push_back(entry);
+        while state.entries.len() > MOST_ENTRIES || state.body_bytes > MOST_BODY_BYTES {
+            let Some(oldest) = state.entries.pop_front() else { break };
+            state.body_bytes -= oldest.body.len();
+        }
         drop(state);
         self.changed.send_replace(());
     }
@@ -132,11 +135,44 @@ pub(crate) fn redact(target: &str) -> String {
     format!("{path}?{}", pairs.join("&"))
 }
 
-const KEPT: usize = 10_000;
+const MOST_ENTRIES: usize = 10_000;
+const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry(body: Bytes) -> LoggedRequest {
+        LoggedRequest {
+            time: 0,
+            operation: Operation::Health,
+            method: Method::HEAD,
+            target: String::new(),
+            hub: None,
+            caller: None,
+            content_type: None,
+            body,
+            processed: true,
+            status: None,
+            error_code: None,
+            rejection: None,
+            delivered_to: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_requests_make_room() {
+        let log = RequestLog::new();
+        for _ in 0..=MOST_ENTRIES {
+            log.add(entry(Bytes::new()));
+        }
+        assert_eq!((log.entries().len(), log.count(Operation::Health)), (MOST_ENTRIES, MOST_ENTRIES + 1));
+        let mebibyte = Bytes::from(vec![0; 1024 * 1024]);
+        for _ in 0..65 {
+            log.add(entry(mebibyte.clone()));
+        }
+        assert_eq!(log.entries().len(), 64);
+    }
 
     #[test]
     fn redacts_tokens_in_queries() {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::emulator::Emulator;
-use crate::entra::{Application, ManagedIdentity};
+use crate::auth::AccessKeys;
+use crate::entra::{Application, Entra, ManagedIdentity};
 
 /// Environment variables, by name.
 pub type Variables = BTreeMap<String, String>;
@@ -11,11 +11,14 @@ pub type Variables = BTreeMap<String, String>;
 /// The settings of an app that uses an emulator instead of Azure.
 ///
 /// Each method gives the variables of one way to authenticate, under the prefix `AzureSignalRConnectionString`. The app
-/// must trust the emulator's [authority](Emulator::certificate_authority_pem); programs that read the operating
+/// must trust the emulator's [authority](crate::Emulator::certificate_authority_pem); programs that read the operating
 /// system's certificates take a file of it in `SSL_CERT_FILE`.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
-    pub(crate) emulator: &'a Emulator,
+    pub(crate) endpoint: &'a str,
+    pub(crate) client_endpoint: &'a str,
+    pub(crate) keys: &'a AccessKeys,
+    pub(crate) entra: &'a Entra,
 }
 
 impl Settings<'_> {
@@ -41,7 +44,7 @@ impl Settings<'_> {
     pub fn client_secret(&self, application: &Application, secret: &str) -> Variables {
         let mut variables = self.endpoint();
         variables.extend([
-            (key("tenantId"), self.emulator.entra().mock().tenant().to_string()),
+            (key("tenantId"), self.entra.mock().tenant().to_string()),
             (key("clientId"), application.client_id().to_string()),
             (key("clientSecret"), secret.to_owned()),
         ]);
@@ -55,7 +58,7 @@ impl Settings<'_> {
         let mut variables = self.endpoint();
         variables.extend([
             (key("credential"), "workloadidentity".to_owned()),
-            ("AZURE_TENANT_ID".to_owned(), self.emulator.entra().mock().tenant().to_string()),
+            ("AZURE_TENANT_ID".to_owned(), self.entra.mock().tenant().to_string()),
             ("AZURE_CLIENT_ID".to_owned(), application.client_id().to_string()),
             ("AZURE_FEDERATED_TOKEN_FILE".to_owned(), token_file.to_owned()),
         ]);
@@ -73,34 +76,33 @@ impl Settings<'_> {
     /// The connection string with the primary access key. `None` if local authentication is disabled.
     #[must_use]
     pub fn connection_string(&self) -> Option<String> {
-        let key = self.emulator.keys().primary()?;
-        let (endpoint, client) = (self.emulator.endpoint(), self.emulator.client_endpoint());
+        let key = self.keys.primary()?;
+        let (endpoint, client) = (self.endpoint, self.client_endpoint);
         Some(format!("Endpoint={endpoint};AccessKey={key};ClientEndpoint={client};Version=1.0;"))
     }
 
     /// The variables of App Service's identity endpoint.
     #[must_use]
     pub fn app_service(&self) -> Variables {
-        let entra = self.emulator.entra();
         BTreeMap::from([
-            ("IDENTITY_ENDPOINT".to_owned(), entra.identity_endpoint()),
-            ("IDENTITY_HEADER".to_owned(), entra.identity_header().to_owned()),
+            ("IDENTITY_ENDPOINT".to_owned(), self.entra.identity_endpoint()),
+            ("IDENTITY_HEADER".to_owned(), self.entra.identity_header().to_owned()),
         ])
     }
 
     /// Where credentials with a secret or an assertion get their tokens.
     #[must_use]
     pub fn authority(&self) -> Variables {
-        BTreeMap::from([("AZURE_AUTHORITY_HOST".to_owned(), self.emulator.entra().authority_url().to_owned())])
+        BTreeMap::from([("AZURE_AUTHORITY_HOST".to_owned(), self.entra.authority_url().to_owned())])
     }
 
     /// Whom an upstream has to expect, as the variables of `signalr-upstream-auth`.
     ///
     /// The built-in Entra is a cloud of its own, which these variables cannot name: give the layer a custom cloud whose
-    /// login and issuers are at [`MockEntra::url`](crate::entra::mock::MockEntra::url).
+    /// login and issuers are at [`MockEntra::url`](crate::mock::MockEntra::url).
     #[must_use]
     pub fn upstream(&self) -> Variables {
-        let mock = self.emulator.entra().mock();
+        let mock = self.entra.mock();
         BTreeMap::from([
             ("SIGNALR_UPSTREAM_TENANT_IDS".to_owned(), mock.tenant().to_string()),
             ("SIGNALR_UPSTREAM_AUDIENCES".to_owned(), format!("api://{}", mock.audience_client_id())),
@@ -110,8 +112,8 @@ impl Settings<'_> {
 
     fn endpoint(&self) -> Variables {
         BTreeMap::from([
-            (key("serviceUri"), self.emulator.endpoint().to_owned()),
-            (key("clientEndpoint"), self.emulator.client_endpoint().to_owned()),
+            (key("serviceUri"), self.endpoint.to_owned()),
+            (key("clientEndpoint"), self.client_endpoint.to_owned()),
         ])
     }
 }

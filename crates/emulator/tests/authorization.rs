@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use signalr_emulator::entra::mock::{TokenBuilder, TokenVersion, UnixTime};
+use signalr_emulator::mock::{TokenBuilder, TokenVersion, UnixTime};
 use signalr_emulator::{Caller, Emulator, Operation, Role};
 use support::{Reply, VERSION, ask, owner, principal, sign, token_with};
 

@@ -224,11 +224,14 @@ async fn azure_identity_gets_tokens_with_a_secret() {
     let emulator = Emulator::start().await.unwrap();
     let certificate = reqwest::Certificate::from_pem(emulator.certificate_authority_pem().as_bytes()).unwrap();
     let client = reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap();
-    let mut options = ClientSecretCredentialOptions::default();
-    options.client_options = ClientOptions { transport: Some(Transport::new(Arc::new(client))), ..Default::default() };
     let mut cloud = azure_core::cloud::CustomConfiguration::default();
     cloud.authority_host = emulator.entra().authority_url().to_owned();
-    options.client_options.cloud = Some(Arc::new(cloud.into()));
+    let client_options = ClientOptions {
+        transport: Some(Transport::new(Arc::new(client))),
+        cloud: Some(Arc::new(cloud.into())),
+        ..Default::default()
+    };
+    let options = ClientSecretCredentialOptions { client_options };
     let credential = ClientSecretCredential::new(
         &emulator.entra().mock().tenant().to_string(),
         emulator.entra().applications()[0].client_id().to_string(),
@@ -239,6 +242,57 @@ async fn azure_identity_gets_tokens_with_a_secret() {
     let token = credential.get_token(&[SCOPE], None).await.unwrap();
     assert!(works(&emulator, token.token.secret()).await);
     assert_eq!(emulator.log().count(Operation::Token), 1);
+}
+
+/// Runs in a process of its own, because credentials read the environment and a test must not change its own.
+#[tokio::test]
+#[ignore = "started by azure_identity_gets_tokens_of_a_managed_identity"]
+async fn child_with_a_managed_identity() {
+    let id = std::env::var("CHILD_CLIENT_ID").ok().map(azure_identity::UserAssignedId::ClientId);
+    let options = azure_identity::ManagedIdentityCredentialOptions { user_assigned_id: id, ..Default::default() };
+    let credential = azure_identity::ManagedIdentityCredential::new(Some(options)).unwrap();
+    let token = credential.get_token(&[SCOPE], None).await.unwrap();
+    println!("token={}", token.token.secret());
+}
+
+#[tokio::test]
+async fn azure_identity_gets_tokens_of_a_managed_identity() {
+    let emulator = Emulator::start().await.unwrap();
+    let user_assigned = emulator.entra().identities()[1].client_id().to_string();
+    for child_client_id in [None, Some(user_assigned)] {
+        let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--nocapture", "child_with_a_managed_identity"])
+            .envs(emulator.settings().managed_identity())
+            .envs(child_client_id.map(|id| ("CHILD_CLIENT_ID", id)))
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let token = text.lines().find_map(|line| line.split_once("token=")).unwrap_or_else(|| panic!("{text}")).1;
+        assert!(works(&emulator, token).await);
+    }
+    assert_eq!(emulator.log().count(Operation::IdentityEndpoint), 2);
+}
+
+#[tokio::test]
+async fn settings_name_the_emulators_addresses() {
+    let emulator = Emulator::start().await.unwrap();
+    let settings = emulator.settings();
+    let application = &emulator.entra().applications()[0];
+    for (variables, names) in [
+        (settings.managed_identity(), vec!["__credential", "__serviceUri", "__clientEndpoint"]),
+        (settings.user_assigned_identity(&emulator.entra().identities()[1]), vec!["__clientId"]),
+        (settings.client_secret(application, "s"), vec!["__tenantId", "__clientId", "__clientSecret"]),
+        (settings.workload_identity(application, "/file"), vec!["__credential"]),
+    ] {
+        for name in names {
+            assert!(variables.contains_key(&format!("AzureSignalRConnectionString{name}")), "{name}");
+        }
+        assert_eq!(variables["AzureSignalRConnectionString__serviceUri"], emulator.endpoint());
+    }
+    let text = &settings.access_key().unwrap()["AzureSignalRConnectionString"];
+    assert!(text.contains(&format!("Endpoint={};", emulator.endpoint())), "{text}");
+    assert!(settings.upstream().contains_key("SIGNALR_UPSTREAM_TENANT_IDS"));
 }
 
 #[tokio::test]

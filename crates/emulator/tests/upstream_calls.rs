@@ -282,12 +282,14 @@ async fn a_rejected_connection_stays_unless_the_switch_says_otherwise() {
 }
 
 #[tokio::test]
-async fn what_cannot_stand_in_a_header_fails_the_call_alone() {
+async fn what_cannot_stand_in_a_header_or_an_address_fails_the_call_alone() {
     let app = App::agreeing().await;
     let emulator = emulator(&app).await;
     let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
-    client.send(&json!({"type": 1, "invocationId": "1", "target": "a\nb", "arguments": []}).to_string()).await;
-    assert_eq!(client.next().await.unwrap()["error"], "Invocation failed, status code 500");
+    for target in ["a\nb", &"ü".repeat(40_000)] {
+        client.send(&json!({"type": 1, "invocationId": "1", "target": target, "arguments": []}).to_string()).await;
+        assert_eq!(client.next().await.unwrap()["error"], "Invocation failed, status code 500");
+    }
     client.send(&json!({"type": 1, "invocationId": "2", "target": "a", "arguments": []}).to_string()).await;
     assert_eq!(client.next().await.unwrap(), json!({"type": 3, "invocationId": "2"}));
     assert_eq!(app.seen().len(), 2);

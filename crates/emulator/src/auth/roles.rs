@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::EmulatorClock;
-use crate::entra::mock::ObjectId;
+use crate::mock::ObjectId;
 
 /// A data action of `Microsoft.SignalRService`, as role definitions name it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

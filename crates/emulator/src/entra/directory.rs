@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::mock::{ClientId, MockEntra, ObjectId, TenantId, TokenVersion, UnixTime};
 use super::principals::{Application, ManagedIdentity};
 use crate::auth::{Caller, EntraCheck, Rejection, check_entra_token};
 use crate::clock::EmulatorClock;
+use crate::mock::{ClientId, MockEntra, ObjectId, TenantId, TokenVersion, UnixTime};
 
 /// The built-in Entra of an [`Emulator`](crate::Emulator).
 pub struct Entra {

@@ -1,12 +1,11 @@
 //! The emulator's own Microsoft Entra: principals, and the endpoints where credentials get tokens.
 //!
-//! Discovery documents and keys are those of a [`MockEntra`](mock::MockEntra).
+//! Discovery documents and keys are those of a [`MockEntra`](crate::mock::MockEntra).
 
 mod answers;
 mod assertion;
 mod directory;
 mod managed_identity;
-pub mod mock;
 mod principals;
 mod service;
 mod token_endpoint;

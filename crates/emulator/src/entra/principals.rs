@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::mock::{ClientId, ObjectId, TenantId};
+use crate::mock::{ClientId, ObjectId, TenantId};
 
 /// An app registration that gets tokens with a secret or with a federated credential.
 ///

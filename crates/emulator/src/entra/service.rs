@@ -8,10 +8,10 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::directory::Entra;
-use super::mock::TokenVersion;
 use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
 use crate::log::{LoggedRequest, RequestLog, redact};
+use crate::mock::TokenVersion;
 use crate::net::{ConnectionControl, Handler};
 use crate::operation::Operation;
 use crate::web::{Answer, PathRules, Query, Segments, empty, full};

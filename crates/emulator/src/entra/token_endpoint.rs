@@ -8,8 +8,8 @@ use serde_json::json;
 use super::answers::{TokenError, no_store};
 use super::assertion::check_assertion;
 use super::directory::Entra;
-use super::mock::TenantId;
 use super::principals::Application;
+use crate::mock::TenantId;
 use crate::web::{Answer, Query};
 
 impl Entra {

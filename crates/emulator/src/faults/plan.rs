@@ -44,7 +44,7 @@ impl FaultTarget {
 /// The faults of an [`Emulator`](crate::Emulator).
 ///
 /// Faults of the documents that the built-in Entra publishes are those of its
-/// [`MockEntra`](crate::entra::mock::MockEntra).
+/// [`MockEntra`](crate::mock::MockEntra).
 #[derive(Debug, Default)]
 pub struct Faults {
     plan: Mutex<Plan>,

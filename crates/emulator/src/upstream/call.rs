@@ -11,8 +11,8 @@ use super::template::UpstreamTemplate;
 use super::tokens::Tokens;
 use crate::auth::AccessKeys;
 use crate::entra::Entra;
-use crate::entra::mock::UpstreamRequest;
 use crate::events::{EmulatorEvent, Events, UpstreamCall};
+use crate::mock::UpstreamRequest;
 
 /// Calls upstreams.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Upstream {
         Some(received)
     }
 
-    /// The whole request. `None` if something that the client chose cannot stand in a header.
+    /// The whole request. `None` if something that the client chose cannot stand in a header or in the address.
     fn request(
         &self,
         client: &Client,
@@ -127,7 +127,8 @@ impl Upstream {
     ) -> Option<http::Request<Bytes>> {
         let texts = client.claims.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         let texts = texts.chain(client.user_id.as_deref()).chain([event]);
-        if texts.into_iter().any(|text| HeaderValue::from_bytes(text.as_bytes()).is_err()) {
+        let in_header = |text: &str| HeaderValue::from_bytes(text.as_bytes()).is_ok();
+        if !template.fits(event) || !texts.into_iter().all(in_header) {
             return None;
         }
         let mut request =

@@ -64,6 +64,14 @@ impl UpstreamTemplate {
         &self.url
     }
 
+    /// Whether an event makes an address that HTTP can carry. A client may choose an event of any length.
+    pub(super) fn fits(&self, event: &str) -> bool {
+        let places = self.url.matches("{event}").count();
+        // Percent-encoding makes three characters of a byte at most; hub and category are short.
+        let longest = self.url.len().saturating_add(event.len().saturating_mul(3).saturating_mul(places));
+        longest.saturating_add(LONGEST_HUB) < LONGEST_ADDRESS
+    }
+
     pub(super) fn resource(&self) -> Option<&str> {
         self.resource.as_deref()
     }
@@ -90,6 +98,11 @@ impl UpstreamTemplate {
 fn matches(pattern: &str, name: &str) -> bool {
     pattern.split(',').map(str::trim).any(|item| item == "*" || item == name)
 }
+
+/// The crate `http` takes 65,534 bytes.
+const LONGEST_ADDRESS: usize = 65_000;
+/// Two names of 128 characters, each percent-encoded, in a few places.
+const LONGEST_HUB: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

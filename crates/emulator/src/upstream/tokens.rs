@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::entra::Entra;
-use crate::entra::mock::UnixTime;
+use crate::mock::UnixTime;
 
 /// The token cache of the emulated resource.
 #[derive(Debug)]

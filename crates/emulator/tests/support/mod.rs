@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use signalr_emulator::entra::mock::{ClientId, ObjectId};
+use signalr_emulator::mock::{ClientId, ObjectId};
 use signalr_emulator::{Emulator, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
