@@ -1,22 +1,25 @@
-//! Clients without a socket, for tests of sending.
+//! Clients without a socket, for tests.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::hub::{Hubs, Outbound, outbox};
 use crate::protocol::{InvocationResult, json_to_message_pack};
 use crate::random;
+use crate::upstream::{Client, Invocation, Reply, Upstream};
 
-/// A client that is connected to a hub without a WebSocket, and so without a token and without upstream calls.
+/// A client that is connected to a hub without a WebSocket and without a token.
 ///
-/// It speaks the JSON hub protocol. It leaves the hub when it has read that it is closed, and when it is dropped.
+/// It speaks the JSON hub protocol. What it invokes reaches the upstream as with any other client. It leaves the hub when
+/// it has read that it is closed, and when it is dropped.
 pub struct AttachedClient {
     hubs: Arc<Hubs>,
-    hub: String,
-    connection_id: String,
+    upstream: Arc<Upstream>,
+    client: Client,
+    next_invocation: u64,
     inbox: mpsc::Receiver<Outbound>,
 }
 
@@ -35,18 +38,58 @@ pub enum Received {
 }
 
 impl AttachedClient {
-    pub(crate) fn new(hubs: Arc<Hubs>, hub: &str, user: Option<&str>) -> Self {
+    pub(crate) fn new(hubs: Arc<Hubs>, upstream: Arc<Upstream>, hub: &str, user: Option<&str>) -> Self {
         let (outbox, inbox) = outbox();
-        let hub = hub.to_lowercase();
-        let connection_id = random::text(33);
-        hubs.connect(&hub, &connection_id, user, outbox);
-        Self { hubs, hub, connection_id, inbox }
+        let client = Client {
+            hub: hub.to_lowercase(),
+            connection_id: random::text(33),
+            user_id: user.map(str::to_owned),
+            claims: user.map(|user| ("nameid".to_owned(), user.to_owned())).into_iter().collect(),
+            query: format!("hub={}", hub.to_lowercase()),
+            message_pack: false,
+        };
+        hubs.connect(&client.hub, &client.connection_id, user, outbox);
+        Self { hubs, upstream, client, next_invocation: 0, inbox }
     }
 
     /// Its connection id.
     #[must_use]
     pub fn connection_id(&self) -> &str {
-        &self.connection_id
+        &self.client.connection_id
+    }
+
+    /// Calls the upstream with the event `connected`. Whether it agreed; true if no template wants the event.
+    pub async fn announce(&self) -> bool {
+        self.upstream.connected(&self.client).await
+    }
+
+    /// Leaves the hub and calls the upstream with the event `disconnected`.
+    pub async fn disconnect(self) {
+        self.leave();
+        self.upstream.disconnected(&self.client, None).await;
+    }
+
+    /// Calls a method and waits for its result, which is null for a method without one.
+    ///
+    /// # Errors
+    ///
+    /// The text of the error completion; also when no upstream wants the method, and when the upstream's answer is no
+    /// completion of this invocation.
+    pub async fn invoke(&mut self, target: &str, arguments: &[Value]) -> Result<Value, String> {
+        self.next_invocation += 1;
+        let id = self.next_invocation.to_string();
+        let invocation = invocation(Some(&id), target, arguments);
+        match self.upstream.invoke(&self.client, &invocation).await {
+            None => Err("no upstream wants this method".to_owned()),
+            Some(Reply::Void) => Ok(Value::Null),
+            Some(Reply::Error(error)) => Err(error),
+            Some(Reply::Verbatim(bytes)) => completed(&id, &bytes),
+        }
+    }
+
+    /// Calls a method without waiting for a result. It returns once the upstream has answered.
+    pub async fn send(&self, target: &str, arguments: &[Value]) {
+        self.upstream.invoke(&self.client, &invocation(None, target, arguments)).await;
     }
 
     /// The next thing that reaches it. Waits without a time limit; `None` once it is closed.
@@ -70,7 +113,7 @@ impl AttachedClient {
             }
             Err(error) => InvocationResult::Error(error),
         };
-        self.hubs.complete_invocation(&self.connection_id, invocation_id, result);
+        self.hubs.complete_invocation(&self.client.connection_id, invocation_id, result);
     }
 
     fn received(&self, outbound: Outbound) -> Option<Received> {
@@ -93,7 +136,7 @@ impl AttachedClient {
     }
 
     fn leave(&self) {
-        self.hubs.disconnect(&self.hub, &self.connection_id);
+        self.hubs.disconnect(&self.client.hub, &self.client.connection_id);
     }
 }
 
@@ -106,8 +149,30 @@ impl Drop for AttachedClient {
 impl fmt::Debug for AttachedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AttachedClient")
-            .field("hub", &self.hub)
-            .field("connection_id", &self.connection_id)
+            .field("hub", &self.client.hub)
+            .field("connection_id", &self.client.connection_id)
             .finish_non_exhaustive()
+    }
+}
+
+fn invocation(id: Option<&str>, target: &str, arguments: &[Value]) -> Invocation {
+    let mut body = json!({"type": 1, "target": target, "arguments": arguments});
+    if let Some(id) = id {
+        body["invocationId"] = id.into();
+    }
+    Invocation { id: id.map(str::to_owned), target: target.to_owned(), body: body.to_string().into() }
+}
+
+/// Reads the answer of an upstream as the client's protocol would: one completion, framed, of this invocation.
+fn completed(id: &str, bytes: &[u8]) -> Result<Value, String> {
+    let wrong = || format!("the upstream's answer is no completion: {}", String::from_utf8_lossy(bytes));
+    let text = bytes.strip_suffix(&[0x1e]).ok_or_else(wrong)?;
+    let completion: Value = serde_json::from_slice(text).map_err(|_| wrong())?;
+    if completion["type"] != 3 || completion["invocationId"] != id {
+        return Err(wrong());
+    }
+    match completion["error"].as_str() {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(completion["result"].clone()),
     }
 }

@@ -126,10 +126,12 @@ impl Emulator {
         }
     }
 
-    /// Connects a client to a hub without a socket, a token and upstream calls.
+    /// Connects a client to a hub without a socket and without a token. The upstream does not hear of it until the client
+    /// [announces](AttachedClient::announce) itself or calls a method.
     #[must_use]
     pub fn attach_client(&self, hub: &str, user: Option<&str>) -> AttachedClient {
-        AttachedClient::new(Arc::clone(&self.parts.hubs), hub, user)
+        let upstream = Arc::clone(&self.parts.clients.upstream);
+        AttachedClient::new(Arc::clone(&self.parts.hubs), upstream, hub, user)
     }
 
     /// The events from now on. A listener that falls behind by some thousands loses the oldest.

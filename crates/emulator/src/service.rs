@@ -13,7 +13,7 @@ use crate::data_plane::{DataPlane, Note, Route};
 use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
 use crate::log::{LoggedRequest, RequestLog, redact};
-use crate::net::{ConnectionControl, Handler};
+use crate::net::{ConnectionControl, Handler, Reaction};
 use crate::operation::Operation;
 use crate::web::{Answer, PathRules, Segments, empty};
 
@@ -46,7 +46,7 @@ impl Target {
 }
 
 impl Handler for Service {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Option<Answer> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Reaction {
         let target = self.target(&request);
         let operation = target.operation();
         let method = request.method().clone();
@@ -58,7 +58,11 @@ impl Handler for Service {
         let process = move |parts: Parts, body: Bytes| async move { this.process(&target, parts, body).await };
         let exchange = exchange(self.faults.take(operation), connection, request, LARGEST_BODY, process).await;
 
-        let note = exchange.note.unwrap_or_default();
+        let status = exchange.status();
+        let mut note = exchange.note.unwrap_or_default();
+        if exchange.too_long {
+            note.rejection = Some("the body is longer than 1 MB".to_owned());
+        }
         let entry = LoggedRequest {
             time: self.data_plane.clock.unix_seconds(),
             operation,
@@ -69,17 +73,14 @@ impl Handler for Service {
             content_type,
             body: exchange.body,
             processed: note.processed,
-            status: exchange.answer.as_ref().map(|answer| answer.status().as_u16()),
+            status,
             error_code: note.error_code,
             rejection: note.rejection,
             delivered_to: note.delivered_to,
         };
         self.events.publish(EmulatorEvent::Request(entry.clone()));
         self.log.add(entry);
-        if exchange.hangs {
-            std::future::pending::<()>().await;
-        }
-        exchange.answer
+        exchange.reaction
     }
 
     fn resets_connections(&self) -> bool {

@@ -165,3 +165,15 @@ async fn a_standing_fault_of_all_operations_leaves_entra_alone() {
     let document = owner(&emulator, Method::GET, &document).at(emulator.entra().authority_url());
     assert_eq!(document.send(&emulator).await.status, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_takes_effect_although_its_client_gave_up() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = emulator.attach_client("chat", None);
+    emulator.faults().next(Operation::Broadcast, Fault::delay(Duration::from_secs(60)));
+    let request = request(&emulator).try_send(&emulator);
+    assert!(tokio::time::timeout(Duration::from_secs(1), request).await.is_err());
+    assert!(client.next().await.is_some());
+    emulator.log().until(Operation::Broadcast, 1).await;
+    assert!(emulator.log().last().unwrap().processed);
+}

@@ -324,3 +324,22 @@ async fn bad_upstream_settings_are_errors_that_name_the_setting() {
     let error = Emulator::builder().upstream_authority("x").start().await.unwrap_err();
     assert!(matches!(error, StartError::Setting { field: "upstream_authority", .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_client_without_a_socket_calls_the_upstream() {
+    let app = App::start(echo).await;
+    let emulator = emulator(&app).await;
+    let mut client = emulator.attach_client("chat", Some("anna"));
+    assert!(client.announce().await);
+    assert_eq!(client.invoke("echo", &[json!({"a": 1})]).await, Ok(json!({"a": 1})));
+    client.send("note", &[]).await;
+    client.disconnect().await;
+    let events: Vec<_> = app.seen().iter().map(|call| header(&call.headers, "x-asrs-event").unwrap()).collect();
+    assert_eq!(events, ["connected", "echo", "note", "disconnected"]);
+    assert_eq!(header(&app.seen()[1].headers, "x-asrs-user-id").unwrap(), "anna");
+
+    let failing = App::start(|_| Some(answer(200, "<html>"))).await;
+    let emulator = self::emulator(&failing).await;
+    let error = emulator.attach_client("chat", None).invoke("a", &[]).await.unwrap_err();
+    assert!(error.contains("<html>"), "{error}");
+}

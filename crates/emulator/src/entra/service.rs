@@ -12,7 +12,7 @@ use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
 use crate::log::{LoggedRequest, RequestLog, redact};
 use crate::mock::TokenVersion;
-use crate::net::{ConnectionControl, Handler};
+use crate::net::{ConnectionControl, Handler, Reaction};
 use crate::operation::Operation;
 use crate::web::{Answer, PathRules, Query, Segments, empty, full};
 
@@ -25,7 +25,7 @@ pub(crate) struct EntraService {
 }
 
 impl Handler for EntraService {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Option<Answer> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Reaction {
         let uri = request.uri().clone();
         let method = request.method().clone();
         let rules = PathRules { fold_dot_segments: true, decode_slash: true };
@@ -42,7 +42,7 @@ impl Handler for EntraService {
         };
         let fault = self.faults.take(operation);
         let exchange = exchange(fault, connection, request, LARGEST_BODY, process).await;
-        let status = exchange.answer.as_ref().map(|answer| answer.status().as_u16());
+        let status = exchange.status();
         let entry = LoggedRequest {
             time: self.entra.clock().unix_seconds(),
             operation,
@@ -61,10 +61,7 @@ impl Handler for EntraService {
         };
         self.events.publish(EmulatorEvent::Request(entry.clone()));
         self.log.add(entry);
-        if exchange.hangs {
-            std::future::pending::<()>().await;
-        }
-        exchange.answer
+        exchange.reaction
     }
 
     fn resets_connections(&self) -> bool {

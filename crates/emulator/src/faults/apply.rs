@@ -9,18 +9,28 @@ use http_body_util::BodyExt;
 
 use super::body::faulty;
 use super::{Act, Fault};
-use crate::net::ConnectionControl;
+use crate::net::{ConnectionControl, Reaction};
 use crate::web::{Answer, empty};
 
 /// What became of a request.
 pub(crate) struct Exchange<N> {
-    /// `None` closes the connection, or leaves it open and silent if [`hangs`](Self::hangs) is set.
-    pub(crate) answer: Option<Answer>,
-    pub(crate) hangs: bool,
+    pub(crate) reaction: Reaction,
     /// What was processed, and what came of it.
     pub(crate) note: Option<N>,
     /// The body of the request as far as it was read.
     pub(crate) body: Bytes,
+    /// Whether the body was longer than the limit.
+    pub(crate) too_long: bool,
+}
+
+impl<N> Exchange<N> {
+    /// The status of the answer, if there is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match &self.reaction {
+            Reaction::Answer(answer) => Some(answer.status().as_u16()),
+            Reaction::Close | Reaction::Hang => None,
+        }
+    }
 }
 
 /// Reads a request of at most `limit` bytes of body and lets it be processed, unless the fault says otherwise.
@@ -35,7 +45,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     F: Future<Output = (Answer, N)>,
 {
-    let nothing = |body: Bytes| Exchange { answer: None, hangs: false, note: None, body };
+    let nothing = |body: Bytes| Exchange { reaction: Reaction::Close, note: None, body, too_long: false };
     if !fault.delay.is_zero() {
         tokio::time::sleep(fault.delay).await;
     }
@@ -57,7 +67,8 @@ where
         }
         Read::Broken(body) => return nothing(body),
         Read::TooLong => {
-            return Exchange { answer: Some(empty(StatusCode::PAYLOAD_TOO_LARGE)), ..nothing(Bytes::new()) };
+            let reaction = Reaction::Answer(empty(StatusCode::PAYLOAD_TOO_LARGE));
+            return Exchange { reaction, too_long: true, ..nothing(Bytes::new()) };
         }
     };
     if stop.is_some() {
@@ -72,8 +83,12 @@ where
         (None, None)
     };
     let hangs = matches!(fault.act, Act::Hang);
-    let answer = distort(fault, usual, connection).await;
-    Exchange { answer, hangs, note, body }
+    let reaction = match distort(fault, usual, connection).await {
+        Some(answer) => Reaction::Answer(answer),
+        None if hangs => Reaction::Hang,
+        None => Reaction::Close,
+    };
+    Exchange { reaction, note, body, too_long: false }
 }
 
 async fn distort(fault: Fault, usual: Option<Answer>, connection: ConnectionControl) -> Option<Answer> {

@@ -17,14 +17,23 @@ use tokio_rustls::TlsAcceptor;
 use super::wire::{ConnectionControl, Wire, reset_on_close};
 use crate::web::Answer;
 
+/// What becomes of a request's connection.
+pub(crate) enum Reaction {
+    Answer(Answer),
+    /// It ends without an answer.
+    Close,
+    /// It stays open without an answer.
+    Hang,
+}
+
 /// Answers the requests of a listener.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers a request. `None` ends the connection without an answer.
+    /// Answers a request. It runs to its end also when the client gives up meanwhile, as on a real service.
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
         connection: ConnectionControl,
-    ) -> impl Future<Output = Option<Answer>> + Send;
+    ) -> impl Future<Output = Reaction> + Send;
 
     /// Whether connections are reset as soon as they are there.
     fn resets_connections(&self) -> bool;
@@ -108,7 +117,14 @@ where
 {
     let service = service_fn(move |request| {
         let (handler, control) = (Arc::clone(&handler), control.clone());
-        async move { handler.handle(request, control).await.ok_or(NoAnswer) }
+        let handling = tokio::spawn(handler.handle(request, control));
+        async move {
+            match handling.await {
+                Ok(Reaction::Answer(answer)) => Ok(answer),
+                Ok(Reaction::Close) | Err(_) => Err(NoAnswer),
+                Ok(Reaction::Hang) => std::future::pending().await,
+            }
+        }
     });
     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     // Clients that leave and bodies that break off end here; neither is news to anyone.

@@ -4,6 +4,6 @@ mod listener;
 mod tls;
 mod wire;
 
-pub(crate) use listener::{Bound, Handler, Serving};
+pub(crate) use listener::{Bound, Handler, Reaction, Serving};
 pub(crate) use tls::Authority;
 pub(crate) use wire::ConnectionControl;
