@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -34,24 +36,25 @@ async fn thousands_of_clients_lose_nothing() {
     let emulator = Emulator::builder().plain_http().start().await.unwrap();
     emulator.entra().set_token_lifetime(Duration::from_secs(86_400));
     let mut tasks = tokio::task::JoinSet::new();
-    let (stop, stopped) = tokio::sync::watch::channel(());
+    let received = Arc::new(AtomicU64::new(0));
     for number in 0..clients {
         let token = client_token(&emulator, "chat", &json!({"nameid": format!("u{number}")}));
         let mut client = HubClient::open(&emulator, "/client/?hub=chat", Some(&token)).await.unwrap();
         client.send(r#"{"protocol":"json","version":1}"#).await;
-        let mut stopped = stopped.clone();
+        let received = Arc::clone(&received);
         tasks.spawn(async move {
-            let mut received = 0_u64;
             let mut ping = tokio::time::interval(Duration::from_secs(10));
             loop {
                 tokio::select! {
                     message = client.next() => match message {
-                        Some(message) if message["type"] == 1 => received += 1,
-                        Some(_) => (),
-                        None => return Err(received),
+                        // The handshake's answer.
+                        Some(message) if message.get("type").is_none() => (),
+                        Some(message) if message["type"] == 1 => {
+                            received.fetch_add(1, Ordering::SeqCst);
+                        }
+                        end => return format!("{end:?}"),
                     },
                     _ = ping.tick() => client.send(r#"{"type":6}"#).await,
-                    _ = stopped.changed() => return Ok(received),
                 }
             }
         });
@@ -78,6 +81,7 @@ async fn thousands_of_clients_lose_nothing() {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(bytes::Bytes::from_static(br#"{"target":"news","arguments":["hi"]}"#)))
             .unwrap();
+        sender.ready().await.unwrap();
         let answer = sender.send_request(request).await.unwrap();
         assert_eq!(answer.status(), 202);
         answer.into_body().collect().await.unwrap();
@@ -91,9 +95,10 @@ async fn thousands_of_clients_lose_nothing() {
     println!("answered within: median {:?}, 99 % {:?}, 99.9 % {:?}, longest {:?}", at(500), at(990), at(999), at(1000));
 
     // The last messages are on their way when their sends are answered.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    stop.send_replace(());
-    let received: Result<Vec<u64>, u64> = tasks.join_all().await.into_iter().collect();
-    assert_eq!(received.unwrap().into_iter().sum::<u64>(), seconds * rate);
+    while received.load(Ordering::SeqCst) < seconds * rate && tasks.try_join_next().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(received.load(Ordering::SeqCst), seconds * rate);
+    assert!(tasks.try_join_next().is_none(), "a client was disconnected");
     assert_eq!(u64::try_from(emulator.log().count(Operation::SendToUser)).unwrap(), seconds * rate);
 }

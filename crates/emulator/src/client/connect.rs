@@ -47,7 +47,10 @@ impl ClientRoom {
         self.spawn(async move {
             // A client that leaves in between is none.
             let Ok(upgraded) = upgrade.await else { return };
-            let config = WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE));
+            let config = WebSocketConfig::default()
+                .read_buffer_size(BUFFER)
+                .write_buffer_size(BUFFER)
+                .max_message_size(Some(LARGEST_MESSAGE));
             let stream = TokioIo::new(upgraded);
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
             session.run(socket).await;
@@ -57,5 +60,7 @@ impl ClientRoom {
     }
 }
 
+/// The library keeps 128 KiB for each of both by default; most clients are idle.
+const BUFFER: usize = 4096;
 /// The limit that the service has for answers of upstreams; one for clients is not documented.
 pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use signalr_emulator::Emulator;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::{ask, sign};
 
@@ -48,7 +49,8 @@ impl HubClient {
             request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         let stream = TcpStream::connect(address).await.unwrap();
-        match client_async(request, stream).await {
+        let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(4096);
+        match client_async_with_config(request, stream, Some(config)).await {
             Ok((stream, _)) => Ok(Self { stream, buffer: Vec::new() }),
             Err(Error::Http(response)) => Err(response.status()),
             Err(error) => panic!("{error}"),
