@@ -27,6 +27,8 @@ use crate::upstream::{InvalidTemplate, Sender, Upstream, UpstreamParts, Upstream
 pub struct EmulatorBuilder {
     https_port: u16,
     http_port: u16,
+    authority_port: u16,
+    identity_port: u16,
     plain_http: bool,
     host_names: Vec<String>,
     disable_local_auth: bool,
@@ -60,6 +62,18 @@ impl EmulatorBuilder {
     /// The port where clients connect without TLS. By default a free one.
     pub fn http_port(mut self, port: u16) -> Self {
         self.http_port = port;
+        self
+    }
+
+    /// The port of Entra's token endpoint. By default a free one.
+    pub fn authority_port(mut self, port: u16) -> Self {
+        self.authority_port = port;
+        self
+    }
+
+    /// The port of the managed identities' endpoints. By default a free one.
+    pub fn identity_port(mut self, port: u16) -> Self {
+        self.identity_port = port;
         self
     }
 
@@ -169,8 +183,8 @@ impl EmulatorBuilder {
         let authority = Authority::new(&self.host_names)?;
         let https = bind(self.https_port).await?;
         let http = bind(self.http_port).await?;
-        let entra_https = bind(0).await?;
-        let identity_http = bind(0).await?;
+        let entra_https = bind(self.authority_port).await?;
+        let identity_http = bind(self.identity_port).await?;
         let endpoint = format!("https://{}", https.address());
         let client_endpoint = format!("http://{}", http.address());
 

@@ -70,7 +70,11 @@ impl Events {
     }
 
     pub(crate) fn publish(&self, event: EmulatorEvent) {
-        tracing::info!("{event}");
+        if matches!(event, EmulatorEvent::Request(_)) {
+            tracing::debug!("{event}");
+        } else {
+            tracing::info!("{event}");
+        }
         // Nobody has to listen.
         let _ = self.0.send(event);
     }

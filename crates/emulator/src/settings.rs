@@ -99,7 +99,8 @@ impl Settings<'_> {
     /// Whom an upstream has to expect, as the variables of `signalr-upstream-auth`.
     ///
     /// The built-in Entra is a cloud of its own, which these variables cannot name: give the layer a custom cloud whose
-    /// login and issuers are at [`MockEntra::url`](crate::mock::MockEntra::url).
+    /// login and issuers are at [`MockEntra::url`](crate::mock::MockEntra::url). In the same process
+    /// [`MockEntra::policy`](crate::mock::MockEntra::policy) is all of it.
     #[must_use]
     pub fn upstream(&self) -> Variables {
         let mock = self.entra.mock();

@@ -96,7 +96,8 @@ impl AccessKeys {
     /// The ids of the temporary keys that are alive, the oldest first.
     #[must_use]
     pub fn temporary_ids(&self) -> Vec<String> {
-        self.alive().into_iter().map(|key| key.id).collect()
+        let now = self.clock.unix_seconds();
+        self.state().temporary.iter().filter(|key| key.ends > now).map(|key| key.id.clone()).collect()
     }
 
     pub(crate) fn resource(&self) -> Option<[String; 2]> {
@@ -121,7 +122,7 @@ impl AccessKeys {
     /// A `kid` that names a temporary key decides; any other `kid` does not count, since SDKs write what they like for a
     /// resource's key.
     pub(crate) fn signer(&self, jwt: &Jwt) -> Option<KeyKind> {
-        if let Some(key) = self.alive().into_iter().find(|key| jwt.key_id() == Some(key.id.as_str())) {
+        if let Some(key) = jwt.key_id().and_then(|id| self.find(id)) {
             return jwt.is_signed_with(&key.text).then_some(KeyKind::Temporary { id: key.id });
         }
         let resource = self.resource()?;
@@ -139,9 +140,9 @@ impl AccessKeys {
         }
     }
 
-    fn alive(&self) -> Vec<TemporaryKey> {
+    fn find(&self, id: &str) -> Option<TemporaryKey> {
         let now = self.clock.unix_seconds();
-        self.state().temporary.iter().filter(|key| key.ends > now).cloned().collect()
+        self.state().temporary.iter().find(|key| key.id == id && key.ends > now).cloned()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,4 +1,5 @@
-//! Microsoft's own JavaScript client, unchanged, against the emulator. Run it with `tests/npm/run.sh`.
+//! Clients of others, unchanged, against the emulator: Microsoft's JavaScript client and pysignalr. Run them with
+//! `tests/npm/run.sh` and `tests/python/run.sh`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -76,7 +77,11 @@ fn frame(message: &[u8]) -> Vec<u8> {
 fn respond(emulator: &Emulator, call: &Seen) -> Response<Full<Bytes>> {
     let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
     match path {
-        "/chat/negotiate" => answer(200, negotiate(emulator, query).to_string()),
+        "/chat/negotiate" => {
+            let mut answer = answer(200, negotiate(emulator, query).to_string());
+            answer.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
+            answer
+        }
         "/control/drop" => {
             emulator.drop_clients();
             answer(200, "")
@@ -93,9 +98,8 @@ fn respond(emulator: &Emulator, call: &Seen) -> Response<Full<Bytes>> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs node and npm: run tests/npm/run.sh"]
-async fn microsofts_client_works_unchanged() {
+/// Runs a program that finds the app and the service by its environment, and wants it to succeed.
+async fn run(program: &str, script: &str) {
     let cell: Arc<OnceLock<Emulator>> = Arc::default();
     let own = Arc::clone(&cell);
     let app = App::start(move |call| Some(respond(own.get().unwrap(), call))).await;
@@ -105,9 +109,8 @@ async fn microsofts_client_works_unchanged() {
     emulator.roles().assign(object_id, Role::ServiceOwner);
     emulator.entra().set_token_lifetime(Duration::from_secs(86_400));
 
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm/client.js");
-    let status = tokio::process::Command::new("node")
-        .arg(script)
+    let status = tokio::process::Command::new(program)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script))
         .env("APP", &app.url)
         .env("SERVICE", emulator.client_endpoint())
         .env("TOKEN", emulator.entra().service_token(object_id, client_id))
@@ -116,4 +119,16 @@ async fn microsofts_client_works_unchanged() {
         .await
         .unwrap();
     assert!(status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs node and npm: run tests/npm/run.sh"]
+async fn microsofts_client_works_unchanged() {
+    run("node", "tests/npm/client.js").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs python3: run tests/python/run.sh"]
+async fn pysignalr_works_unchanged() {
+    run(&std::env::var("PYTHON3").unwrap(), "tests/python/client.py").await;
 }
