@@ -25,9 +25,10 @@ use cpu_time::ThreadTime;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use mock_entra::MockEntra;
 use peak_alloc::PeakAlloc;
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::keys::{FixedKeys, KeyId, KeySet, KeySource, Lookup, RemoteKeys};
 use signalr_upstream_auth::{
-    Audiences, Callers, Claims, FixedKeys, KeyId, KeySet, KeySource, Lookup, Policy, Rejection, RemoteKeys, TenantId,
-    Tenants, TokenVersion, UnixTime, Validator,
+    Audiences, Callers, Claims, Policy, Rejection, TenantId, Tenants, TokenVersion, Validator,
 };
 
 #[global_allocator]
@@ -202,7 +203,7 @@ impl World {
     }
 
     fn validator(&self) -> Validator {
-        Validator::new(self.entra.policy(), Arc::new(self.keys.clone()))
+        Validator::new(self.entra.policy(), self.keys.clone())
     }
 
     /// Different tokens, all good.
@@ -237,7 +238,7 @@ impl World {
         );
         let policy = policy.cloud(self.entra.cloud()).build().unwrap();
         let now: UnixTime = self.entra.clock().now().unwrap();
-        let seed = |builder: signalr_upstream_auth::RemoteKeysBuilder, tenant: &TenantId| {
+        let seed = |builder: signalr_upstream_auth::keys::RemoteKeysBuilder, tenant: &TenantId| {
             builder.seed(*tenant, keys.clone(), now)
         };
         Arc::new(tenants.iter().fold(RemoteKeys::builder(&policy), seed).build().unwrap())

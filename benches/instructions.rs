@@ -32,10 +32,9 @@ use std::task::{Context, Poll, Waker};
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, Response};
 use mock_entra::{MockEntra, SigningKey};
-use signalr_upstream_auth::{
-    Audiences, Callers, Clock, FixedKeys, KeySet, KeySource, Policy, RemoteKeys, SystemClock, Tenants, TokenVersion,
-    UpstreamAuthLayer,
-};
+use signalr_upstream_auth::clock::{Clock, SystemClock};
+use signalr_upstream_auth::keys::{FixedKeys, KeySet, KeySource, RemoteKeys};
+use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants, TokenVersion, UpstreamAuthLayer};
 use tower::{Layer, Service, service_fn};
 
 fn main() -> ExitCode {
@@ -179,7 +178,7 @@ fn execute(case: &str) {
     let policy = Policy::builder(
         Tenants::parse([TENANT]).unwrap(),
         Audiences::parse([AUDIENCE]).unwrap(),
-        Callers::object_ids([CALLER]).unwrap(),
+        Callers::parse_object_ids([CALLER]).unwrap(),
     );
     let policy = policy.build().unwrap();
     let source: Arc<dyn KeySource> = if case.starts_with("accepted") {
@@ -192,7 +191,7 @@ fn execute(case: &str) {
         drop(request);
         std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(())))
     });
-    let mut service = UpstreamAuthLayer::with_keys(policy, source).layer(inner);
+    let mut service = UpstreamAuthLayer::from_keys(policy, source).layer(inner);
     let mut answer = |token: &str, is_counted: bool| {
         let mut request = Request::new(());
         if !token.is_empty() {

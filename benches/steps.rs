@@ -16,17 +16,15 @@
 )]
 
 use std::pin::pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use divan::{AllocProfiler, Bencher, black_box};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use mock_entra::{MockEntra, SigningKey};
-use signalr_upstream_auth::{
-    Claims, FixedKeys, KeyId, KeySet, KeySource, RejectionKind, RemoteKeys, TenantId, TokenVersion, UpstreamAuthLayer,
-    Validator,
-};
+use signalr_upstream_auth::keys::{FixedKeys, KeyId, KeySet, KeySource, RemoteKeys};
+use signalr_upstream_auth::{Claims, RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer, Validator};
 use tokio::runtime::Runtime;
 use tower::{Layer, Service, service_fn};
 
@@ -51,7 +49,7 @@ mod check {
     #[divan::bench]
     fn accepted_seen_before_fixed_keys(bencher: Bencher<'_, '_>) {
         let keys = KeySet::from_json(WORLD.entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
-        let validator = Validator::new(WORLD.entra.policy(), Arc::new(FixedKeys::new(keys)));
+        let validator = Validator::new(WORLD.entra.policy(), FixedKeys::new(keys));
         accept(bencher, &validator, &WORLD.good);
     }
 
@@ -188,7 +186,7 @@ mod key_lookup {
         let mut next = names.iter().cycle();
         bencher.bench_local(|| {
             let found = source.lookup(black_box(&tenant), next.next().unwrap());
-            assert!(matches!(found, signalr_upstream_auth::Lookup::Found(_)));
+            assert!(matches!(found, signalr_upstream_auth::keys::Lookup::Found(_)));
             found
         });
     }
@@ -248,7 +246,7 @@ impl World {
     }
 
     fn remembering(&self) -> Validator {
-        Validator::new(self.entra.policy(), Arc::new(self.keys.clone()))
+        Validator::new(self.entra.policy(), self.keys.clone())
     }
 
     fn forgetful(&self) -> Validator {
@@ -256,10 +254,10 @@ impl World {
     }
 
     fn layer(&self) -> UpstreamAuthLayer {
-        UpstreamAuthLayer::with_keys(self.entra.policy(), Arc::new(self.keys.clone()))
+        UpstreamAuthLayer::from_keys(self.entra.policy(), self.keys.clone())
     }
 
-    fn now(&self) -> signalr_upstream_auth::UnixTime {
+    fn now(&self) -> signalr_upstream_auth::clock::UnixTime {
         self.entra.clock().now().unwrap()
     }
 }

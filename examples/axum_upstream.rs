@@ -79,11 +79,11 @@ async fn by_hand(request: Request, next: Next) -> Response {
 
 async fn whoami(claims: Claims) -> Json<Value> {
     Json(json!({
-        "tenant_id": claims.tenant_id().to_string(),
-        "object_id": claims.object_id().to_string(),
-        "client_id": claims.client_id().map(|id| id.to_string()),
+        "tenant_id": claims.tenant_id(),
+        "object_id": claims.object_id(),
+        "client_id": claims.client_id(),
         "audience": claims.audience(),
-        "token_version": claims.version().as_str(),
+        "token_version": claims.version(),
         "roles": claims.roles(),
     }))
 }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use mock_entra::MockEntra;
-use signalr_upstream_auth::{
-    FixedKeys, KeyError, KeyErrorKind, KeyFuture, KeyId, KeySet, KeySource, Lookup, TenantId, TokenVersion, Validator,
-    VerificationKey,
+use signalr_upstream_auth::keys::{
+    FixedKeys, KeyError, KeyErrorKind, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey,
 };
+use signalr_upstream_auth::{TenantId, TokenVersion, Validator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,10 +26,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A document that never changes. Entra's does: these keys are good for some weeks at best.
     let fixed = FixedKeys::new(KeySet::from_json(&std::fs::read(&file)?)?);
-    let fixed = Validator::new(entra.policy(), Arc::new(fixed));
+    let fixed = Validator::new(entra.policy(), fixed);
 
-    // A key source of one's own. `UpstreamAuthLayer::with_keys` takes it, too.
-    let followed = Validator::new(entra.policy(), Arc::new(KeyFile::open(&file)?));
+    // A key source of one's own. `UpstreamAuthLayer::from_keys` takes it, too.
+    let followed = Validator::new(entra.policy(), KeyFile::open(&file)?);
 
     println!("with the keys of today");
     let token = entra.token().mint();

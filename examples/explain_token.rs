@@ -18,7 +18,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use signalr_upstream_auth::{Explanation, UpstreamAuthLayer, Validator};
+use signalr_upstream_auth::explain::Explanation;
+use signalr_upstream_auth::{UpstreamAuthLayer, Validator};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -121,11 +121,11 @@ fn on_message(context: &Context, invocation: &Invocation) -> Result<Completion, 
 
 fn whoami(claims: &Claims) -> Response<Full<Bytes>> {
     let body = json!({
-        "tenant_id": claims.tenant_id().to_string(),
-        "object_id": claims.object_id().to_string(),
-        "client_id": claims.client_id().map(|id| id.to_string()),
+        "tenant_id": claims.tenant_id(),
+        "object_id": claims.object_id(),
+        "client_id": claims.client_id(),
         "audience": claims.audience(),
-        "token_version": claims.version().as_str(),
+        "token_version": claims.version(),
         "roles": claims.roles(),
     });
     let mut response = Response::new(Full::from(body.to_string()));

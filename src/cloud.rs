@@ -1,32 +1,43 @@
-//! The clouds of Entra: where each has its documents and how its issuers are written.
+//! The clouds of Entra: where each serves its documents and what its issuers look like.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use http::Uri;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, quoted};
 use crate::ids::TenantId;
 
-/// One national cloud of Entra, or one of your own making for tests. Cheap to clone.
+/// A national cloud of Entra, or a custom one. Cheap to clone. The default is [`Cloud::public`].
 ///
-/// It fixes the login host that is asked for documents, the hosts those documents may name, the form of
-/// the issuer in v1 and in v2 tokens, and the label (`cloud_instance_name`) of the cloud's keys where
-/// that is confirmed. The default is [`Cloud::public`].
+/// A cloud determines the login host, the hosts that its documents may name, the form of the issuer in v1 and v2
+/// tokens, and the `cloud_instance_name` of its keys where that is confirmed.
+///
+/// `FromStr` reads `public`, `us-government` and `china`, as the setting `cloud` does. `Display` writes these names,
+/// and `custom` for a custom cloud.
+///
+/// ```
+/// use signalr_upstream_auth::Cloud;
+///
+/// assert_eq!("us-government".parse::<Cloud>()?, Cloud::us_government());
+/// assert_eq!(Cloud::china().to_string(), "china");
+/// # Ok::<(), signalr_upstream_auth::ConfigError>(())
+/// ```
 #[derive(Clone, Eq, PartialEq)]
-pub struct Cloud(Arc<Parts>);
+pub struct Cloud(Arc<Description>);
 
 #[derive(Clone, Eq, PartialEq)]
-struct Parts {
+struct Description {
     name: &'static str,
     login: Origin,
     /// The hosts a document may name, each with its port.
     document_hosts: Vec<Origin>,
     v1_issuer: IssuerForm,
     v2_issuer: IssuerForm,
-    label: Option<String>,
-    /// Set for a custom cloud whose login host is a loopback address served without TLS.
+    cloud_instance_name: Option<String>,
+    /// Set for a custom cloud whose login host is a loopback address without TLS.
     is_plain_http: bool,
 }
 
@@ -42,8 +53,8 @@ impl Cloud {
         )
     }
 
-    /// Azure US Government: `login.microsoftonline.us`. Its v1 issuers are written like the public
-    /// cloud's; only the key's cloud label tells the two apart.
+    /// Azure US Government: `login.microsoftonline.us`. Its v1 issuers look like those of the public cloud; only
+    /// the `cloud_instance_name` of a key tells the two apart.
     #[must_use]
     pub fn us_government() -> Self {
         Self::national(
@@ -55,7 +66,7 @@ impl Cloud {
     }
 
     /// Azure operated by 21Vianet in China: `login.partner.microsoftonline.cn`, v1 issuers at
-    /// `sts.chinacloudapi.cn`. The label of its keys is not confirmed and so not demanded of its documents.
+    /// `sts.chinacloudapi.cn`. The `cloud_instance_name` of its keys is not confirmed, so none is required.
     #[must_use]
     pub fn china() -> Self {
         Self::national(
@@ -66,15 +77,15 @@ impl Cloud {
         )
     }
 
-    /// A cloud of its own: an address such as `https://login.example.net`, and the issuers of v1 and v2
-    /// tokens, each with the placeholder `{tenantid}` exactly once.
+    /// A custom cloud: an address such as `https://login.example.net`, and the issuers of v1 and v2 tokens, each
+    /// with the placeholder `{tenantid}` exactly once.
     ///
     /// Plain `http` is accepted only for a loopback address. The key document may be on the same host and
     /// port; [`with_document_host`](Self::with_document_host) adds others.
     ///
     /// # Errors
     ///
-    /// Names each argument at fault: `cloud.login`, `cloud.v1_issuer`, `cloud.v2_issuer`.
+    /// Names each argument that is wrong: `cloud.login`, `cloud.v1_issuer`, `cloud.v2_issuer`.
     pub fn custom(login: &str, v1_issuer: &str, v2_issuer: &str) -> Result<Self, ConfigError> {
         let login = custom_login(login);
         let v1_issuer = IssuerForm::parse("cloud.v1_issuer", v1_issuer);
@@ -85,13 +96,13 @@ impl Cloud {
             return Err(error);
         }
         let url = login?;
-        Ok(Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Description {
             name: "custom",
             document_hosts: vec![url.origin.clone()],
             login: url.origin,
             v1_issuer: v1_issuer?,
             v2_issuer: v2_issuer?,
-            label: None,
+            cloud_instance_name: None,
             is_plain_http: url.is_plain_http,
         })))
     }
@@ -100,40 +111,39 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// Names `cloud.document_hosts` when the text is not a host, or not a loopback one for a cloud whose login
-    /// host is served over plain http.
+    /// Names `cloud.document_hosts` when the text is not a host. For a cloud with a login host of plain `http`, it
+    /// must be a loopback address.
     pub fn with_document_host(mut self, host: &str) -> Result<Self, ConfigError> {
-        let fault = |problem| {
-            let problem = format!("`{}` {problem}", host.escape_debug());
-            ConfigError::new("cloud.document_hosts", problem)
-        };
+        let fault = |problem| ConfigError::new("cloud.document_hosts", format!("{} {problem}", quoted(host)));
         let origin = Origin::parse(host, self.0.is_plain_http)
             .ok_or_else(|| fault("is not a host; write one like keys.example.net"))?;
         if self.0.is_plain_http && !origin.is_loopback() {
-            return Err(fault("is no loopback address, and beside a login host of plain http no other can be named"));
+            return Err(fault(
+                "is not a loopback address, and a cloud with a login host of plain http accepts no other",
+            ));
         }
         Arc::make_mut(&mut self.0).document_hosts.push(origin);
         Ok(self)
     }
 
-    /// Demands a label: a discovery document's or key's `cloud_instance_name`, where given, must be this. A
-    /// blank one demands nothing, as a blank one in a document says nothing.
+    /// Requires a `cloud_instance_name`: where a discovery document or a key has one, it must be this. A blank
+    /// name requires nothing, and a blank name in a document counts as none.
     #[must_use]
-    pub fn with_cloud_instance_name(mut self, label: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).label = Some(label.into()).filter(|label| !label.trim().is_empty());
+    pub fn with_cloud_instance_name(mut self, name: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).cloud_instance_name = Some(name.into()).filter(|name| !name.trim().is_empty());
         self
     }
 
-    fn national(name: &'static str, hosts: &[&str], sts: &str, label: Option<&str>) -> Self {
+    fn national(name: &'static str, hosts: &[&str], sts: &str, cloud_instance_name: Option<&str>) -> Self {
         let origin = |host: &&str| Origin { host: (*host).to_owned(), port: HTTPS_PORT };
         let login = hosts.first().map_or_else(|| unreachable!("each cloud has a login host"), origin);
-        Self(Arc::new(Parts {
+        Self(Arc::new(Description {
             name,
             v1_issuer: IssuerForm { before: sts.to_owned(), after: "/".to_owned() },
             v2_issuer: IssuerForm { before: format!("https://{}/", login.host), after: "/v2.0".to_owned() },
             login,
             document_hosts: hosts.iter().map(origin).collect(),
-            label: label.map(str::to_owned),
+            cloud_instance_name: cloud_instance_name.map(str::to_owned),
             is_plain_http: false,
         }))
     }
@@ -141,11 +151,7 @@ impl Cloud {
     /// The address of the tenant's v2 discovery document.
     #[cfg(feature = "remote")]
     pub(crate) fn discovery_url(&self, tenant: &TenantId) -> String {
-        let scheme = if self.0.is_plain_http { "http" } else { "https" };
-        format!(
-            "{scheme}://{}/{tenant}/v2.0/.well-known/openid-configuration",
-            self.0.login.display(self.0.is_plain_http)
-        )
+        format!("{}/{tenant}/v2.0/.well-known/openid-configuration", self.login())
     }
 
     /// Whether a document may send us to `url`: `https` (plain `http` only where the login host is
@@ -163,18 +169,18 @@ impl Cloud {
         self.0.is_plain_http
     }
 
-    /// The cloud's name as the settings spell it.
+    /// The name of the cloud, as `Display` writes it.
     pub(crate) fn name(&self) -> &'static str {
         self.0.name
     }
 
-    /// The host that is asked for documents.
+    /// The host that serves the discovery documents.
     pub(crate) fn login_host(&self) -> &str {
         &self.0.login.host
     }
 
     pub(crate) fn cloud_instance_name(&self) -> Option<&str> {
-        self.0.label.as_deref()
+        self.0.cloud_instance_name.as_deref()
     }
 
     pub(crate) fn v1_issuer(&self, tenant: &TenantId) -> String {
@@ -186,9 +192,50 @@ impl Cloud {
     }
 }
 
+/// What a custom cloud is made of, as the settings write it.
+#[cfg(feature = "remote")]
+impl Cloud {
+    /// The address of the login host.
+    pub(crate) fn login(&self) -> String {
+        let scheme = if self.0.is_plain_http { "http" } else { "https" };
+        format!("{scheme}://{}", self.0.login.display(self.0.is_plain_http))
+    }
+
+    /// The forms of the v1 and the v2 issuer, with the placeholder for the tenant.
+    pub(crate) fn issuer_forms(&self) -> [String; 2] {
+        [&self.0.v1_issuer, &self.0.v2_issuer].map(|form| format!("{}{TENANT_PLACEHOLDER}{}", form.before, form.after))
+    }
+
+    /// The hosts that documents may name, without the login host.
+    pub(crate) fn further_document_hosts(&self) -> Vec<String> {
+        let hosts = self.0.document_hosts.iter().filter(|host| **host != self.0.login);
+        hosts.map(|host| host.display(self.0.is_plain_http)).collect()
+    }
+}
+
 impl Default for Cloud {
     fn default() -> Self {
         Self::public()
+    }
+}
+
+impl FromStr for Cloud {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        [Self::public(), Self::us_government(), Self::china()]
+            .into_iter()
+            .find(|cloud| cloud.name() == name)
+            .ok_or_else(|| {
+                let problem = format!("{} is not a cloud; write public, us-government or china", quoted(name));
+                ConfigError::new("cloud", problem)
+            })
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -209,7 +256,7 @@ fn custom_login(login: &str) -> Result<DocumentUrl<'_>, ConfigError> {
     Ok(url)
 }
 
-/// How a cloud writes its issuers: the tenant between two fixed texts.
+/// The form of an issuer: the tenant between two fixed texts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct IssuerForm {
     before: String,
@@ -224,7 +271,7 @@ impl IssuerForm {
             }
             _ => Err(ConfigError::new(
                 field,
-                "write the issuer with `{tenantid}` in the tenant's place, like https://login.example.net/{tenantid}/v2.0",
+                "write the issuer with `{tenantid}` in place of the tenant, like https://login.example.net/{tenantid}/v2.0",
             )),
         }
     }
@@ -324,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cloud_writes_its_issuers_its_own_way() {
+    fn national_clouds_have_the_documented_issuers() {
         let both = |v1: &str, v2: &str| (v1.replace('T', TENANT), v2.replace('T', TENANT));
         assert_eq!(
             issuers(&Cloud::public()),
@@ -341,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_may_name_the_hosts_of_their_cloud_only() {
+    fn documents_may_name_only_the_hosts_of_their_cloud() {
         let cloud = Cloud::public();
         for url in [
             "https://login.microsoftonline.com/x/discovery/v2.0/keys",
@@ -377,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_cloud_may_be_plain_on_loopback_only() {
+    fn custom_cloud_accepts_plain_http_on_loopback_only() {
         let custom =
             |login: &str| Cloud::custom(login, "https://sts.example/{tenantid}/", "https://x.example/{tenantid}/v2.0");
         for login in [
@@ -422,14 +469,14 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_custom_cloud_is_named_at_once() {
+    fn custom_cloud_names_every_fault_at_once() {
         let error = Cloud::custom("login.example", "https://sts.example/", "{tenantid}").unwrap_err();
         let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
         assert_eq!(fields, ["cloud.login", "cloud.v1_issuer", "cloud.v2_issuer"]);
     }
 
     #[test]
-    fn an_issuer_form_has_the_tenant_in_it_once() {
+    fn issuer_form_has_the_tenant_exactly_once() {
         for issuer in ["https://sts.example/", "{tenantid}", "https://a/{tenantid}/{tenantid}", ""] {
             assert!(Cloud::custom("https://login.example", issuer, "https://a/{tenantid}").is_err(), "{issuer}");
             assert!(Cloud::custom("https://login.example", "https://a/{tenantid}", issuer).is_err(), "{issuer}");
@@ -437,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_is_shown_by_its_name_and_the_host_that_is_asked() {
+    fn prints_name_and_login_host() {
         let issuer = "https://sts.example/{tenantid}/";
         let custom = |login: &str| Cloud::custom(login, issuer, issuer).unwrap();
         for (cloud, name, host, shown) in [
@@ -451,9 +498,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn parses_the_names_that_it_displays() {
+        for cloud in [Cloud::public(), Cloud::us_government(), Cloud::china()] {
+            assert_eq!(cloud.to_string().parse(), Ok(cloud));
+        }
+        let custom = Cloud::custom("https://a.example", "https://a/{tenantid}", "https://a/{tenantid}").unwrap();
+        assert_eq!(custom.to_string(), "custom");
+        for (text, shown) in [("", "an empty value"), ("Public", "`Public`"), ("custom", "`custom`"), ("a\n", "`a\\n`")]
+        {
+            let expected = format!("cloud: {shown} is not a cloud; write public, us-government or china");
+            assert_eq!(text.parse::<Cloud>().unwrap_err().to_string(), expected);
+        }
+    }
+
     #[cfg(feature = "remote")]
     #[test]
-    fn only_a_cloud_on_loopback_may_be_plain() {
+    fn only_a_loopback_cloud_is_plain_http() {
         let issuer = "https://sts.example/{tenantid}/";
         assert!(Cloud::custom("http://127.0.0.1:1", issuer, issuer).unwrap().is_plain_http());
         assert!(!Cloud::custom("https://127.0.0.1:1", issuer, issuer).unwrap().is_plain_http());

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use common::{NOON, StillClock, entra, fixed_keys, fixed_layer, judge, request, send};
 use mock_entra::{Jwk, MockEntra, MockEntraBuilder};
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::keys::RemoteKeys;
 use signalr_upstream_auth::{
-    Audiences, Callers, Cloud, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime, UpstreamAuthLayer,
+    Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
 };
 
 const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";
@@ -40,7 +42,7 @@ async fn claims_tell_what_the_token_said() {
 #[tokio::test]
 async fn each_version_has_its_own_name_for_the_caller() {
     let entra = entra().await;
-    let policy = policy(&entra, Callers::client_ids([entra.caller_client_id().to_string()]).unwrap());
+    let policy = policy(&entra, Callers::parse_client_ids([entra.caller_client_id().to_string()]).unwrap());
     let layer = fixed_layer(&entra, policy);
     let caller = entra.caller_client_id().to_string();
     assert_eq!(judge(&layer, &entra.token().mint()).await, None);
@@ -100,7 +102,7 @@ async fn the_keys_of_a_cloud_do_not_sign_for_the_policy_of_another() {
     let keys = Arc::new(RemoteKeys::new(&entra.policy()).unwrap());
     for (label, expected) in [("entra.test", None), ("another.test", Some(RejectionKind::ForeignCloudKey))] {
         let policy = entra.policy_builder().cloud(entra.cloud().with_cloud_instance_name(label)).build().unwrap();
-        let layer = UpstreamAuthLayer::with_keys(policy, keys.clone()).with_clock(entra.clock());
+        let layer = UpstreamAuthLayer::from_keys(policy, keys.clone()).with_clock(entra.clock());
         assert_eq!(judge(&layer, &entra.token().mint()).await, expected, "{label}");
     }
 }
@@ -130,7 +132,7 @@ async fn a_key_without_labels_serves_every_tenant_and_one_with_a_tenant_serves_t
 async fn a_pair_of_tenant_and_object_id_counts_in_that_tenant_only() {
     let (own, other) = (entra().await.tenant(), OTHER_TENANT.parse().unwrap());
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).further_tenant(other).start().await;
-    let callers = Callers::tenant_object_ids([(own, entra.caller_object_id())]).unwrap();
+    let callers = Callers::new([(own, entra.caller_object_id())]).unwrap();
     let layer = fixed_layer(&entra, policy(&entra, callers));
     assert_eq!(judge(&layer, &entra.token().mint()).await, None);
     assert_eq!(judge(&layer, &entra.token().tenant(other).mint()).await, Some(RejectionKind::CallerNotAllowed));
@@ -164,7 +166,7 @@ async fn any_caller_of_the_tenant_still_has_to_be_an_application() {
 async fn times_are_asked_again_of_a_token_that_was_seen_before() {
     let clock = StillClock::at(NOON);
     let entra = MockEntra::builder().clock(clock.clone()).start().await;
-    let layer = UpstreamAuthLayer::with_keys(entra.policy(), fixed_keys(&entra)).with_clock(clock.clone());
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), fixed_keys(&entra)).with_clock(clock.clone());
     let token = entra.token().expires_at(UnixTime::from_secs(NOON + 1000)).mint();
     for (seconds, expected) in [
         (NOON, None),

@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use common::{NOON, entra, fixed_keys, fixed_layer};
@@ -12,9 +11,12 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use mock_entra::{Endpoint, Fault, Jwk, MockEntra, TokenBuilder};
 use proptest::prelude::*;
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::explain::{CheckState, Explanation};
+use signalr_upstream_auth::keys::RemoteKeys;
 use signalr_upstream_auth::{
-    Audiences, Callers, CheckState, Claims, Cloud, Explanation, Policy, PolicyBuilder, RejectionKind, RemoteKeys,
-    Tenants, TokenVersion, UnixTime, UpstreamAuthLayer, Validator,
+    Audiences, Callers, Claims, Cloud, Policy, PolicyBuilder, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
+    Validator,
 };
 
 use RejectionKind as K;
@@ -196,19 +198,19 @@ async fn another_identity() {
         advice(&explanation)
     };
     let ours = entra.caller_object_id().to_string();
-    let recreated = on(Callers::object_ids([&ours]).unwrap()).await;
+    let recreated = on(Callers::parse_object_ids([&ours]).unwrap()).await;
     assert_says(&recreated, &["another identity: object id aaaaaaaa-0000-4000-8000-000000000001, client id bbbbbbbb"]);
     assert_says(&recreated, &["was recreated or switched off and on, its ids have changed", "CALLER_OBJECT_IDS"]);
-    let client_as_object = on(Callers::object_ids([client]).unwrap()).await;
+    let client_as_object = on(Callers::parse_object_ids([client]).unwrap()).await;
     assert_says(&client_as_object, &["is the caller's client id (`appid`), but it is configured as an object id"]);
-    let object_as_client = on(Callers::client_ids([object]).unwrap()).await;
+    let object_as_client = on(Callers::parse_client_ids([object]).unwrap()).await;
     assert_says(&object_as_client, &["is the caller's object id (`oid`), but it is configured as a client id"]);
 
     let second = "11111111-aaaa-4bbb-8ccc-999999999999".parse().unwrap();
     let entra = MockEntra::builder().further_tenant(second).clock(common::StillClock::at(NOON)).start().await;
     let tenants = Tenants::parse([entra.tenant().to_string(), second.to_string()]).unwrap();
     let audiences = Audiences::parse([entra.audience_client_id().to_string()]).unwrap();
-    let callers = Callers::tenant_object_ids([(second, entra.caller_object_id())]).unwrap();
+    let callers = Callers::new([(second, entra.caller_object_id())]).unwrap();
     let policy = Policy::builder(tenants, audiences, callers).cloud(entra.cloud()).build().unwrap();
     let explanation = validator(&entra, policy).explain(&entra.token().mint()).await;
     assert_says(&advice(&explanation), &["is listed for another tenant, 11111111-aaaa-4bbb-8ccc-999999999999"]);
@@ -259,7 +261,7 @@ async fn times_tell_how_far_the_clock_may_be_off() {
 async fn an_unknown_key_and_when_the_next_fetch_is_due() {
     let entra = entra().await;
     let keys = RemoteKeys::builder(&entra.policy()).refetch_cooldown(Duration::from_secs(3050)).build().unwrap();
-    let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
     layer.ready().await.unwrap();
     let explanation = layer.validator().explain(&entra.token().key_id("nobody-knows").mint()).await;
     assert_eq!(explanation.outcome().unwrap_err().kind(), K::UnknownKey);

@@ -5,12 +5,12 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use common::{entra, fixed_layer, judge, request, send};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use mock_entra::{Endpoint, Fault};
-use signalr_upstream_auth::{KeySource, RejectionKind, RemoteKeys, UpstreamAuthLayer, meter as ours};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
+use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer, meter as ours};
 
 /// Runs with a recorder of its own.
 fn recorded<F: Future<Output = ()>>(run: impl FnOnce(PrometheusHandle) -> F) {
@@ -64,7 +64,7 @@ fn an_explanation_that_waits_for_a_key_counts_and_measures_nothing() {
     recorded(|handle| async move {
         let entra = entra().await;
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
-        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
         let explanation = layer.validator().explain(&entra.token().mint()).await;
         assert!(explanation.is_accepted(), "{explanation}");
         let shown = handle.render();
@@ -104,7 +104,7 @@ fn without_keys_requests_are_unavailable_and_there_is_no_age() {
         let entra = entra().await;
         entra.fail(Endpoint::Keys, Fault::status(500));
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
-        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
         layer.ready().await.unwrap_err();
         assert_eq!(judge(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
         assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);

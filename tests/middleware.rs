@@ -15,10 +15,8 @@ use common::{NOON, Picky, StillClock, entra, fixed_keys, fixed_layer, request};
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use mock_entra::MockEntra;
-use signalr_upstream_auth::{
-    Claims, FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, Rejection, RejectionKind, TenantId, UpstreamAuth,
-    UpstreamAuthLayer, VerificationKey,
-};
+use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{Claims, Rejection, RejectionKind, TenantId, UpstreamAuth, UpstreamAuthLayer};
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -233,7 +231,7 @@ fn the_public_types_can_be_shared_between_threads_and_cloned() {
     shared::<KeyError>();
     shared::<signalr_upstream_auth::Policy>();
     shared::<signalr_upstream_auth::Validator>();
-    shared::<signalr_upstream_auth::RemoteKeys>();
+    shared::<signalr_upstream_auth::keys::RemoteKeys>();
     shared::<signalr_upstream_auth::ConfigError>();
     shared::<Arc<dyn KeySource>>();
     sent::<signalr_upstream_auth::ResponseFuture<Picky, signalr_upstream_auth::DefaultResponse, String>>();
@@ -259,7 +257,7 @@ impl Gate {
     }
 
     fn layer(&self, entra: &MockEntra) -> UpstreamAuthLayer {
-        UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(self.clone())).with_clock(entra.clock())
+        UpstreamAuthLayer::from_keys(entra.policy(), self.clone()).with_clock(entra.clock())
     }
 
     fn open(&self) {

@@ -21,10 +21,8 @@ use fuzz::referee::{self, CLIENT, OBJECT};
 use mock_entra::{Jwk, MockEntra};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use signalr_upstream_auth::{
-    Cloud, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId,
-    TokenVersion, UpstreamAuthLayer, VerificationKey,
-};
+use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{Cloud, RejectionKind, Settings, TenantId, TokenVersion, UpstreamAuthLayer};
 use tokio::runtime::{Builder, Runtime};
 
 /// One mock for all cases; what a case publishes it takes back.
@@ -264,7 +262,7 @@ fn world() -> &'static Mutex<World> {
             }),
             clock: clock.clone(),
         });
-        let layer = |keys| UpstreamAuthLayer::with_keys(entra.policy(), keys).with_clock(clock.clone());
+        let layer = |keys| UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(clock.clone());
         let token = || entra.token().signed_by(&signing[0]);
         let tokens = vec![
             token().mint(),
@@ -277,7 +275,9 @@ fn world() -> &'static Mutex<World> {
         Mutex::new(World {
             cached: layer(keys.clone()),
             full: layer(keys.clone()).with_token_cache_bytes(0),
-            at_hand: layer(Arc::new(AtHand(keys.clone()))).with_token_cache_bytes(0),
+            at_hand: UpstreamAuthLayer::from_keys(entra.policy(), AtHand(keys.clone()))
+                .with_clock(clock.clone())
+                .with_token_cache_bytes(0),
             runtime,
             entra,
             now: NOON,
@@ -624,7 +624,7 @@ fn parts(policy: &signalr_upstream_auth::Policy) -> Vec<String> {
 /// The clock of the first bench stays where it is.
 #[test]
 fn the_bench_stands_at_noon() {
-    use signalr_upstream_auth::Clock;
+    use signalr_upstream_auth::clock::Clock;
     let bench = bench();
     assert_eq!(bench.clock.now(), bench.entra.clock().now());
     let keys = KeySet::from_json(bench.entra.key_document(TokenVersion::V2).as_bytes()).unwrap();

@@ -12,10 +12,10 @@ use common::{NOON, StillClock, entra, fixed_layer, kind, request, send};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response};
 use mock_entra::{Jwk, MockEntra, SigningKey, TokenBuilder};
-use signalr_upstream_auth::{
-    CheckState, Clock, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
-    UpstreamAuthLayer, VerificationKey,
-};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::explain::CheckState;
+use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer};
 
 use RejectionKind as K;
 use TokenVersion::{V1, V2};
@@ -446,7 +446,7 @@ impl Bench {
 
     /// A good token whose key cannot be had, for the reason given.
     fn answering(&self, error: fn() -> KeyError) -> Vec<Case> {
-        let layer = |keys| UpstreamAuthLayer::with_keys(self.entra.policy(), keys).with_clock(self.entra.clock());
+        let layer = |keys| UpstreamAuthLayer::from_keys(self.entra.policy(), keys).with_clock(self.entra.clock());
         let lines = vec![format!("Bearer {}", self.token().mint())];
         [true, false]
             .map(|at_once| Case { layer: layer(Arc::new(NoKey { error, at_once })), lines: lines.clone() })

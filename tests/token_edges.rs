@@ -6,7 +6,8 @@ mod common;
 
 use common::{NOON, entra, fixed_layer, judge};
 use mock_entra::{MockEntra, TokenBuilder};
-use signalr_upstream_auth::{RejectionKind as K, TokenVersion, UnixTime};
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
 /// The claims text of a good v1 token, to be edited as text.
 fn claims(entra: &MockEntra, edit: impl FnOnce(&mut Vec<String>)) -> String {

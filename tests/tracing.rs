@@ -11,9 +11,8 @@ use std::sync::{Arc, Mutex};
 use common::{NOON, StillClock, entra, fixed_layer, request, send};
 use http::Request;
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
-use signalr_upstream_auth::{
-    KeyError, KeyFuture, KeyId, KeySource, Lookup, TenantId, UpstreamAuthLayer, VerificationKey,
-};
+use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{TenantId, UpstreamAuthLayer};
 use tracing::Instrument as _;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
@@ -84,7 +83,7 @@ async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
     let log = Log::start();
     let entra = entra().await;
     let fixed = fixed_layer(&entra, entra.policy());
-    let waiting = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(LateRejection)).with_clock(entra.clock());
+    let waiting = UpstreamAuthLayer::from_keys(entra.policy(), LateRejection).with_clock(entra.clock());
     for (layer, spans) in [(fixed, "request{id=7}:"), (waiting, "request{id=7}:key_wait:")] {
         let token = entra.token().key_id("nobody-knows").mint();
         let span = tracing::info_span!("request", id = 7);
@@ -173,7 +172,7 @@ async fn no_level_shows_any_part_of_a_token() {
 async fn what_becomes_of_the_keys_is_logged_under_a_fixed_target() {
     let log = Log::start();
     let entra = entra().await;
-    let keys = signalr_upstream_auth::RemoteKeys::new(&entra.policy()).unwrap();
+    let keys = signalr_upstream_auth::keys::RemoteKeys::new(&entra.policy()).unwrap();
     keys.ready().await.unwrap();
     assert_eq!(log.lines("DEBUG signalr_upstream_auth::keys: keys refreshed").len(), 1);
     entra.fail(Endpoint::Keys, Fault::status(503));

@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use common::{NOON, StillClock, entra, fixed_keys, judge};
 use mock_entra::{Jwk, MockEntra, SigningKey};
-use signalr_upstream_auth::{
-    FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, RejectionKind, TenantId, TokenVersion, UnixTime,
-    UpstreamAuthLayer, Validator, VerificationKey,
-};
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer, Validator};
 
 /// Every state of keys and clock after every other: a layer that remembers answers as one that does not.
 #[tokio::test]
@@ -41,7 +40,7 @@ async fn a_remembered_token_is_judged_as_the_full_check_judges_it() {
     ];
     let times = [NOON, NOON - 301, NOON + 1300, NOON + 1301, u64::MAX];
     let keys = Arc::new(Changing(Mutex::new(states[0].clone())));
-    let remembering = UpstreamAuthLayer::with_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
+    let remembering = UpstreamAuthLayer::from_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
     let full = remembering.clone().with_token_cache_bytes(0);
     let token = entra.token().expires_at(UnixTime::from_secs(NOON + 1000)).mint();
     let moments: Vec<_> = states.iter().flat_map(|state| times.map(|time| (state, time))).collect();
@@ -64,7 +63,7 @@ async fn a_remembered_token_is_judged_as_the_full_check_judges_it() {
 async fn the_name_in_the_token_is_asked_about_and_not_the_keys_own() {
     let entra = entra().await;
     let aliases = Arc::new(Alias { keys: fixed_keys(&entra), own: entra.signing_key().key_id().clone() });
-    let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(Withdrawable::new(aliases)));
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), Withdrawable::new(aliases));
     let layer = layer.with_clock(entra.clock());
     let token = entra.token().key_id("alias").mint();
     assert_eq!(judge(&layer, &token).await, None);

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// Declares [`CheckName`] with the name of each check beside it.
 macro_rules! checks {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
         /// The checks of a request, in the order in which they run. The first that fails decides.
+        ///
+        /// `Display` and `Serialize` write [`as_str`](Self::as_str).
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         pub enum CheckName {
@@ -48,7 +52,7 @@ checks! {
     Key = "key";
     /// The signature.
     Signature = "signature";
-    /// The token speaks for an application: `oid`, `sub`, `scp`, `idtyp`.
+    /// The token was issued for an application: `oid`, `sub`, `scp`, `idtyp`.
     Application = "application";
     /// The caller is on the list.
     Caller = "caller";
@@ -62,6 +66,12 @@ impl fmt::Display for CheckName {
     }
 }
 
+impl Serialize for CheckName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +79,6 @@ mod tests {
     #[test]
     fn checks_are_ordered_as_they_are_listed() {
         assert!(CheckName::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(serde_json::to_value(CheckName::ClaimTypes).unwrap(), CheckName::ClaimTypes.to_string());
     }
 }

@@ -52,7 +52,7 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// [`KeyErrorKind::Malformed`](crate::KeyErrorKind::Malformed) when the text is not such an object,
+    /// [`KeyErrorKind::Malformed`](crate::keys::KeyErrorKind::Malformed) when the text is not such an object,
     /// or when it holds no usable key.
     pub fn from_json(document: &[u8]) -> Result<Self, KeyError> {
         Self::from_document(document, None)

@@ -1,4 +1,7 @@
-//! Verification keys: how a key document is parsed and where keys come from.
+//! Verification keys: key sets, and the sources that find a key for a token.
+//!
+//! [`RemoteKeys`] fetches the keys of Entra, [`FixedKeys`] holds a key set that never changes. Implement
+//! [`KeySource`] for keys from elsewhere.
 
 pub(crate) mod fixed;
 pub(crate) mod jwks;
@@ -10,3 +13,19 @@ pub(crate) mod source;
 mod sample;
 #[cfg(test)]
 mod vectors;
+
+pub use fixed::FixedKeys;
+pub use jwks::KeySet;
+#[cfg(feature = "remote")]
+pub use remote::status::{KeyState, KeyStatus};
+#[cfg(feature = "remote")]
+pub use remote::{RemoteKeys, RemoteKeysBuilder};
+/// The HTTP client of [`RemoteKeysBuilder::configure_client`].
+#[cfg(feature = "remote")]
+#[doc(no_inline)]
+pub use reqwest;
+pub use source::{KeyFuture, KeySource, Lookup};
+
+pub use crate::error::{KeyError, KeyErrorKind};
+pub use crate::ids::KeyId;
+pub use crate::signature::key::VerificationKey;

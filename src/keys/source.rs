@@ -9,7 +9,9 @@ use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
 
-/// A source of verification keys, held as `Arc<dyn KeySource>`.
+/// A source of verification keys.
+///
+/// Implemented for `Arc<K>` too, so that you can keep a source that you hand out.
 ///
 /// For a token that was verified before, a request asks [`is_current`](Self::is_current). For any other, or
 /// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Miss`] also

@@ -1,7 +1,5 @@
 //! The layer.
 
-use std::sync::Arc;
-
 use tower_layer::Layer;
 
 use super::authorization::Authorization;
@@ -27,8 +25,8 @@ pub struct UpstreamAuthLayer<R = DefaultResponse> {
 }
 
 impl UpstreamAuthLayer {
-    /// A layer with keys of your choice.
-    pub fn with_keys(policy: Policy, keys: Arc<dyn KeySource>) -> Self {
+    /// A layer with another key source than the cloud of the policy.
+    pub fn from_keys(policy: Policy, keys: impl KeySource) -> Self {
         Self {
             validator: Validator::new(policy, keys),
             responder: DefaultResponse,
@@ -41,14 +39,14 @@ impl UpstreamAuthLayer {
 impl UpstreamAuthLayer {
     /// A layer whose keys come from the policy's own cloud, with every default.
     ///
-    /// For other settings build [`RemoteKeys`] and use [`with_keys`](Self::with_keys).
+    /// For other settings build [`RemoteKeys`] and use [`from_keys`](Self::from_keys).
     ///
     /// # Errors
     ///
-    /// As [`RemoteKeysBuilder::build`](crate::RemoteKeysBuilder::build).
+    /// As [`RemoteKeysBuilder::build`](crate::keys::RemoteKeysBuilder::build).
     pub fn new(policy: Policy) -> Result<Self, ConfigError> {
         let keys = RemoteKeys::new(&policy)?;
-        Ok(Self::with_keys(policy, Arc::new(keys)))
+        Ok(Self::from_keys(policy, keys))
     }
 }
 
@@ -66,7 +64,7 @@ impl<R> UpstreamAuthLayer<R> {
     }
 
     /// Judges the times of tokens by another clock, as [`Validator::with_clock`].
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.validator = self.validator.with_clock(clock);
         self
     }

@@ -1,84 +1,136 @@
-//! For whom a token must have been issued.
+//! For which audiences a token may be issued.
 
-use crate::error::ConfigError;
+use std::fmt;
+use std::slice;
+use std::str::FromStr;
+
+use super::list;
+use crate::error::{ConfigError, quoted};
 use crate::ids::ClientId;
 use crate::token::version::TokenVersion;
 
-/// The audiences that are accepted, at least one: client ids and App ID URIs of your app registration.
+/// The accepted audiences, at least one: client ids and App ID URIs of your app registration.
 ///
-/// What is configured decides what a token's `aud` may be (RFC 7519 section 4.1.3):
+/// A token's `aud` (RFC 7519 section 4.1.3) must match one of them:
 ///
 /// | configured | `aud` of a v1 token | `aud` of a v2 token |
 /// |---|---|---|
 /// | client id `C` | `C` or `api://C` | `C` |
 /// | App ID URI `U` | `U` | `U` |
 ///
-/// GUIDs are compared without regard to case, everything else byte for byte. A URI may differ by one
-/// trailing slash, since a v1 token repeats the spelling in the upstream's settings.
+/// GUIDs are compared without regard to case, everything else byte for byte. A URI may differ by one trailing
+/// slash, since a v1 token repeats the text in the upstream's settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Audiences(Vec<Audience>);
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Audience {
-    ClientId(ClientId),
-    Uri(String),
-}
-
 impl Audiences {
-    /// Reads client ids (GUIDs in any case) and App ID URIs. Items are trimmed, empty ones ignored.
+    /// The audiences of a list.
+    ///
+    /// ```
+    /// use signalr_upstream_auth::{Audience, Audiences, ClientId};
+    ///
+    /// let client_id: ClientId = "33333333-dddd-4eee-8fff-444444444444".parse()?;
+    /// let audiences = Audiences::new([Audience::try_from(client_id)?, "api://signalr".parse()?])?;
+    /// assert_eq!(audiences.iter().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Names `audiences`, once for each item that is neither, or that is the audience of a service of
-    /// Microsoft's: Graph, Azure management, Key Vault, Storage, SignalR itself. A token for one of these was not
-    /// meant for you. Also when none is left.
+    /// Names `audiences` when the list is empty.
+    pub fn new(audiences: impl IntoIterator<Item = Audience>) -> Result<Self, ConfigError> {
+        list::not_empty(FIELD, MISSING, audiences).map(Self)
+    }
+
+    /// Reads client ids (GUIDs in any case) and App ID URIs. Items are trimmed and empty ones ignored.
+    ///
+    /// # Errors
+    ///
+    /// Names `audiences`, once for each item that is not an [`Audience`], or when no item is left.
     pub fn parse<I>(items: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        super::list::parse(FIELD, MISSING, items, Audience::parse).map(Self)
+        list::parse(FIELD, MISSING, items, Audience::parse).map(Self)
     }
 
-    /// Whether a token of this version may name this audience. This says nothing of a token: whoever
-    /// writes one may name any audience.
+    /// The audiences, in the order in which they were given.
+    pub fn iter(&self) -> slice::Iter<'_, Audience> {
+        self.0.iter()
+    }
+
+    /// Whether a token of this version may have this audience. This says nothing about a token: anyone can write
+    /// one that names any audience.
     #[must_use]
     pub fn accepts(&self, audience: &str, version: TokenVersion) -> bool {
         self.0.iter().any(|allowed| allowed.accepts(audience, version))
     }
-}
 
-impl Audiences {
     /// The configured client ids.
     pub(crate) fn client_ids(&self) -> impl Iterator<Item = ClientId> {
-        self.0.iter().filter_map(|audience| match audience {
-            Audience::ClientId(client) => Some(*client),
-            Audience::Uri(_) => None,
-        })
+        self.0.iter().filter_map(Audience::client_id)
     }
 
     /// The configured App ID URIs.
     pub(crate) fn uris(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|audience| match audience {
-            Audience::Uri(uri) => Some(uri.as_str()),
-            Audience::ClientId(_) => None,
-        })
+        self.0.iter().filter_map(Audience::app_id_uri)
     }
 }
 
+impl<'a> IntoIterator for &'a Audiences {
+    type Item = &'a Audience;
+    type IntoIter = slice::Iter<'a, Audience>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// One audience: a client id or an App ID URI of your app registration.
+///
+/// The audience of one of Microsoft's own services is an error: Graph, Azure management, Key Vault, Storage, SignalR
+/// itself. A token for one of these was not issued for you.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Audience(Form);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Form {
+    ClientId(ClientId),
+    Uri(String),
+}
+
 impl Audience {
+    /// The client id, if it is one.
+    #[must_use]
+    pub fn client_id(&self) -> Option<ClientId> {
+        match &self.0 {
+            Form::ClientId(client) => Some(*client),
+            Form::Uri(_) => None,
+        }
+    }
+
+    /// The App ID URI, if it is one.
+    #[must_use]
+    pub fn app_id_uri(&self) -> Option<&str> {
+        match &self.0 {
+            Form::ClientId(_) => None,
+            Form::Uri(uri) => Some(uri),
+        }
+    }
+
     fn parse(item: &str) -> Result<Self, String> {
         if let Some(service) = foreign_service(item) {
             return Err(format!(
-                "`{}` is the audience of {service}; a token for it was not issued for you. \
+                "{} is the audience of {service}; a token for it was not issued for you. \
                  Write the client id or the App ID URI of your own app registration",
-                item.escape_debug()
+                quoted(item)
             ));
         }
         if let Ok(client) = item.parse() {
-            return Ok(Self::ClientId(client));
+            return Ok(Self(Form::ClientId(client)));
         }
         if item.ends_with("/.default") {
-            return Err(format!("`{}` is a scope; write it without `/.default`", item.escape_debug()));
+            return Err(format!("{} is a scope; write it without `/.default`", quoted(item)));
         }
         let is_uri = item.split_once(':').is_some_and(|(scheme, rest)| {
             scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -87,18 +139,18 @@ impl Audience {
                 && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"*,;\"<>\\^`{|}".contains(&byte))
         });
         if is_uri && !item.to_ascii_lowercase().starts_with("spn:") {
-            Ok(Self::Uri(item.to_owned()))
+            Ok(Self(Form::Uri(item.to_owned())))
         } else {
             Err(format!(
-                "`{}` is neither a client id (a GUID without braces) nor an App ID URI like api://…",
-                item.escape_debug()
+                "{} is neither a client id (a GUID without braces) nor an App ID URI like api://…",
+                quoted(item)
             ))
         }
     }
 
     fn accepts(&self, audience: &str, version: TokenVersion) -> bool {
-        match self {
-            Self::ClientId(client) => {
+        match &self.0 {
+            Form::ClientId(client) => {
                 let guid = match version {
                     TokenVersion::V1 => {
                         audience.strip_prefix("api://").map_or(audience, |uri| uri.strip_suffix('/').unwrap_or(uri))
@@ -107,19 +159,44 @@ impl Audience {
                 };
                 guid.parse() == Ok(*client)
             }
-            Self::Uri(uri) => {
+            Form::Uri(uri) => {
                 uri == audience || uri.strip_suffix('/') == Some(audience) || audience.strip_suffix('/') == Some(uri)
             }
         }
     }
 }
 
-/// Whether an audience is that of Microsoft Graph, which SignalR asks for when no resource is set.
+impl FromStr for Audience {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text).map_err(|problem| ConfigError::new(FIELD, problem))
+    }
+}
+
+impl TryFrom<ClientId> for Audience {
+    type Error = ConfigError;
+
+    fn try_from(client: ClientId) -> Result<Self, ConfigError> {
+        client.to_string().parse()
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::ClientId(client) => client.fmt(f),
+            Form::Uri(uri) => f.write_str(uri),
+        }
+    }
+}
+
+/// Whether an audience is Microsoft Graph's. SignalR requests it when no resource is configured.
 pub(crate) fn is_graph(audience: &str) -> bool {
     foreign_service(audience) == Some(GRAPH)
 }
 
-/// The service of Microsoft's that an audience belongs to.
+/// The Microsoft service whose audience this is.
 pub(crate) fn foreign_service(audience: &str) -> Option<&'static str> {
     let audience = audience.to_ascii_lowercase();
     let (scheme, rest) = audience.split_once("://").unwrap_or(("", &audience));
@@ -138,7 +215,7 @@ pub(crate) fn foreign_service(audience: &str) -> Option<&'static str> {
 }
 
 const FIELD: &str = "audiences";
-const MISSING: &str = "write the client id or the App ID URI that stands in the upstream's settings as the audience: \
+const MISSING: &str = "write the client id or the App ID URI that the upstream's settings have as the audience: \
                        the portal's App registrations, your app, Overview, Application (client) ID";
 
 const GRAPH: &str = "Microsoft Graph";
@@ -189,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_id_accepts_itself_and_in_v1_its_own_uri() {
+    fn client_id_accepts_itself_and_its_uri_in_v1() {
         assert_eq!(accepts(CLIENT, CLIENT), (true, true));
         assert_eq!(accepts(&CLIENT.to_uppercase(), CLIENT), (true, true));
         assert_eq!(accepts(CLIENT, &CLIENT.to_uppercase()), (true, true));
@@ -209,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_accepts_itself_with_one_slash_more_or_less() {
+    fn uri_accepts_one_trailing_slash_more_or_less() {
         for (configured, audience, accepted) in [
             ("api://signalr", "api://signalr", true),
             ("api://signalr", "api://signalr/", true),
@@ -227,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn audiences_of_microsofts_own_services_are_rejected_with_the_reason() {
+    fn rejects_audiences_of_microsofts_own_services_with_the_reason() {
         for (item, service) in [
             ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
             ("00000003-0000-0000-C000-000000000000", "Microsoft Graph"),
@@ -256,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_a_guid_nor_a_uri_is_rejected() {
+    fn rejects_what_is_neither_a_guid_nor_a_uri() {
         for item in [
             "signalr",
             "{33333333-dddd-4eee-8fff-444444444444}",
@@ -277,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn graph_is_known_by_its_audience() {
+    fn recognizes_the_audience_of_graph() {
         for audience in
             ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com/", "https://graph.microsoft.com"]
         {
@@ -287,10 +364,22 @@ mod tests {
     }
 
     #[test]
-    fn client_ids_and_uris_are_told_apart() {
-        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
-        let audiences = Audiences::parse([id, "api://one", "https://two.example"]).unwrap();
-        assert_eq!(audiences.client_ids().map(|id| id.to_string()).collect::<Vec<_>>(), [id]);
+    fn tells_client_ids_and_uris_apart() {
+        let audiences = Audiences::parse([CLIENT, "api://one", "https://two.example"]).unwrap();
+        assert_eq!(audiences.client_ids().map(|id| id.to_string()).collect::<Vec<_>>(), [CLIENT]);
         assert_eq!(audiences.uris().collect::<Vec<_>>(), ["api://one", "https://two.example"]);
+        let shown: Vec<_> = (&audiences).into_iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [CLIENT, "api://one", "https://two.example"]);
+    }
+
+    #[test]
+    fn typed_and_text_constructors_agree() {
+        let client: ClientId = CLIENT.parse().unwrap();
+        let typed = Audiences::new([Audience::try_from(client).unwrap(), "api://one".parse().unwrap()]);
+        assert_eq!(typed, Audiences::parse([CLIENT, " api://one "]));
+        assert_eq!(Audiences::new([]), Audiences::parse([""]));
+        let graph: ClientId = "00000003-0000-0000-c000-000000000000".parse().unwrap();
+        assert_eq!(Audience::try_from(graph).unwrap_err(), Audiences::parse([graph.to_string()]).unwrap_err());
+        assert!("".parse::<Audience>().unwrap_err().to_string().starts_with("audiences: an empty value is neither"));
     }
 }

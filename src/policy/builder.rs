@@ -58,7 +58,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
+    /// Accepts keys with the `cloud_instance_name` of another cloud. **A key of another cloud may then sign for a
     /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
     ///
     /// It is about keys alone. A discovery document that names another cloud is rejected all the same.
@@ -79,7 +79,7 @@ impl PolicyBuilder {
         if self.required_roles.has_blank() {
             faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
         }
-        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(tenant)) {
+        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(*tenant)) {
             faults.push(ConfigFault::new(
                 "callers",
                 format!("tenant {tenant} is not among the accepted tenants; add it there"),

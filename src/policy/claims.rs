@@ -1,25 +1,30 @@
-//! What an accepted token says of its caller.
+//! The claims of an authorized token.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
+use serde::{Serialize, Serializer};
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, ObjectId, TenantId};
 use crate::token::version::TokenVersion;
 
-/// The proof that a request carried an accepted token, and what that token said.
+/// The claims of an authorized token, and the proof that a request carried it.
 ///
-/// The only way to get one is through the whole check. The layer puts it into the extensions of the
-/// request. Cheap to clone.
+/// Only the whole check makes this value, so there is no `Deserialize`. The layer puts it into the extensions of
+/// the request. Cheap to clone.
+///
+/// `Serialize` writes an object with the names of the methods: `tenant_id`, `object_id`, `client_id` (or null),
+/// `audience`, `version`, `roles`, `expires_at` (seconds since 1970) and `token_id` (or null).
 #[derive(Clone, Eq, PartialEq)]
-pub struct Claims(Arc<CachePadded<Arc<Parts>>>);
+pub struct Claims(Arc<CachePadded<Arc<ClaimValues>>>);
 
-/// What [`Claims`] is made of.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Parts {
-    pub(crate) tenant: TenantId,
+/// The value of each claim. What [`Claims`] prints and serializes derives from this list, and
+/// [`Claims::weight`] names each field, so a claim that is added here is nowhere forgotten.
+#[derive(Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct ClaimValues {
+    pub(crate) tenant_id: TenantId,
     pub(crate) object_id: ObjectId,
     pub(crate) client_id: Option<ClientId>,
     pub(crate) audience: String,
@@ -30,9 +35,9 @@ pub(crate) struct Parts {
 }
 
 impl Claims {
-    /// The claims of an authorized token. Called by [`Policy::authorize`](crate::Policy) alone.
-    pub(super) fn new(parts: Parts) -> Self {
-        Self(Arc::new(CachePadded::new(Arc::new(parts))))
+    /// The claims of an authorized token. Only [`Policy::authorize`](crate::Policy) calls this.
+    pub(super) fn new(values: ClaimValues) -> Self {
+        Self(Arc::new(CachePadded::new(Arc::new(values))))
     }
 
     /// The same claims with a reference count of their own, on a cache line of its own: threads that clone the one do
@@ -41,85 +46,90 @@ impl Claims {
         Self(Arc::new(CachePadded::new(Arc::clone(&self.0))))
     }
 
-    fn parts(&self) -> &Parts {
+    fn values(&self) -> &ClaimValues {
         &self.0
     }
 
     /// The tenant that issued the token (`tid`).
     #[must_use]
     pub fn tenant_id(&self) -> TenantId {
-        self.parts().tenant
+        self.values().tenant_id
     }
 
     /// The object id of the caller's service principal (`oid`).
     #[must_use]
     pub fn object_id(&self) -> ObjectId {
-        self.parts().object_id
+        self.values().object_id
     }
 
     /// The client id of the caller: `appid` of a v1 token, `azp` of a v2 one. `None` if the token has
-    /// none, or one that is no GUID.
+    /// none, or one that is not a GUID.
     #[must_use]
     pub fn client_id(&self) -> Option<ClientId> {
-        self.parts().client_id
+        self.values().client_id
     }
 
-    /// The audience as the token spells it (`aud`).
+    /// The audience exactly as in the token (`aud`).
     #[must_use]
     pub fn audience(&self) -> &str {
-        &self.parts().audience
+        &self.values().audience
     }
 
-    /// The version of the token (`ver`), which the audience's app registration decides.
+    /// The version of the token (`ver`). The app registration of the audience determines it.
     #[must_use]
     pub fn version(&self) -> TokenVersion {
-        self.parts().version
+        self.values().version
     }
 
-    /// The app roles of the caller (`roles`); a managed identity usually has none.
+    /// The app roles of the caller (`roles`). A managed identity usually has none.
     #[must_use]
     pub fn roles(&self) -> &[String] {
-        &self.parts().roles
+        &self.values().roles
     }
 
-    /// When the token ends (`exp`), without any clock skew.
+    /// When the token expires (`exp`), without any clock skew.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
-        self.parts().expires_at
+        self.values().expires_at
     }
 
-    /// The identifier of the token (`uti`), to find it in Entra's sign-in logs. The same token comes with
-    /// thousands of requests, so it is no nonce.
+    /// The identifier of the token (`uti`), to find it in Entra's sign-in logs. It is not a nonce: thousands of
+    /// requests carry the same token.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.parts().token_id.as_deref()
+        self.values().token_id.as_deref()
     }
 
     /// The bytes that the claims take on the heap, without the blocks that count their references.
     pub(crate) fn weight(&self) -> usize {
         // Destructured, so that a new field cannot be left out.
-        let Parts { audience, roles, token_id, tenant: _, object_id: _, client_id: _, version: _, expires_at: _ } =
-            self.parts();
+        let ClaimValues {
+            audience,
+            roles,
+            token_id,
+            tenant_id: _,
+            object_id: _,
+            client_id: _,
+            version: _,
+            expires_at: _,
+        } = self.values();
         let roles: usize = roles.iter().map(|role| size_of::<String>() + role.len()).sum();
-        size_of::<Parts>() + audience.len() + token_id.as_ref().map_or(0, String::len) + roles
+        size_of::<ClaimValues>() + audience.len() + token_id.as_ref().map_or(0, String::len) + roles
     }
 
     /// The bytes that one reference count takes on the heap: the block of [`with_own_refcount`](Self::with_own_refcount).
-    pub(crate) const REFCOUNT_BYTES: usize = 2 * size_of::<CachePadded<Arc<Parts>>>();
+    pub(crate) const REFCOUNT_BYTES: usize = 2 * size_of::<CachePadded<Arc<ClaimValues>>>();
 }
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims")
-            .field("tenant_id", &self.parts().tenant)
-            .field("object_id", &self.parts().object_id)
-            .field("client_id", &self.parts().client_id)
-            .field("audience", &self.parts().audience)
-            .field("version", &self.parts().version)
-            .field("roles", &self.parts().roles)
-            .field("expires_at", &self.parts().expires_at)
-            .field("token_id", &self.parts().token_id)
-            .finish()
+        f.debug_tuple("Claims").field(self.values()).finish()
+    }
+}
+
+impl Serialize for Claims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.values().serialize(serializer)
     }
 }
 
@@ -128,8 +138,8 @@ impl Claims {
     /// Claims for tests of the cache, told apart by their audience.
     pub(crate) fn sample(audience: &str) -> Self {
         let id = "11111111-aaaa-4bbb-8ccc-222222222222";
-        Self::new(Parts {
-            tenant: id.parse().unwrap(),
+        Self::new(ClaimValues {
+            tenant_id: id.parse().unwrap(),
             object_id: id.parse().unwrap(),
             client_id: None,
             audience: audience.to_owned(),
@@ -145,9 +155,9 @@ impl Claims {
 mod tests {
     use super::*;
 
-    fn parts() -> Parts {
-        Parts {
-            tenant: "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
+    fn values() -> ClaimValues {
+        ClaimValues {
+            tenant_id: "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
             object_id: "33333333-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
             client_id: Some("44444444-aaaa-4bbb-8ccc-222222222222".parse().unwrap()),
             audience: "api://a".to_owned(),
@@ -160,10 +170,10 @@ mod tests {
 
     #[test]
     fn claims_return_what_they_were_made_of() {
-        let claims = Claims::new(parts());
-        assert_eq!(claims.tenant_id(), parts().tenant);
-        assert_eq!(claims.object_id(), parts().object_id);
-        assert_eq!(claims.client_id(), parts().client_id);
+        let claims = Claims::new(values());
+        assert_eq!(claims.tenant_id(), values().tenant_id);
+        assert_eq!(claims.object_id(), values().object_id);
+        assert_eq!(claims.client_id(), values().client_id);
         assert_eq!(claims.audience(), "api://a");
         assert_eq!(claims.version(), TokenVersion::V2);
         assert_eq!(claims.roles(), ["one", "three"]);
@@ -177,21 +187,40 @@ mod tests {
     }
 
     #[test]
+    fn serializes_every_claim_under_the_name_of_its_method() {
+        let expected = serde_json::json!({
+            "tenant_id": "11111111-aaaa-4bbb-8ccc-222222222222",
+            "object_id": "33333333-aaaa-4bbb-8ccc-222222222222",
+            "client_id": "44444444-aaaa-4bbb-8ccc-222222222222",
+            "audience": "api://a",
+            "version": "2.0",
+            "roles": ["one", "three"],
+            "expires_at": 7,
+            "token_id": "uti",
+        });
+        assert_eq!(serde_json::to_value(Claims::new(values())).unwrap(), expected);
+        let bare = ClaimValues { client_id: None, token_id: None, ..values() };
+        let json = serde_json::to_value(Claims::new(bare)).unwrap();
+        assert!(json["client_id"].is_null() && json["token_id"].is_null(), "{json}");
+    }
+
+    #[test]
     fn weight_is_that_of_the_struct_and_of_all_its_texts() {
-        let weight = size_of::<Parts>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
-        assert_eq!(Claims::new(parts()).weight(), weight);
-        let bare = Parts { roles: Vec::new(), token_id: None, ..parts() };
-        assert_eq!(Claims::new(bare).weight(), size_of::<Parts>() + "api://a".len());
+        let weight =
+            size_of::<ClaimValues>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
+        assert_eq!(Claims::new(values()).weight(), weight);
+        let bare = ClaimValues { roles: Vec::new(), token_id: None, ..values() };
+        assert_eq!(Claims::new(bare).weight(), size_of::<ClaimValues>() + "api://a".len());
     }
 
     #[test]
     fn claims_with_their_own_refcount_are_the_same_claims() {
-        let claims = Claims::new(parts());
+        let claims = Claims::new(values());
         let other = claims.with_own_refcount();
         assert_eq!(other, claims);
         assert!(!Arc::ptr_eq(&other.0, &claims.0), "one reference count");
-        let parts_of = |claims: &Claims| Arc::as_ptr(&**claims.0);
-        assert_eq!(parts_of(&other), parts_of(&claims));
-        assert_ne!(Claims::new(Parts { expires_at: UnixTime::from_secs(8), ..parts() }), claims);
+        let values_of = |claims: &Claims| Arc::as_ptr(&**claims.0);
+        assert_eq!(values_of(&other), values_of(&claims));
+        assert_ne!(Claims::new(ClaimValues { expires_at: UnixTime::from_secs(8), ..values() }), claims);
     }
 }

@@ -1,8 +1,8 @@
-//! Reading of the configured lists: trimmed, empty items ignored, every fault reported.
+//! Configured lists: at least one item, and every fault reported at once.
 
 use crate::error::{ConfigError, ConfigFault};
 
-/// Parses every item. No item left is the fault `missing`.
+/// Parses every item. Items are trimmed and empty ones ignored. If none is left, that is the fault `missing`.
 pub(super) fn parse<T, I>(
     field: &'static str,
     missing: &str,
@@ -23,8 +23,18 @@ where
             },
         }
     }
-    if parsed.is_empty() && faults.is_empty() {
-        faults.push(ConfigFault::new(field, missing));
+    match ConfigError::from_faults(faults) {
+        Some(error) => Err(error),
+        None => not_empty(field, missing, parsed),
     }
-    ConfigError::from_faults(faults).map_or(Ok(parsed), Err)
+}
+
+/// The items. If there are none, that is the fault `missing`.
+pub(super) fn not_empty<T>(
+    field: &'static str,
+    missing: &str,
+    items: impl IntoIterator<Item = T>,
+) -> Result<Vec<T>, ConfigError> {
+    let items: Vec<_> = items.into_iter().collect();
+    if items.is_empty() { Err(ConfigError::new(field, missing)) } else { Ok(items) }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use audience::Audiences;
 use builder::PolicyBuilder;
 use callers::{Callers, RequiredRoles};
-use claims::Claims;
+use claims::{ClaimValues, Claims};
 use issuers::Issuers;
 use stages::{AuthorizedToken, CheckedToken, TrustedToken, VerifiedToken};
 use tenants::Tenants;
@@ -40,7 +40,7 @@ use crate::token::version::TokenVersion;
 /// let policy = Policy::builder(
 ///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
 ///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
-///     Callers::object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+///     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
 /// )
 /// .build()?;
 /// # Ok::<(), signalr_upstream_auth::ConfigError>(())
@@ -179,7 +179,7 @@ impl Policy {
     fn check_tenant(&self, claims: &ClaimsSet<'_>) -> Result<TenantId, Rejection> {
         let tenant = claims.tid.as_deref().ok_or_else(|| missing(CheckName::Tenant))?;
         from_lower_case(tenant)
-            .filter(|tenant| self.0.tenants.contains(tenant))
+            .filter(|tenant| self.0.tenants.contains(*tenant))
             .ok_or_else(|| RejectionKind::WrongTenant.into())
     }
 
@@ -210,7 +210,7 @@ impl Policy {
         Ok(Validity { exp, nbf: claims.nbf, iat: claims.iat })
     }
 
-    fn check_caller(&self, token: &CheckedToken<'_>) -> Result<claims::Parts, Rejection> {
+    fn check_caller(&self, token: &CheckedToken<'_>) -> Result<ClaimValues, Rejection> {
         let (tenant, version, claims) = (token.tenant(), token.version(), token.claims());
         let object_id = Self::check_application(claims)?;
         let client_id = match version {
@@ -225,8 +225,8 @@ impl Policy {
         if !self.0.required_roles.are_met_by(roles) {
             return Err(RejectionKind::MissingRole.into());
         }
-        Ok(claims::Parts {
-            tenant,
+        Ok(ClaimValues {
+            tenant_id: tenant,
             object_id,
             client_id,
             audience: single_audience(claims.aud.as_ref()).unwrap_or_default().to_owned(),
@@ -270,7 +270,7 @@ mod tests {
     const OTHER: &str = "33333333-aaaa-4bbb-8ccc-222222222222";
 
     fn builder() -> PolicyBuilder {
-        let callers = Callers::object_ids([ONE]).unwrap();
+        let callers = Callers::parse_object_ids([ONE]).unwrap();
         Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers)
     }
 
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn names_every_fault_of_a_policy() {
-        let callers = Callers::tenant_object_ids([(OTHER.parse().unwrap(), ONE.parse().unwrap())]).unwrap();
+        let callers = Callers::parse_tenant_object_ids([(OTHER, ONE)]).unwrap();
         let strange = Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers);
         let strange = strange.clock_skew(Duration::from_nanos(600_000_000_001)).required_roles(["a", " "]);
         assert_eq!(faults(strange), ["clock_skew_secs", "required_roles", "callers"]);

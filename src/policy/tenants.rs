@@ -1,8 +1,9 @@
 //! Which tenants may issue tokens.
 
-use std::collections::BTreeSet;
+use std::slice;
 
-use crate::error::ConfigError;
+use super::list;
+use crate::error::{ConfigError, quoted};
 use crate::ids::TenantId;
 
 /// The tenants whose tokens are accepted, at least one.
@@ -10,38 +11,68 @@ use crate::ids::TenantId;
 /// A managed identity gets tokens from its own tenant only, so this is the tenant of the subscription
 /// that holds the SignalR resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tenants(BTreeSet<TenantId>);
+pub struct Tenants(
+    /// Sorted, each once.
+    Vec<TenantId>,
+);
 
 impl Tenants {
-    /// Reads tenant GUIDs in any case. Items are trimmed, empty ones ignored.
+    /// The tenants of a list, each once.
     ///
     /// # Errors
     ///
-    /// Names `tenant_ids`, once for each item that is not a GUID, and when none is left.
+    /// Names `tenant_ids` when the list is empty.
+    pub fn new(tenants: impl IntoIterator<Item = TenantId>) -> Result<Self, ConfigError> {
+        list::not_empty(FIELD, MISSING, tenants).map(Self::sorted)
+    }
+
+    /// Reads tenant GUIDs in any case. Items are trimmed and empty ones ignored.
+    ///
+    /// # Errors
+    ///
+    /// Names `tenant_ids`, once for each item that is not a GUID, or when no item is left.
     pub fn parse<I>(items: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        super::list::parse(FIELD, MISSING, items, |item| match item.parse() {
+        list::parse(FIELD, MISSING, items, |item| match item.parse() {
             Ok(tenant) => Ok(tenant),
             Err(_) if matches!(item.to_ascii_lowercase().as_str(), "common" | "organizations" | "consumers") => {
-                Err(format!("`{item}` stands for many tenants; write the GUID of yours. {HOW_TO_FIND}"))
+                Err(format!("{} stands for many tenants; write the GUID of yours. {HOW_TO_FIND}", quoted(item)))
             }
             Err(_) if item.contains('.') => {
-                Err(format!("`{}` is a domain name; write the tenant's GUID. {HOW_TO_FIND}", item.escape_debug()))
+                Err(format!("{} is a domain name; write the tenant's GUID. {HOW_TO_FIND}", quoted(item)))
             }
-            Err(fault) => Err(format!("`{}` is {fault}. {HOW_TO_FIND}", item.escape_debug())),
+            Err(fault) => Err(format!("{} is {fault}. {HOW_TO_FIND}", quoted(item))),
         })
-        .map(|tenants| Self(tenants.into_iter().collect()))
+        .map(Self::sorted)
     }
 
     /// The tenants, in the order of their GUIDs.
-    pub fn iter(&self) -> impl Iterator<Item = &TenantId> {
+    pub fn iter(&self) -> slice::Iter<'_, TenantId> {
         self.0.iter()
     }
 
-    pub(crate) fn contains(&self, tenant: &TenantId) -> bool {
-        self.0.contains(tenant)
+    /// Whether tokens of this tenant are accepted. This says nothing about a token: anyone can write one that
+    /// names any tenant.
+    #[must_use]
+    pub fn contains(&self, tenant: TenantId) -> bool {
+        self.0.binary_search(&tenant).is_ok()
+    }
+
+    fn sorted(mut tenants: Vec<TenantId>) -> Self {
+        tenants.sort_unstable();
+        tenants.dedup();
+        Self(tenants)
+    }
+}
+
+impl<'t> IntoIterator for &'t Tenants {
+    type Item = &'t TenantId;
+    type IntoIter = slice::Iter<'t, TenantId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
@@ -60,15 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn guids_in_any_case_are_read_and_empty_items_ignored() {
-        let tenants =
-            Tenants::parse(["", " 11111111-AAAA-4bbb-8ccc-222222222222 ", "11111111-aaaa-4bbb-8ccc-222222222222"])
-                .unwrap();
+    fn parses_guids_in_any_case_and_ignores_empty_items() {
+        let tenants = Tenants::parse(["", &format!(" {} ", ONE.to_uppercase()), ONE]).unwrap();
+        assert_eq!(tenants, Tenants::new([ONE.parse().unwrap()]).unwrap());
         assert_eq!(tenants.iter().count(), 1);
     }
 
     #[test]
-    fn what_is_no_tenant_is_rejected_with_the_way_to_find_one() {
+    fn iterates_in_the_order_of_the_guids_without_duplicates() {
+        let ids = [OTHER, ONE, OTHER].map(|id| id.parse().unwrap());
+        let tenants = Tenants::new(ids).unwrap();
+        assert_eq!((&tenants).into_iter().map(ToString::to_string).collect::<Vec<_>>(), [ONE, OTHER]);
+        assert!(ids.into_iter().all(|id| tenants.contains(id)));
+        assert!(!tenants.contains("99999999-aaaa-4bbb-8ccc-222222222222".parse().unwrap()));
+    }
+
+    #[test]
+    fn rejects_what_is_not_a_tenant_and_says_how_to_find_one() {
         for (item, says) in
             [("common", "many tenants"), ("Organizations", "many"), ("contoso.com", "domain"), ("{x}", "GUID")]
         {
@@ -80,8 +119,12 @@ mod tests {
                 "{faults:?}"
             );
         }
-        assert_eq!(faults(&["common", "x", "11111111-aaaa-4bbb-8ccc-222222222222"]).len(), 2);
+        assert_eq!(faults(&["common", "x", ONE]).len(), 2);
         assert_eq!(faults(&[]).len(), 1);
         assert_eq!(faults(&["", " "]).len(), 1);
+        assert_eq!(Tenants::new([]), Tenants::parse([""]));
     }
+
+    const ONE: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+    const OTHER: &str = "33333333-aaaa-4bbb-8ccc-222222222222";
 }

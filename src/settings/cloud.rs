@@ -1,75 +1,85 @@
-//! The cloud of a configuration: one of the known, or one that is described.
+//! The setting `cloud`: a name, or a map that describes a custom cloud.
 
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
-use super::environment::quoted;
 use crate::cloud::Cloud;
 use crate::error::ConfigError;
 
-/// A cloud by its name, or one that is described.
-#[derive(Clone, Debug)]
+/// A cloud as it was given.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum CloudChoice {
-    Named(String),
+    /// By code.
+    Built(Cloud),
+    /// By a map.
     Custom(CustomCloud),
+    /// By a name, which may be wrong.
+    Named(String),
 }
 
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CustomCloud {
     login: String,
     v1_issuer: String,
     v2_issuer: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     document_hosts: Vec<String>,
-    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_instance_name: Option<String>,
 }
 
 impl Default for CloudChoice {
     fn default() -> Self {
-        Self::Named(PUBLIC.to_owned())
+        Self::Named(Cloud::public().name().to_owned())
     }
 }
 
 impl CloudChoice {
-    pub(super) fn judge(&self) -> Result<Cloud, ConfigError> {
+    /// The cloud, or all that is wrong with it.
+    pub(super) fn build(&self) -> Result<Cloud, ConfigError> {
         match self {
-            Self::Named(name) => match name.as_str() {
-                PUBLIC => Ok(Cloud::public()),
-                "us-government" => Ok(Cloud::us_government()),
-                "china" => Ok(Cloud::china()),
-                other => Err(ConfigError::new(
-                    "cloud",
-                    format!("{} is not a cloud; write public, us-government or china", quoted(other)),
-                )),
-            },
-            Self::Custom(custom) => custom.judge(),
+            Self::Built(cloud) => Ok(cloud.clone()),
+            Self::Custom(custom) => custom.build(),
+            Self::Named(name) => name.parse(),
         }
     }
 }
 
 impl CustomCloud {
-    fn judge(&self) -> Result<Cloud, ConfigError> {
-        let cloud = Cloud::custom(self.login.trim(), self.v1_issuer.trim(), self.v2_issuer.trim());
-        let hosts = || self.document_hosts.iter().map(|host| host.trim()).filter(|host| !host.is_empty());
-        // Whether a text is a host is the same for every cloud.
-        let odd_hosts = hosts().filter_map(|host| Cloud::public().with_document_host(host).err());
-        let odd_label = self.label.as_ref().filter(|label| label.trim().is_empty()).map(|_| {
-            ConfigError::new(
-                "cloud.label",
-                "the label is blank; write the `cloud_instance_name` of the keys, or nothing",
-            )
+    fn build(&self) -> Result<Cloud, ConfigError> {
+        let Self { login, v1_issuer, v2_issuer, document_hosts, cloud_instance_name } = self;
+        let cloud = Cloud::custom(login.trim(), v1_issuer.trim(), v2_issuer.trim());
+        let hosts = || document_hosts.iter().map(|host| host.trim()).filter(|host| !host.is_empty());
+        // Whether a text is a host does not depend on the cloud, so every fault can be reported at once.
+        let wrong_hosts = hosts().filter_map(|host| Cloud::public().with_document_host(host).err());
+        let blank_name = cloud_instance_name.as_ref().filter(|name| name.trim().is_empty()).map(|_| {
+            let problem = "the name is blank; write the `cloud_instance_name` of the keys, or leave it out";
+            ConfigError::new("cloud.cloud_instance_name", problem)
         });
-        if let Some(error) = cloud.clone().err().into_iter().chain(odd_hosts).chain(odd_label).reduce(ConfigError::join)
-        {
+        let errors = cloud.clone().err().into_iter().chain(wrong_hosts).chain(blank_name);
+        if let Some(error) = errors.reduce(ConfigError::join) {
             return Err(error);
         }
         let cloud = hosts().try_fold(cloud?, Cloud::with_document_host)?;
-        Ok(match &self.label {
-            Some(label) => cloud.with_cloud_instance_name(label.trim()),
+        Ok(match cloud_instance_name {
+            Some(name) => cloud.with_cloud_instance_name(name.trim()),
             None => cloud,
         })
+    }
+
+    fn describing(cloud: &Cloud) -> Self {
+        let [v1_issuer, v2_issuer] = cloud.issuer_forms();
+        Self {
+            login: cloud.login(),
+            v1_issuer,
+            v2_issuer,
+            document_hosts: cloud.further_document_hosts(),
+            cloud_instance_name: cloud.cloud_instance_name().map(str::to_owned),
+        }
     }
 }
 
@@ -97,4 +107,14 @@ impl<'de> Visitor<'de> for CloudVisitor {
     }
 }
 
-const PUBLIC: &str = "public";
+impl Serialize for CloudChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            // A national cloud that was changed in code has a name that no longer describes it.
+            Self::Built(cloud) if cloud.name().parse().as_ref() == Ok(cloud) => serializer.serialize_str(cloud.name()),
+            Self::Built(cloud) => CustomCloud::describing(cloud).serialize(serializer),
+            Self::Custom(custom) => custom.serialize(serializer),
+            Self::Named(name) => serializer.serialize_str(name),
+        }
+    }
+}

@@ -1,49 +1,70 @@
-//! How settings are spelt in the environment: names, lists, booleans, seconds.
+//! Settings in the environment: how values are written, and what becomes of unknown names.
 
-pub(super) fn items(value: &str) -> Vec<String> {
-    value.split(',').map(str::to_owned).collect()
+use super::cloud::CloudChoice;
+use super::fields::Field;
+use crate::error::quoted;
+use crate::telemetry::events;
+
+/// A value of a setting.
+pub(super) trait Value: Sized {
+    /// Reads the value of a variable.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and what to write instead.
+    fn read(value: &str) -> Result<Self, String>;
 }
 
-pub(super) fn boolean(value: &str) -> Result<bool, String> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        other => Err(format!("{} is neither `true` nor `false`; write one of the two", quoted(other))),
+impl Value for Vec<String> {
+    fn read(value: &str) -> Result<Self, String> {
+        Ok(value.split(',').map(str::to_owned).collect())
     }
 }
 
-pub(super) fn seconds(value: &str) -> Result<u64, String> {
-    // `parse` alone would take a sign.
-    let number = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok()).flatten();
-    number.ok_or_else(|| format!("{} is not a number of seconds; write digits only, like 300", quoted(value)))
+impl Value for bool {
+    fn read(value: &str) -> Result<Self, String> {
+        match value {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("{} is neither `true` nor `false`; write one of the two", quoted(other))),
+        }
+    }
 }
 
-pub(super) fn quoted(value: &str) -> String {
-    if value.is_empty() { "an empty value".to_owned() } else { format!("`{}`", value.escape_debug()) }
+/// Seconds.
+impl Value for Option<u64> {
+    fn read(value: &str) -> Result<Self, String> {
+        // `parse` alone accepts a sign.
+        let number = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok()).flatten();
+        match number {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("{} is not a number of seconds; write digits only, like 300", quoted(value))),
+        }
+    }
 }
 
-pub(super) fn variable(field: &str) -> String {
-    format!("{PREFIX}{}", field.to_ascii_uppercase())
+impl Value for CloudChoice {
+    fn read(value: &str) -> Result<Self, String> {
+        Ok(Self::Named(value.to_owned()))
+    }
 }
 
-/// The value is none of our business; it may be anybody's.
-pub(super) fn warn_of_unlisted(name: &str, tail: &str) {
-    let meant = nearest(tail).map(variable);
-    tracing::warn!(target: crate::telemetry::events::SETTINGS, variable = %name.escape_debug(), did_you_mean = meant, "this variable is no setting and is ignored");
+/// Warns of a variable that has the prefix and is not in the table. Its value is not printed: it may be a secret of
+/// another program.
+pub(super) fn warn_of_unknown(name: &str, tail: &str) {
+    let meant = nearest(tail).map(Field::variable);
+    tracing::warn!(target: events::SETTINGS, variable = %name.escape_debug(), did_you_mean = meant, "this variable is not a setting and is ignored");
 }
 
-/// The field that a name was probably meant to be: at most a third of it is written otherwise.
-fn nearest(tail: &str) -> Option<&'static str> {
+/// The field whose name differs from a text in at most a third of its characters.
+fn nearest(tail: &str) -> Option<Field> {
     let tail = tail.to_ascii_lowercase();
-    FIELDS
-        .into_iter()
-        .map(|field| (distance(&tail, field), field))
-        .filter(|(distance, field)| distance * 3 <= field.len())
-        .min()
-        .map(|(_, field)| field)
+    let distances = Field::ALL.iter().map(|field| (distance(&tail, field.name()), field));
+    let near = distances.filter(|(distance, field)| distance * 3 <= field.name().len());
+    near.min_by_key(|(distance, field)| (*distance, field.name())).map(|(_, field)| *field)
 }
 
-/// How many characters to add, drop or change to make one text of the other (Levenshtein).
+/// How many characters to add, drop or change to turn one text into the other (Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (index, byte) in from.bytes().enumerate() {
@@ -58,20 +79,3 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 pub(super) const PREFIX: &str = "SIGNALR_UPSTREAM_";
-
-/// The fields, in the order of the table. Upper case makes variables of them.
-pub(super) const FIELDS: [&str; 13] = [
-    "tenant_ids",
-    "audiences",
-    "caller_object_ids",
-    "caller_client_ids",
-    "allow_any_caller",
-    "required_roles",
-    "cloud",
-    "clock_skew_secs",
-    "refresh_secs",
-    "refetch_cooldown_secs",
-    "key_retention_secs",
-    "stale_limit_secs",
-    "fetch_timeout_secs",
-];

@@ -1,10 +1,11 @@
 //! Every variable, every field, every fault.
 
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::cloud::Cloud;
+use crate::ids::{ObjectId, TenantId};
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";
@@ -26,8 +27,8 @@ fn changed(changes: &[(&str, Option<&str>)]) -> Vec<(OsString, OsString)> {
     vars(&all)
 }
 
-fn judged(vars: Vec<(OsString, OsString)>) -> Result<(Policy, Timing), ConfigError> {
-    Settings::from_vars(vars)?.judge(Vec::new())
+fn validated(vars: Vec<(OsString, OsString)>) -> Result<(Policy, Timing), ConfigError> {
+    Settings::from_vars(vars)?.validate(Vec::new())
 }
 
 fn faults(error: &ConfigError) -> Vec<String> {
@@ -39,8 +40,8 @@ fn fields(error: &ConfigError) -> Vec<&str> {
 }
 
 #[test]
-fn three_variables_suffice_and_the_rest_has_defaults() {
-    let (policy, timing) = judged(changed(&[])).unwrap();
+fn three_variables_are_enough_and_the_rest_has_defaults() {
+    let (policy, timing) = validated(changed(&[])).unwrap();
     assert_eq!(policy.tenants().iter().map(ToString::to_string).collect::<Vec<_>>(), [TENANT]);
     assert_eq!(policy.cloud(), &Cloud::public());
     assert_eq!(timing, Timing::default());
@@ -50,7 +51,7 @@ fn three_variables_suffice_and_the_rest_has_defaults() {
 }
 
 #[test]
-fn every_variable_arrives_where_it_counts() {
+fn every_variable_has_its_effect() {
     let all = vars(&[
         ("TENANT_IDS", &format!(" {} , , 11111111-aaaa-4bbb-8ccc-333333333333", TENANT.to_uppercase())),
         ("AUDIENCES", &format!("{AUDIENCE}, api://signalr")),
@@ -66,8 +67,8 @@ fn every_variable_arrives_where_it_counts() {
         ("STALE_LIMIT_SECS", "604800"),
         ("FETCH_TIMEOUT_SECS", "1"),
     ]);
-    assert_eq!(all.len(), FIELDS.len());
-    let (policy, timing) = judged(all).unwrap();
+    assert_eq!(all.len(), Field::ALL.len());
+    let (policy, timing) = validated(all).unwrap();
     assert_eq!(policy.cloud(), &Cloud::us_government());
     assert_eq!(policy.tenants().iter().count(), 2);
     let printed = format!("{policy:?}");
@@ -88,32 +89,32 @@ fn every_variable_arrives_where_it_counts() {
 }
 
 #[test]
-fn the_clouds_are_named_exactly() {
+fn accepts_each_cloud_by_its_exact_name() {
     for (name, cloud) in
         [("public", Cloud::public()), ("us-government", Cloud::us_government()), ("china", Cloud::china())]
     {
-        assert_eq!(judged(changed(&[("CLOUD", Some(name))])).unwrap().0.cloud(), &cloud);
+        assert_eq!(validated(changed(&[("CLOUD", Some(name))])).unwrap().0.cloud(), &cloud);
     }
 }
 
 #[test]
-fn any_caller_is_asked_for_in_so_many_words() {
+fn accepts_any_caller_only_when_told_explicitly() {
     let any = changed(&[("CALLER_OBJECT_IDS", None), ("ALLOW_ANY_CALLER", Some("true"))]);
-    assert!(format!("{:?}", judged(any).unwrap().0).contains("AnyInTenant"));
+    assert!(format!("{:?}", validated(any).unwrap().0).contains("AnyInTenant"));
     let empty = changed(&[("CALLER_OBJECT_IDS", Some(" , ")), ("ALLOW_ANY_CALLER", Some("true"))]);
-    assert!(format!("{:?}", judged(empty).unwrap().0).contains("AnyInTenant"));
+    assert!(format!("{:?}", validated(empty).unwrap().0).contains("AnyInTenant"));
     let clients = changed(&[("CALLER_OBJECT_IDS", None), ("CALLER_CLIENT_IDS", Some(CLIENT))]);
-    assert!(!format!("{:?}", judged(clients).unwrap().0).contains("AnyInTenant"));
+    assert!(!format!("{:?}", validated(clients).unwrap().0).contains("AnyInTenant"));
 }
 
 #[test]
-fn every_fault_names_its_variable_and_what_to_write() {
+fn every_fault_names_its_variable_and_the_remedy() {
     for (tail, value, says) in [
         ("TENANT_IDS", None, "write the GUID of the tenant"),
         ("TENANT_IDS", Some(" ,"), "write the GUID of the tenant"),
         ("TENANT_IDS", Some("common"), "az account show"),
         ("TENANT_IDS", Some("contoso.onmicrosoft.com"), "domain name; write the tenant's GUID"),
-        ("TENANT_IDS", Some("{11111111-aaaa-4bbb-8ccc-222222222222}"), "no braces"),
+        ("TENANT_IDS", Some("{11111111-aaaa-4bbb-8ccc-222222222222}"), "without braces"),
         ("AUDIENCES", None, "write the client id or the App ID URI"),
         ("AUDIENCES", Some(""), "write the client id or the App ID URI"),
         ("AUDIENCES", Some("signalr"), "neither a client id"),
@@ -146,7 +147,7 @@ fn every_fault_names_its_variable_and_what_to_write() {
         ("STALE_LIMIT_SECS", Some("604801"), "write 1 to 604800 seconds"),
         ("FETCH_TIMEOUT_SECS", Some("0"), "write at least 1 second"),
     ] {
-        let error = judged(changed(&[(tail, value)])).unwrap_err();
+        let error = validated(changed(&[(tail, value)])).unwrap_err();
         let faults = faults(&error);
         assert_eq!(faults.len(), 1, "{tail} {value:?}: {faults:?}");
         assert!(faults[0].starts_with(&format!("{PREFIX}{tail}: ")) && faults[0].contains(says), "{faults:?}");
@@ -154,14 +155,14 @@ fn every_fault_names_its_variable_and_what_to_write() {
 }
 
 #[test]
-fn a_program_without_callers_is_told_of_all_three_ways() {
+fn missing_callers_name_all_three_remedies() {
     for changes in [
         &[("CALLER_OBJECT_IDS", None)][..],
         &[("CALLER_OBJECT_IDS", Some(" ,"))],
         &[("CALLER_OBJECT_IDS", None), ("CALLER_CLIENT_IDS", Some(""))],
         &[("CALLER_OBJECT_IDS", None), ("ALLOW_ANY_CALLER", Some("false"))],
     ] {
-        let faults = faults(&judged(changed(changes)).unwrap_err());
+        let faults = faults(&validated(changed(changes)).unwrap_err());
         let [fault] = &faults[..] else { panic!("{faults:?}") };
         assert!(fault.starts_with("SIGNALR_UPSTREAM_CALLER_OBJECT_IDS: no caller is listed"), "{fault}");
         assert!(fault.contains("SIGNALR_UPSTREAM_CALLER_CLIENT_IDS"), "{fault}");
@@ -174,9 +175,10 @@ fn a_program_without_callers_is_told_of_all_three_ways() {
 }
 
 #[test]
-fn any_caller_beside_a_list_is_a_fault() {
+fn rejects_any_caller_together_with_a_list() {
     for tail in ["CALLER_OBJECT_IDS", "CALLER_CLIENT_IDS"] {
-        let faults = faults(&judged(changed(&[(tail, Some(OBJECT)), ("ALLOW_ANY_CALLER", Some("true"))])).unwrap_err());
+        let faults =
+            faults(&validated(changed(&[(tail, Some(OBJECT)), ("ALLOW_ANY_CALLER", Some("true"))])).unwrap_err());
         let [fault] = &faults[..] else { panic!("{faults:?}") };
         assert!(fault.starts_with("SIGNALR_UPSTREAM_ALLOW_ANY_CALLER: `true` contradicts"), "{fault}");
         assert!(fault.contains("CALLER_OBJECT_IDS and SIGNALR_UPSTREAM_CALLER_CLIENT_IDS"), "{fault}");
@@ -184,7 +186,7 @@ fn any_caller_beside_a_list_is_a_fault() {
 }
 
 #[test]
-fn all_faults_come_at_once_in_the_order_of_the_table() {
+fn reports_all_faults_at_once_in_the_order_of_the_table() {
     let all = vars(&[
         ("FETCH_TIMEOUT_SECS", "0"),
         ("STALE_LIMIT_SECS", "0"),
@@ -198,8 +200,9 @@ fn all_faults_come_at_once_in_the_order_of_the_table() {
         ("CALLER_OBJECT_IDS", "x,y"),
         ("AUDIENCES", "x"),
     ]);
-    let error = judged(all).unwrap_err();
-    let expected: Vec<_> = FIELDS.iter().filter(|field| **field != "required_roles").map(|f| variable(f)).collect();
+    let error = validated(all).unwrap_err();
+    let expected: Vec<_> =
+        Field::ALL.iter().filter(|field| **field != Field::RequiredRoles).map(|field| field.variable()).collect();
     let mut found = fields(&error);
     found.dedup();
     assert_eq!(found, expected);
@@ -209,30 +212,30 @@ fn all_faults_come_at_once_in_the_order_of_the_table() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_not_utf8_is_a_fault_and_not_missing() {
+fn a_value_that_is_not_utf8_is_a_fault_and_not_missing() {
     use std::os::unix::ffi::OsStringExt;
 
-    for field in FIELDS {
+    for field in Field::ALL {
         let mut vars = changed(&[]);
-        vars.insert(0, (variable(field).into(), OsString::from_vec(b"\xff".to_vec())));
+        vars.insert(0, (field.variable().into(), OsString::from_vec(b"\xff".to_vec())));
         let error = Settings::from_vars(vars).unwrap_err();
         let faults = faults(&error);
         assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(faults[0].starts_with(&format!("{}: the value is not UTF-8", variable(field))), "{faults:?}");
+        assert!(faults[0].starts_with(&format!("{}: the value is not UTF-8", field.variable())), "{faults:?}");
     }
 }
 
 #[test]
-fn of_a_name_that_comes_twice_the_first_counts() {
+fn first_occurrence_wins_for_duplicate_variables() {
     let mut vars = changed(&[]);
     vars.extend(changed(&[("TENANT_IDS", Some("common")), ("CALLER_OBJECT_IDS", Some(CLIENT))]));
-    assert!(format!("{:?}", judged(vars).unwrap().0).contains(OBJECT));
+    assert!(format!("{:?}", validated(vars).unwrap().0).contains(OBJECT));
 }
 
 #[test]
-fn set_to_nothing_counts_as_set_and_other_names_do_not_count() {
-    for field in FIELDS {
-        assert!(Settings::is_configured_in([(variable(field).into(), OsString::new())]), "{field}");
+fn an_empty_variable_counts_as_configured_and_other_names_do_not() {
+    for field in Field::ALL {
+        assert!(Settings::is_configured_in([(field.variable().into(), OsString::new())]), "{field:?}");
     }
     for name in ["LISTEN_ADDR", "PATH", "SIGNALR_UPSTREAM_", "SIGNALR_UPSTREAM_PORT", "signalr_upstream_cloud"] {
         assert!(!Settings::is_configured_in([(name.into(), "x".into())]), "{name}");
@@ -250,7 +253,7 @@ const GOOD: &str = r#"
 "#;
 
 #[test]
-fn toml_and_json_are_read_alike() {
+fn toml_and_json_give_equal_settings() {
     let text = format!(
         "{GOOD}
         caller_client_ids = [\"{CLIENT}\"]
@@ -281,19 +284,19 @@ fn toml_and_json_are_read_alike() {
     });
     let from_json: Settings = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(format!("{:?}", toml(&text)), format!("{from_json:?}"));
-    let (policy, timing) = from_json.judge(Vec::new()).unwrap();
+    let (policy, timing) = from_json.validate(Vec::new()).unwrap();
     assert_eq!(policy.cloud(), &Cloud::china());
     assert!(format!("{policy:?}").contains("RequiredRoles([\"Upstream.Call\"])"));
     let seconds = [timing.refresh, timing.refetch_cooldown, timing.key_retention, timing.stale_limit];
     assert_eq!(seconds.map(|wait| wait.as_secs()), [2, 3, 4, 5]);
     assert_eq!(timing.fetch_timeout.as_secs(), 6);
-    assert_eq!(json.as_object().unwrap().len(), FIELDS.len());
-    assert!(FIELDS.iter().all(|field| json.get(field).is_some()));
+    assert_eq!(json.as_object().unwrap().len(), Field::ALL.len());
+    assert!(Field::ALL.iter().all(|field| json.get(field.name()).is_some()));
     assert!(toml(GOOD).into_layer().is_ok());
 }
 
 #[test]
-fn a_file_with_an_unknown_field_or_a_wrong_type_is_rejected() {
+fn rejects_a_file_with_an_unknown_field_or_a_wrong_type() {
     for odd in [
         "tenant_id = []",
         "origin = \"Environment\"",
@@ -312,7 +315,7 @@ fn a_file_with_an_unknown_field_or_a_wrong_type_is_rejected() {
 }
 
 #[test]
-fn faults_of_a_file_have_the_names_of_its_fields() {
+fn faults_of_a_file_name_its_fields() {
     let error = toml("tenant_ids = [\"x\"]\ncloud = \"x\"\nclock_skew_secs = 601\nrefresh_secs = 0").policy();
     let error = error.unwrap_err();
     let expected = ["tenant_ids", "audiences", "caller_object_ids", "cloud", "clock_skew_secs", "refresh_secs"];
@@ -329,7 +332,7 @@ fn a_file_may_describe_a_cloud() {
         v1_issuer = "https://sts.example/{tenantid}/"
         v2_issuer = "https://login.example/{tenantid}/v2.0"
         document_hosts = ["keys.example", " "]
-        label = "example"
+        cloud_instance_name = "example"
     "#;
     let expected = Cloud::custom(
         "https://login.example",
@@ -338,7 +341,7 @@ fn a_file_may_describe_a_cloud() {
     );
     let expected = expected.unwrap().with_document_host("keys.example").unwrap().with_cloud_instance_name("example");
     assert_eq!(toml(&format!("{GOOD}{cloud}")).policy().unwrap().cloud(), &expected);
-    let odd = "[cloud]\ndocument_hosts = [\"a b\", \"c d\"]\nlabel = \" \"";
+    let odd = "[cloud]\ndocument_hosts = [\"a b\", \"c d\"]\ncloud_instance_name = \" \"";
     let error = toml(&format!("{GOOD}{odd}")).policy().unwrap_err();
     let expected = [
         "cloud.login",
@@ -346,9 +349,85 @@ fn a_file_may_describe_a_cloud() {
         "cloud.v2_issuer",
         "cloud.document_hosts",
         "cloud.document_hosts",
-        "cloud.label",
+        "cloud.cloud_instance_name",
     ];
     assert_eq!(fields(&error), expected);
+}
+
+#[test]
+fn variables_are_the_fields_in_upper_case_with_the_prefix() {
+    for field in Field::ALL {
+        assert_eq!(field.variable(), format!("{PREFIX}{}", field.name().to_ascii_uppercase()));
+        assert_eq!(Field::of_fault(field.name()), Some(*field));
+    }
+    assert!(Field::ALL.is_sorted());
+    assert_eq!((Field::of_fault("cloud.login"), Field::of_fault("callers")), (Some(Field::Cloud), None));
+}
+
+#[test]
+fn settings_built_in_code_equal_those_of_a_file() {
+    let (tenant, object): (TenantId, ObjectId) = (TENANT.parse().unwrap(), OBJECT.parse().unwrap());
+    let settings = Settings::default()
+        .tenant_ids([tenant])
+        .audiences([AUDIENCE, "api://signalr"])
+        .caller_object_ids([object])
+        .caller_client_ids(vec![CLIENT.to_owned()])
+        .allow_any_caller(false)
+        .required_roles(["Upstream.Call"])
+        .cloud(Cloud::china())
+        .clock_skew_secs(1)
+        .refresh_secs(2)
+        .refetch_cooldown_secs(3)
+        .key_retention_secs(4)
+        .stale_limit_secs(5)
+        .fetch_timeout_secs(6);
+    let json = serde_json::json!({
+        "tenant_ids": [TENANT],
+        "audiences": [AUDIENCE, "api://signalr"],
+        "caller_object_ids": [OBJECT],
+        "caller_client_ids": [CLIENT],
+        "required_roles": ["Upstream.Call"],
+        "cloud": "china",
+        "clock_skew_secs": 1,
+        "refresh_secs": 2,
+        "refetch_cooldown_secs": 3,
+        "key_retention_secs": 4,
+        "stale_limit_secs": 5,
+        "fetch_timeout_secs": 6,
+    });
+    assert_eq!(serde_json::to_value(&settings).unwrap(), json);
+    let from_file: Settings = serde_json::from_value(json).unwrap();
+    let [built, read] = [&settings, &from_file].map(|settings| settings.validate(Vec::new()).unwrap());
+    assert_eq!(format!("{:?} {:?}", built.0.callers(), built.1), format!("{:?} {:?}", read.0.callers(), read.1));
+    assert_eq!(built.0.cloud(), read.0.cloud());
+    assert_eq!(fields(&Settings::default().allow_any_caller(true).policy().unwrap_err()), ["tenant_ids", "audiences"]);
+}
+
+#[test]
+fn serialized_settings_leave_out_defaults_and_describe_every_cloud() {
+    assert_eq!(serde_json::to_value(Settings::default()).unwrap(), serde_json::json!({}));
+    let cloud = |cloud: Cloud| serde_json::to_value(Settings::default().cloud(cloud)).unwrap()["cloud"].clone();
+    assert_eq!(cloud(Cloud::us_government()), "us-government");
+    let issuers = ["https://sts.example/{tenantid}/", "https://login.example/{tenantid}/v2.0"];
+    let secure = Cloud::custom("https://login.example:8443", issuers[0], issuers[1]).unwrap();
+    let secure = secure.with_document_host("keys.example").unwrap().with_cloud_instance_name("example");
+    let expected = serde_json::json!({
+        "login": "https://login.example:8443",
+        "v1_issuer": issuers[0],
+        "v2_issuer": issuers[1],
+        "document_hosts": ["keys.example"],
+        "cloud_instance_name": "example",
+    });
+    assert_eq!(cloud(secure.clone()), expected);
+    let plain = Cloud::custom("http://127.0.0.1:1", issuers[0], issuers[1]).unwrap();
+    for custom in [secure, plain] {
+        let read: Settings = serde_json::from_value(serde_json::json!({ "cloud": cloud(custom.clone()) })).unwrap();
+        assert_eq!(read.cloud.build().unwrap(), custom);
+    }
+    let changed = Cloud::public().with_document_host("keys.example").unwrap();
+    assert_eq!(cloud(changed.clone())["login"], "https://login.microsoftonline.com");
+    assert_eq!(cloud(changed.clone())["document_hosts"].as_array().unwrap().len(), 4);
+    assert_eq!(Settings::default().cloud(changed.clone()).cloud.build().unwrap(), changed);
 }
 
 /// What is logged while `run` runs.
@@ -378,7 +457,7 @@ fn logged(run: impl FnOnce()) -> String {
 }
 
 #[test]
-fn an_unlisted_name_is_a_warning_without_its_value() {
+fn warns_of_an_unknown_variable_without_its_value() {
     for (tail, meant) in [
         ("TENANT_ID", Some("TENANT_IDS")),
         ("TENANTS", Some("TENANT_IDS")),
@@ -397,7 +476,7 @@ fn an_unlisted_name_is_a_warning_without_its_value() {
             let mut all = changed(&[]);
             all.extend(vars(&[(tail, "hunter2")]));
             all.push(("PATH".into(), "hunter2".into()));
-            assert!(judged(all).is_ok());
+            assert!(validated(all).is_ok());
         });
         assert_eq!(log.lines().count(), 1, "{log}");
         assert!(log.contains("WARN") && log.contains(&format!("variable={PREFIX}{tail}")), "{log}");
@@ -405,5 +484,5 @@ fn an_unlisted_name_is_a_warning_without_its_value() {
         assert!(meant.is_none_or(|meant| log.contains(&format!("did_you_mean=\"{PREFIX}{meant}\""))), "{log}");
         assert!(!log.contains("hunter2"), "{log}");
     }
-    assert_eq!(logged(|| drop(judged(changed(&[])))), "");
+    assert_eq!(logged(|| drop(validated(changed(&[])))), "");
 }

@@ -8,7 +8,7 @@ use crate::signature::rs256::Rs256Key;
 
 /// A public RSA key of an issuer, fit to verify RS256. Cheap to clone.
 ///
-/// It comes out of a [`KeySet`](crate::KeySet), which classifies each entry as usable or unusable.
+/// It comes out of a [`KeySet`](crate::keys::KeySet), which classifies each entry as usable or unusable.
 #[derive(Clone)]
 pub struct VerificationKey(Arc<Parts>);
 

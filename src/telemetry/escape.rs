@@ -1,7 +1,7 @@
-//! Text from outside, made fit to be read by a person: escaped, and no longer than asked for.
+//! Text from outside for people to read: escaped, so that it can forge no log line, and cut.
 
-/// As much of a text as fits into so many bytes once escaped. Line ends, terminal sequences and marks
-/// that turn the writing direction come out as escapes; no escape is cut in two.
+/// Escapes line ends, terminal sequences and marks that change the writing direction, and cuts the result to at most
+/// `max_bytes`. It never cuts an escape in two.
 pub(crate) fn escape_and_cut(text: &str, max_bytes: usize) -> String {
     let mut excerpt = String::new();
     for character in text.chars() {
@@ -19,12 +19,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_forge_a_line_comes_out_escaped() {
+    fn escapes_what_could_forge_a_line() {
         assert_eq!(escape_and_cut("a\r\nb\u{1b}[31m\u{202e}\"ä", 64), "a\\r\\nb\\u{1b}[31m\\u{202e}\\\"ä");
     }
 
     #[test]
-    fn no_more_bytes_than_asked_for_and_no_half_escape() {
+    fn cuts_to_the_limit_and_never_within_an_escape() {
         assert_eq!(escape_and_cut(&"x".repeat(100), 64).len(), 64);
         assert_eq!(escape_and_cut("ab\n", 3), "ab");
         assert_eq!(escape_and_cut("ab\n", 4), "ab\\n");

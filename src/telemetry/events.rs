@@ -1,21 +1,21 @@
-//! The targets of this crate's `tracing` events and spans. They are fixed, so that filters go on working
-//! when files move. What is logged under each is listed in the guide, page `events`.
+//! The targets of this crate's `tracing` events and spans. They are fixed, so that filters keep working when files
+//! move. The guide's page `events` lists what each target logs.
 
-/// Mistakes of the developer that only a request brings to light.
+/// Mistakes in your program that only a request reveals.
 #[cfg(feature = "axum")]
 pub(crate) const AXUM: &str = "signalr_upstream_auth::axum";
 
-/// What becomes of the keys.
+/// Fetches and changes of keys.
 #[cfg(feature = "remote")]
 pub(crate) const KEYS: &str = "signalr_upstream_auth::keys";
 
-/// What becomes of requests.
+/// Requests.
 pub(crate) const REQUESTS: &str = "signalr_upstream_auth::requests";
 
-/// What is odd about the configuration.
+/// Suspicious configuration.
 #[cfg(feature = "remote")]
 pub(crate) const SETTINGS: &str = "signalr_upstream_auth::settings";
 
-/// What becomes of calls after the check.
+/// Calls after the check.
 #[cfg(feature = "upstream")]
 pub(crate) const UPSTREAM: &str = "signalr_upstream_auth::upstream";

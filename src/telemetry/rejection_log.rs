@@ -1,5 +1,5 @@
-//! The log of rejections: each one for those who look closely, and at the usual level so few that nobody
-//! can flood a log with bad requests.
+//! The log of rejections: every rejection at DEBUG, and at WARN so few events that nobody can flood the log with
+//! bad requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,39 +10,38 @@ use crate::error::{Rejection, RejectionKind};
 use crate::telemetry::events::REQUESTS;
 use crate::telemetry::unverified::UnverifiedFields;
 
-/// Logs every rejection as one event at DEBUG, and at WARN at most one event for each kind within
-/// [`PAUSE`] seconds, with the number of rejections since the one before.
+/// Logs every rejection as one event at DEBUG. At WARN it logs at most one event per kind within [`PAUSE`] seconds,
+/// with the number of rejections since the previous one.
 #[derive(Debug)]
-pub(crate) struct RejectionLog(Box<[Tally]>);
+pub(crate) struct RejectionLog(Box<[KindCount]>);
 
 /// The rejections of one kind.
 #[derive(Debug, Default)]
-struct Tally {
-    /// One more than the second of the latest announcement. 0 if there was none.
-    announced: AtomicU64,
-    /// How many there were since.
-    unannounced: AtomicU64,
+struct KindCount {
+    /// The second of the latest WARN event, plus one. 0 if there was none.
+    logged: AtomicU64,
+    /// Rejections since that event.
+    unlogged: AtomicU64,
 }
 
 impl RejectionLog {
-    /// Whether anybody reads what [`record`](Self::record) writes.
-    pub(crate) fn is_read() -> bool {
+    /// Whether a subscriber records WARN events of rejections.
+    pub(crate) fn is_enabled() -> bool {
         tracing::enabled!(target: REQUESTS, Level::WARN)
     }
 
-    /// Logs a rejection at `now`.
+    /// Logs a rejection at `now`. Calls `unverified` only if a subscriber records the event.
     pub(crate) fn record(
         &self,
         rejection: &Rejection,
         now: Option<UnixTime>,
-        sighting: impl FnOnce() -> UnverifiedFields,
+        unverified: impl FnOnce() -> UnverifiedFields,
     ) {
-        let count = self.tally(rejection.kind()).and_then(|tally| tally.count(now)).filter(|_| Self::is_read());
-        let is_each_read = tracing::enabled!(target: REQUESTS, Level::DEBUG);
-        if count.is_none() && !is_each_read {
+        let count = self.of(rejection.kind()).and_then(|kind| kind.count(now)).filter(|_| Self::is_enabled());
+        if count.is_none() && !tracing::enabled!(target: REQUESTS, Level::DEBUG) {
             return;
         }
-        let seen = sighting();
+        let unverified = unverified();
         let (kind, status) = (rejection.kind().as_str(), rejection.status().as_u16());
         macro_rules! event {
             ($level:ident, $message:literal $(, $field:ident)*) => {
@@ -52,14 +51,14 @@ impl RejectionLog {
                     kind,
                     status,
                     $($field,)*
-                    unverified.tenant_id = seen.tenant_id,
-                    unverified.object_id = seen.object_id,
-                    unverified.client_id = seen.client_id,
-                    unverified.version = seen.version,
-                    unverified.key_id = seen.key_id,
-                    unverified.token_id = seen.token_id,
-                    unverified.hub = seen.hub,
-                    unverified.event = seen.event,
+                    unverified.tenant_id = unverified.tenant_id,
+                    unverified.object_id = unverified.object_id,
+                    unverified.client_id = unverified.client_id,
+                    unverified.version = unverified.version,
+                    unverified.key_id = unverified.key_id,
+                    unverified.token_id = unverified.token_id,
+                    unverified.hub = unverified.hub,
+                    unverified.event = unverified.event,
                     $message
                 )
             };
@@ -70,35 +69,34 @@ impl RejectionLog {
         }
     }
 
-    fn tally(&self, kind: RejectionKind) -> Option<&Tally> {
+    fn of(&self, kind: RejectionKind) -> Option<&KindCount> {
         self.0.get(RejectionKind::ALL.binary_search(&kind).ok()?)
     }
 }
 
 impl Default for RejectionLog {
     fn default() -> Self {
-        Self(RejectionKind::ALL.iter().map(|_| Tally::default()).collect())
+        Self(RejectionKind::ALL.iter().map(|_| KindCount::default()).collect())
     }
 }
 
-impl Tally {
-    /// Counts a rejection. If an announcement is due: how many there were since the one before.
+impl KindCount {
+    /// Counts a rejection. If a WARN event is due, returns the number of rejections since the previous one.
     fn count(&self, now: Option<UnixTime>) -> Option<u64> {
-        self.unannounced.fetch_add(1, Ordering::Relaxed);
-        let announced = self.announced.load(Ordering::Relaxed);
-        // Without a clock there is one announcement and no more.
-        let now = now.map_or_else(|| announced.saturating_sub(1), UnixTime::as_secs).saturating_add(1);
-        // A clock that was set back must not silence the log.
-        let is_due = announced == 0 || announced.abs_diff(now) >= PAUSE;
-        // Of several requests at once, one announces.
-        let is_mine =
-            is_due && self.announced.compare_exchange(announced, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        is_mine.then(|| self.unannounced.swap(0, Ordering::Relaxed))
+        self.unlogged.fetch_add(1, Ordering::Relaxed);
+        let logged = self.logged.load(Ordering::Relaxed);
+        // Without a clock, only the first rejection is logged.
+        let now = now.map_or_else(|| logged.saturating_sub(1), UnixTime::as_secs).saturating_add(1);
+        // A clock that is set back must not silence the log.
+        let is_due = logged == 0 || logged.abs_diff(now) >= PAUSE;
+        // One of several concurrent requests logs.
+        let is_mine = is_due && self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        is_mine.then(|| self.unlogged.swap(0, Ordering::Relaxed))
     }
 }
 
-/// Seconds between two announcements of a kind. With every kind rejected all the time these are some 70
-/// lines a minute.
+/// Seconds between two WARN events of a kind. If every kind is rejected all the time, that makes some 70 lines a
+/// minute.
 const PAUSE: u64 = 30;
 
 #[cfg(test)]
@@ -110,31 +108,31 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_announced_at_once_and_the_next_after_the_pause_with_a_count() {
-        let tally = Tally::default();
-        assert_eq!(tally.count(at(1000)), Some(1));
-        assert!((0..500).all(|_| tally.count(at(1029)).is_none()));
-        assert_eq!(tally.count(at(1030)), Some(501));
-        assert_eq!(tally.count(at(1031)), None);
+    fn logs_the_first_at_once_and_the_next_after_the_pause_with_a_count() {
+        let kind = KindCount::default();
+        assert_eq!(kind.count(at(1000)), Some(1));
+        assert!((0..500).all(|_| kind.count(at(1029)).is_none()));
+        assert_eq!(kind.count(at(1030)), Some(501));
+        assert_eq!(kind.count(at(1031)), None);
     }
 
     #[test]
-    fn a_clock_that_jumps_or_is_lost_neither_silences_nor_floods() {
-        let tally = Tally::default();
-        assert_eq!(tally.count(at(1000)), Some(1));
-        assert_eq!(tally.count(at(10)), Some(1));
-        assert_eq!(tally.count(None), None);
-        let blind = Tally::default();
+    fn a_clock_that_jumps_or_fails_neither_silences_nor_floods_the_log() {
+        let kind = KindCount::default();
+        assert_eq!(kind.count(at(1000)), Some(1));
+        assert_eq!(kind.count(at(10)), Some(1));
+        assert_eq!(kind.count(None), None);
+        let blind = KindCount::default();
         assert_eq!(blind.count(None), Some(1));
         assert!((0..100).all(|_| blind.count(None).is_none()));
         assert_eq!(blind.count(at(1_800_000_000)), Some(101));
     }
 
     #[test]
-    fn every_kind_has_its_own_tally() {
+    fn counts_every_kind_separately() {
         let log = RejectionLog::default();
         for kind in RejectionKind::ALL {
-            assert_eq!(log.tally(*kind).unwrap().count(at(5)), Some(1), "{kind}");
+            assert_eq!(log.of(*kind).unwrap().count(at(5)), Some(1), "{kind}");
         }
     }
 }

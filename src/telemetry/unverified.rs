@@ -1,4 +1,4 @@
-//! What a rejected request said of itself, for the log. Nobody vouches for any of it.
+//! The unverified fields of a rejected request, for the log. Nothing proves that any of them is true.
 
 use http::HeaderMap;
 
@@ -6,8 +6,8 @@ use crate::telemetry::escape::escape_and_cut;
 use crate::token::bearer::BearerToken;
 use crate::token::compact::CompactJws;
 
-/// Excerpts of a request and its token, each escaped and of at most 64 bytes. `None` where there is
-/// nothing, or nothing readable.
+/// Fields of a request and its token, each escaped and cut to at most 64 bytes. `None` where the request has none, or
+/// none that can be read.
 #[derive(Debug, Default)]
 pub(crate) struct UnverifiedFields {
     pub(crate) tenant_id: Option<String>,
@@ -21,21 +21,21 @@ pub(crate) struct UnverifiedFields {
 }
 
 impl UnverifiedFields {
-    /// Takes down what can be read. It may have failed any check.
+    /// Copies what can be read, whichever check rejected the request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let header = |name| headers.get(name).map(|value| short(&String::from_utf8_lossy(value.as_bytes())));
-        let mut sighting = Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..Self::default() };
-        if let Ok(segments) = BearerToken::from_headers(headers).and_then(CompactJws::decode) {
-            sighting.look_at(&segments);
+        let mut fields = Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..Self::default() };
+        if let Ok(token) = BearerToken::from_headers(headers).and_then(CompactJws::decode) {
+            fields.read(&token);
         }
-        sighting
+        fields
     }
 
-    fn look_at(&mut self, segments: &CompactJws<'_>) {
-        if let Ok(header) = segments.header() {
+    fn read(&mut self, token: &CompactJws<'_>) {
+        if let Ok(header) = token.header() {
             self.key_id = header.kid.as_deref().map(short);
         }
-        if let Ok(claims) = segments.claims() {
+        if let Ok(claims) = token.claims() {
             self.tenant_id = claims.tid.as_deref().map(short);
             self.object_id = claims.oid.as_deref().map(short);
             self.client_id = claims.appid.as_deref().or(claims.azp.as_deref()).map(short);
@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    fn sighting(header: &str, claims: &str) -> UnverifiedFields {
+    fn fields(header: &str, claims: &str) -> UnverifiedFields {
         let token = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::try_from(format!("Bearer {token}")).unwrap());
@@ -70,23 +70,22 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_is_taken_down() {
-        let seen = sighting(r#"{"kid":"k"}"#, r#"{"tid":"t","oid":"o","azp":"c","ver":"2.0","uti":"u"}"#);
-        let fields = [seen.key_id, seen.tenant_id, seen.object_id, seen.client_id, seen.version, seen.token_id];
-        assert_eq!(fields.map(Option::unwrap), ["k", "t", "o", "c", "2.0", "u"]);
+    fn copies_every_field_that_can_be_read() {
+        let seen = fields(r#"{"kid":"k"}"#, r#"{"tid":"t","oid":"o","azp":"c","ver":"2.0","uti":"u"}"#);
+        let found = [seen.key_id, seen.tenant_id, seen.object_id, seen.client_id, seen.version, seen.token_id];
+        assert_eq!(found.map(Option::unwrap), ["k", "t", "o", "c", "2.0", "u"]);
         assert_eq!([seen.hub, seen.event].map(Option::unwrap), ["chat", "m\u{e4}h"]);
     }
 
     #[test]
-    fn a_broken_half_does_not_hide_the_other() {
-        assert_eq!(sighting(r#"{"kid":"k"}"#, "[]").key_id.as_deref(), Some("k"));
-        assert_eq!(sighting("7", r#"{"tid":"t"}"#).tenant_id.as_deref(), Some("t"));
+    fn reads_header_and_claims_independently() {
+        assert_eq!(fields(r#"{"kid":"k"}"#, "[]").key_id.as_deref(), Some("k"));
+        assert_eq!(fields("7", r#"{"tid":"t"}"#).tenant_id.as_deref(), Some("t"));
     }
 
     #[test]
-    fn a_forged_line_stays_in_its_field() {
-        let seen =
-            sighting(r#"{"kid":"k\n2026-01-01 INFO all is well"}"#, &format!(r#"{{"tid":"{}"}}"#, "t".repeat(99)));
+    fn escapes_forged_lines_and_cuts_long_values() {
+        let seen = fields(r#"{"kid":"k\n2026-01-01 INFO all is well"}"#, &format!(r#"{{"tid":"{}"}}"#, "t".repeat(99)));
         assert_eq!(seen.key_id.unwrap(), "k\\n2026-01-01 INFO all is well");
         assert_eq!(seen.tenant_id.unwrap(), "t".repeat(64));
     }

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// The version of an Entra access token, its claim `ver`.
+///
+/// `Display` and `Serialize` write [`as_str`](Self::as_str).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "a third version would be another check altogether")]
+#[expect(clippy::exhaustive_enums, reason = "a third version would need other checks")]
 pub enum TokenVersion {
     /// `1.0`.
     V1,
@@ -18,7 +22,7 @@ impl TokenVersion {
         [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == text)
     }
 
-    /// The version as the claim spells it.
+    /// The value of the claim: `1.0` or `2.0`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,6 +38,12 @@ impl fmt::Display for TokenVersion {
     }
 }
 
+impl Serialize for TokenVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +53,7 @@ mod tests {
         for version in [TokenVersion::V1, TokenVersion::V2] {
             assert_eq!(TokenVersion::parse(version.as_str()), Some(version));
             assert_eq!(version.to_string(), version.as_str());
+            assert_eq!(serde_json::to_value(version).unwrap(), version.as_str());
         }
         assert_eq!((TokenVersion::V1.as_str(), TokenVersion::V2.as_str()), ("1.0", "2.0"));
         assert_eq!(TokenVersion::parse("2"), None);

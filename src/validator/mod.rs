@@ -52,8 +52,8 @@ impl Validator {
 
     /// Checks the times of tokens by another clock. The token cache and the counts of the rejection log start empty.
     #[must_use]
-    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), clock, self.0.cache_bytes)
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::new(clock), self.0.cache_bytes)
     }
 
     /// Bounds the token cache to another number of bytes. 0 verifies every token every time; 8 MiB hold about 3,000
@@ -85,8 +85,8 @@ impl Validator {
 
     /// The key source.
     #[must_use]
-    pub fn keys(&self) -> &Arc<dyn KeySource> {
-        &self.0.keys
+    pub fn keys(&self) -> &dyn KeySource {
+        &*self.0.keys
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -145,7 +145,7 @@ impl Validator {
     fn wait_for_key(&self, token: BearerToken<'_>, tenant: TenantId, key_id: KeyId, headers: &HeaderMap) -> Pending {
         let (validator, token) = (self.clone(), token.as_bytes().to_vec());
         let unverified =
-            if RejectionLog::is_read() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
+            if RejectionLog::is_enabled() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
         let check = async move {
             let key = validator.keys().resolve(&tenant, &key_id).await;
             let (stopwatch, now) = (Stopwatch::start(), validator.now());

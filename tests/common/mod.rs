@@ -14,9 +14,9 @@ use std::task::{Context, Poll};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 use mock_entra::MockEntra;
-use signalr_upstream_auth::{
-    Claims, Clock, FixedKeys, KeySet, Policy, Rejection, RejectionKind, TokenVersion, UnixTime, UpstreamAuthLayer,
-};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::keys::{FixedKeys, KeySet};
+use signalr_upstream_auth::{Claims, Policy, Rejection, RejectionKind, TokenVersion, UpstreamAuthLayer};
 use tower::{Layer, Service, ServiceExt};
 
 /// A time of day that tests agree upon.
@@ -58,7 +58,7 @@ pub fn fixed_keys(entra: &MockEntra) -> Arc<FixedKeys> {
 
 /// A layer with the mock's keys as they are published at this moment, on the mock's clock.
 pub fn fixed_layer(entra: &MockEntra, policy: Policy) -> UpstreamAuthLayer {
-    UpstreamAuthLayer::with_keys(policy, fixed_keys(entra)).with_clock(entra.clock())
+    UpstreamAuthLayer::from_keys(policy, fixed_keys(entra)).with_clock(entra.clock())
 }
 
 /// A request with these `Authorization` lines.

@@ -15,9 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body, Frame};
 use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use peak_alloc::PeakAlloc;
-use signalr_upstream_auth::{
-    Claims, ObjectId, Policy, Rejection, RejectionKind as K, RemoteKeys, TokenVersion, UpstreamAuthLayer,
-};
+use signalr_upstream_auth::keys::RemoteKeys;
+use signalr_upstream_auth::{Claims, ObjectId, Policy, Rejection, RejectionKind as K, TokenVersion, UpstreamAuthLayer};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 use tracing::subscriber::DefaultGuard;
@@ -392,7 +391,7 @@ impl Bench {
         let entra = entra().await;
         let trap = crate::common::entra().await;
         let keys = remote_keys(&entra);
-        let layer = UpstreamAuthLayer::with_keys(entra.policy(), keys).with_clock(entra.clock());
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
         layer.ready().await.unwrap();
         let another = MockEntra::builder()
             .clock(StillClock::at(NOON))
@@ -472,7 +471,7 @@ impl Bench {
             }
             Scene::Story(story) => {
                 let keys = Arc::new((story.configure)(RemoteKeys::builder(&story.policy)).build().unwrap());
-                let layer = UpstreamAuthLayer::with_keys(story.policy.clone(), keys.clone());
+                let layer = UpstreamAuthLayer::from_keys(story.policy.clone(), keys.clone());
                 (&*story.entra, Some(keys), layer.with_clock(story.entra.clock()))
             }
         };
@@ -690,7 +689,7 @@ fn asked(entra: &MockEntra) -> (usize, usize) {
 /// A service with keys of its own.
 fn service(entra: &MockEntra, policy: Policy) -> (Arc<RemoteKeys>, UpstreamAuthLayer) {
     let keys = remote_keys(entra);
-    let layer = UpstreamAuthLayer::with_keys(policy, keys.clone()).with_clock(entra.clock());
+    let layer = UpstreamAuthLayer::from_keys(policy, keys.clone()).with_clock(entra.clock());
     (keys, layer)
 }
 

@@ -109,7 +109,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         entries.push(Entry::to_policy(name, expected, Sent::token(&token.mint()), policy.clone()));
     };
     let token = || bench.token();
-    let by_client = by(Callers::client_ids([CLIENT]).unwrap());
+    let by_client = by(Callers::parse_client_ids([CLIENT]).unwrap());
     to("by client: appid", PASS, token(), &by_client);
     to("by client: azp", PASS, token().v2(), &by_client);
     to("by client: appid in upper case", PASS, token().claim("appid", CLIENT.to_uppercase()), &by_client);
@@ -150,8 +150,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     to("by client: in braces", not_allowed, token().claim("appid", format!("{{{CLIENT}}}")), &by_client);
     to("by client: a blank behind", not_allowed, token().claim("appid", format!("{CLIENT} ")), &by_client);
 
-    let pair =
-        |tenant: &str| by(Callers::tenant_object_ids([(tenant.parse().unwrap(), OBJECT.parse().unwrap())]).unwrap());
+    let pair = |tenant: &str| by(Callers::new([(tenant.parse().unwrap(), OBJECT.parse().unwrap())]).unwrap());
     to("by tenant and object", PASS, token(), &pair(&bench.tenant()));
     let any = by(Callers::dangerous_any_in_tenant());
     to("any caller: a stranger", PASS, token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()), &any);

@@ -453,7 +453,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         let name = format!("peers: with the widest leeway {name}");
         entries.push(Entry::to_policy(name, expected, Sent::token(&token.mint()), widest.clone()));
     }
-    let by_client = Callers::client_ids([bench.entra.caller_client_id().to_string()]).unwrap();
+    let by_client = Callers::parse_client_ids([bench.entra.caller_client_id().to_string()]).unwrap();
     entries.push(Entry::to_policy(
         "peers: client_id is read before appid",
         rejected(403, K::CallerNotAllowed).signed(),

@@ -160,7 +160,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let policy = Policy::builder(
         Tenants::parse([tenant.as_str(), OTHER_TENANT]).unwrap(),
         Audiences::parse(["api://signalr", "https://contoso.example/up/"]).unwrap(),
-        Callers::tenant_object_ids([(bench.entra.tenant(), bench.entra.caller_object_id())]).unwrap(),
+        Callers::new([(bench.entra.tenant(), bench.entra.caller_object_id())]).unwrap(),
     )
     .cloud(bench.entra.cloud())
     .build()

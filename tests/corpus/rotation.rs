@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
-use signalr_upstream_auth::{RejectionKind as K, RemoteKeysBuilder};
+use signalr_upstream_auth::RejectionKind as K;
+use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
 use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 use crate::leaks::with_canaries;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mock_entra::MockEntra;
-use signalr_upstream_auth::{Policy, RejectionKind as K, RemoteKeys, RemoteKeysBuilder};
+use signalr_upstream_auth::keys::{RemoteKeys, RemoteKeysBuilder};
+use signalr_upstream_auth::{Policy, RejectionKind as K};
 
 use crate::bench::Sent;
 

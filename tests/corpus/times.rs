@@ -1,7 +1,8 @@
 //! The times of a token (RFC 7519 sections 4.1.4 to 4.1.6), judged at noon with 300 seconds of skew.
 
 use serde_json::json;
-use signalr_upstream_auth::{RejectionKind as K, UnixTime};
+use signalr_upstream_auth::RejectionKind as K;
+use signalr_upstream_auth::clock::UnixTime;
 
 use crate::bench::{Bench, Entry, PASS, Sent, rejected};
 use crate::common::NOON;

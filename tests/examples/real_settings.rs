@@ -11,7 +11,8 @@ use RejectionKind::{
 use http::{Method, StatusCode, Version};
 use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder, UpstreamRequest};
 use serde_json::json;
-use signalr_upstream_auth::{RejectionKind, TokenVersion, UnixTime};
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::{RejectionKind, TokenVersion};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{VERSIONS, request, send};

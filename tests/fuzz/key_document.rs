@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use signalr_upstream_auth::{FixedKeys, KeyErrorKind, KeyId, KeySet, KeySource, Lookup};
+use signalr_upstream_auth::keys::{FixedKeys, KeyErrorKind, KeyId, KeySet, KeySource, Lookup};
 
 use super::plain_json::{Fault, Json, parse};
 

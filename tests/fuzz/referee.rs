@@ -48,9 +48,11 @@ impl PlainPolicy {
     pub fn build(&self) -> Policy {
         let audiences = self.audience_ids.iter().chain(&self.audience_uris);
         let callers = match (&self.object_ids[..], &self.client_ids[..]) {
-            ([], clients) => Callers::client_ids(clients).unwrap(),
-            (objects, []) => Callers::object_ids(objects).unwrap(),
-            (objects, clients) => Callers::object_ids(objects).unwrap().or(Callers::client_ids(clients).unwrap()),
+            ([], clients) => Callers::parse_client_ids(clients).unwrap(),
+            (objects, []) => Callers::parse_object_ids(objects).unwrap(),
+            (objects, clients) => {
+                Callers::parse_object_ids(objects).unwrap().or(Callers::parse_client_ids(clients).unwrap())
+            }
         };
         Policy::builder(Tenants::parse(&self.tenants).unwrap(), Audiences::parse(audiences).unwrap(), callers)
             .required_roles(&self.roles)

@@ -11,10 +11,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 use mock_entra::{MockEntra, SigningKey};
-use signalr_upstream_auth::{
-    Claims, Clock, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, Rejection, RejectionKind,
-    TenantId, TokenVersion, UnixTime, UpstreamAuthLayer, VerificationKey,
-};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{Claims, Rejection, RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer};
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt};
 
@@ -212,7 +211,7 @@ fn bench() -> &'static Bench {
         let keys = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
         let keys = FixedKeys::new(keys);
         let layer = |keys: Arc<dyn KeySource>| {
-            UpstreamAuthLayer::with_keys(entra.policy(), keys).with_clock(Arc::clone(&clock))
+            UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(Arc::clone(&clock))
         };
         let (at_hand, waiting) = (layer(Arc::new(keys.clone())), layer(Arc::new(Far(keys))));
         let token = || entra.token();

@@ -15,9 +15,8 @@ use mock_entra::SigningKey;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use signalr_upstream_auth::{
-    Audiences, Callers, Claims, Cloud, FixedKeys, KeySet, KeySource, Policy, Tenants, TokenVersion, UpstreamAuthLayer,
-};
+use signalr_upstream_auth::keys::{FixedKeys, KeySet, KeySource};
+use signalr_upstream_auth::{Audiences, Callers, Claims, Cloud, Policy, Tenants, TokenVersion, UpstreamAuthLayer};
 use tokio::runtime::{Builder, Runtime};
 
 use super::claim_values::{NAMES, value};
@@ -114,10 +113,10 @@ const RULES: [Rules; 3] = [
 
 impl Rules {
     fn policy(&self, cloud: Cloud) -> Policy {
-        let objects = Callers::object_ids(self.object_ids).ok();
-        let clients = Callers::client_ids(self.client_ids).ok();
+        let objects = Callers::parse_object_ids(self.object_ids).ok();
+        let clients = Callers::parse_client_ids(self.client_ids).ok();
         let pairs = self.pairs.iter().map(|(tenant, object)| (tenant.parse().unwrap(), object.parse().unwrap()));
-        let pairs = Callers::tenant_object_ids(pairs).ok();
+        let pairs = Callers::new(pairs).ok();
         let callers = [objects, clients, pairs].into_iter().flatten().reduce(Callers::or).unwrap();
         let audiences = Audiences::parse(self.audience_ids.iter().chain(self.audience_uris)).unwrap();
         Policy::builder(Tenants::parse(self.tenants).unwrap(), audiences, callers)
@@ -219,7 +218,7 @@ fn bench() -> &'static Bench {
             let keys = FixedKeys::new(KeySet::from_json(document.to_string().as_bytes()).unwrap());
             let sources: [Arc<dyn KeySource>; 2] = [Arc::new(keys.clone()), Arc::new(Far(keys))];
             let service = |rules: &Rules, keys: &Arc<dyn KeySource>| {
-                UpstreamAuthLayer::with_keys(rules.policy(cloud.clone()), Arc::clone(keys)).with_clock(clock.clone())
+                UpstreamAuthLayer::from_keys(rules.policy(cloud.clone()), Arc::clone(keys)).with_clock(clock.clone())
             };
             let services = RULES.iter().map(|rules| sources.each_ref().map(|keys| service(rules, keys))).collect();
             Place { names, document, services }

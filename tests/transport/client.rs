@@ -3,16 +3,16 @@
 use std::future::Future;
 use std::pin::pin;
 use std::process::Command;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::MockEntra;
-use signalr_upstream_auth::reqwest::ClientBuilder;
+use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::keys::reqwest::ClientBuilder;
+use signalr_upstream_auth::keys::{KeySet, KeySource, RemoteKeys};
 use signalr_upstream_auth::{
-    Audiences, Callers, Cloud, KeySet, KeySource, Policy, RejectionKind, RemoteKeys, Tenants, TokenVersion, UnixTime,
-    UpstreamAuthLayer,
+    Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -47,9 +47,13 @@ fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do(
 
 fn public_policy() -> Policy {
     let id = "11111111-aaaa-4bbb-8ccc-222222222222";
-    Policy::builder(Tenants::parse([id]).unwrap(), Audiences::parse([id]).unwrap(), Callers::object_ids([id]).unwrap())
-        .build()
-        .unwrap()
+    Policy::builder(
+        Tenants::parse([id]).unwrap(),
+        Audiences::parse([id]).unwrap(),
+        Callers::parse_object_ids([id]).unwrap(),
+    )
+    .build()
+    .unwrap()
 }
 
 /// What the client sends, as text.
@@ -145,7 +149,7 @@ async fn keys_of_another_policy_are_our_own_mistake() {
     let entra = MockEntra::start().await;
     let other = MockEntra::builder().tenant("22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap()).start().await;
     let keys = RemoteKeys::new(&other.policy()).unwrap();
-    let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys));
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys);
     let rejection = layer.validator().validate(&bearer(&entra.token().mint())).await.unwrap_err();
     assert_eq!(rejection.kind(), RejectionKind::KeysUnavailable);
     let cause = std::error::Error::source(&rejection).and_then(|error| error.source()).unwrap().to_string();

@@ -1,13 +1,13 @@
 //! Floods that must not reach the provider: what is rejected before its key is looked up, and bad signatures.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{MockEntra, TokenBuilder};
-use signalr_upstream_auth::{Claims, KeySource, Rejection, RejectionKind, RemoteKeys, Validator};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
+use signalr_upstream_auth::{Claims, Rejection, RejectionKind, Validator};
 
 use super::table::Row;
 
@@ -59,7 +59,7 @@ async fn warm() -> (MockEntra, Validator) {
     let policy = entra.policy();
     let keys = RemoteKeys::new(&policy).unwrap();
     keys.ready().await.unwrap();
-    (entra, Validator::new(policy, Arc::new(keys)))
+    (entra, Validator::new(policy, keys))
 }
 
 /// The outcome of a check that must not wait.

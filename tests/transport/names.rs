@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use signalr_upstream_auth::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::rig::Attempts;
 use super::servers::TlsServer;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mock_entra::{Endpoint, Fault, MockEntra};
-use signalr_upstream_auth::{RemoteKeysBuilder, TokenVersion};
+use signalr_upstream_auth::TokenVersion;
+use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
 use super::rig::{Rig, reckless};
 use super::servers::Trap;

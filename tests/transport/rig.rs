@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{Fault, MockEntra, Requests, Target};
-use signalr_upstream_auth::reqwest::{ClientBuilder, redirect};
-use signalr_upstream_auth::{KeySource, Policy, RemoteKeys, RemoteKeysBuilder, Validator};
+use signalr_upstream_auth::keys::reqwest::{ClientBuilder, redirect};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys, RemoteKeysBuilder};
+use signalr_upstream_auth::{Policy, Validator};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -50,7 +51,7 @@ impl Rig {
             }
         }
         assert!(keys.is_ready(), "{:?}", keys.status());
-        let validator = Validator::new(policy, Arc::new(keys.clone()));
+        let validator = Validator::new(policy, keys.clone());
         let good = bearer(&entra.token().mint());
         let load = Load::start(validator.clone(), good.clone());
         Self { keys, validator, good, load }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mock_entra::MockEntra;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use signalr_upstream_auth::RemoteKeysBuilder;
-use signalr_upstream_auth::reqwest::Certificate;
-use signalr_upstream_auth::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use signalr_upstream_auth::keys::RemoteKeysBuilder;
+use signalr_upstream_auth::keys::reqwest::Certificate;
+use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mock_entra::{Endpoint, Fault, MockEntra};
-use signalr_upstream_auth::{KeySource, RemoteKeys};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mock_entra::{Endpoint, Fault, MockEntra};
-use signalr_upstream_auth::{KeySource, RemoteKeys};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, pause, timeout};
 

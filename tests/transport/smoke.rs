@@ -1,14 +1,14 @@
 //! A few minutes of everything, in real time and over real connections.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey};
-use signalr_upstream_auth::{KeyId, KeySource, Lookup, RemoteKeys, Validator};
+use signalr_upstream_auth::Validator;
+use signalr_upstream_auth::keys::{KeyId, KeySource, Lookup, RemoteKeys};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -36,7 +36,7 @@ async fn smoke_minutes_of_everything_lose_no_request() {
         .build()
         .unwrap();
     keys.ready().await.unwrap();
-    let validator = Validator::new(entra.policy(), Arc::new(keys.clone()));
+    let validator = Validator::new(entra.policy(), keys.clone());
     let mut good = vec![bearer(&entra)];
     let mut flood = Flood::default();
     let (mut served, mut lost) = (0_u64, 0_u64);

@@ -1,14 +1,12 @@
 //! Several tenants, each with its own keys and its own trouble.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{Endpoint, Fault, MockEntra};
-use signalr_upstream_auth::{
-    Audiences, Callers, KeyId, KeySource, KeyState, Policy, RejectionKind, RemoteKeys, TenantId, Tenants, Validator,
-};
+use signalr_upstream_auth::keys::{KeyId, KeySource, KeyState, RemoteKeys};
+use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind, TenantId, Tenants, Validator};
 use tokio::time::{Instant, timeout};
 
 const ONE: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
@@ -38,7 +36,7 @@ async fn one_black_holed_tenant_keeps_nobody_waiting() {
     assert!(keys.is_ready());
     let states: Vec<_> = keys.status().iter().map(|status| (status.tenant_id(), status.state())).collect();
     assert_eq!(states, [(id(ONE), KeyState::Cold), (id(TWO), KeyState::Fresh)]);
-    let validator = Validator::new(entra.policy(), Arc::new(keys.clone()));
+    let validator = Validator::new(entra.policy(), keys.clone());
     assert_eq!(judge(&validator, &entra.token().tenant(id(TWO)).mint()).await, Ok(id(TWO)));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(judge(&validator, &entra.token().mint()).await, Err(RejectionKind::KeysUnavailable));
@@ -76,13 +74,13 @@ async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
     let policy = Policy::builder(
         Tenants::parse([ONE, TWO]).unwrap(),
         Audiences::parse([entra.audience_client_id().to_string()]).unwrap(),
-        Callers::object_ids([entra.caller_object_id().to_string()]).unwrap(),
+        Callers::parse_object_ids([entra.caller_object_id().to_string()]).unwrap(),
     )
     .cloud(entra.cloud())
     .build()
     .unwrap();
     let keys = RemoteKeys::new(&policy).unwrap();
-    let validator = Validator::new(policy, Arc::new(keys.clone()));
+    let validator = Validator::new(policy, keys.clone());
     assert_eq!(judge(&validator, &entra.token().mint()).await, Ok(id(ONE)));
     let stranger = entra.token().tenant(id(STRANGER));
     assert_eq!(judge(&validator, &stranger.mint()).await, Err(RejectionKind::WrongTenant));
@@ -107,7 +105,7 @@ async fn a_key_is_forgotten_in_every_tenant() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
     keys.refresh_now().await.unwrap();
-    let validator = Validator::new(entra.policy(), Arc::new(keys.clone()));
+    let validator = Validator::new(entra.policy(), keys.clone());
     let tokens = [entra.token().mint(), entra.token().tenant(id(TWO)).mint()];
     for token in &tokens {
         assert!(judge(&validator, token).await.is_ok());

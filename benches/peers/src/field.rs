@@ -17,7 +17,8 @@ use cpu_time::ThreadTime;
 use jwt_authorizer::IntoLayer as _;
 use serde::{Deserialize, Serialize};
 use mock_entra::MockEntra;
-use signalr_upstream_auth::{Claims, FixedKeys, KeyId, KeySet, KeySource, RemoteKeys, UpstreamAuthLayer};
+use signalr_upstream_auth::keys::{FixedKeys, KeyId, KeySet, KeySource, RemoteKeys};
+use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tower::Layer as _;
 
 use crate::contender::{Contender, Outcome, handler, inner};
@@ -52,7 +53,7 @@ pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     remote.resolve(&entra.tenant(), &KeyId::new("unknown")).await.expect_err("no such key");
     let fixed = FixedKeys::new(KeySet::from_json(world.keys.as_bytes()).expect("a key document"));
     let (remote, fixed): (Arc<dyn KeySource>, Arc<dyn KeySource>) = (Arc::new(remote), Arc::new(fixed));
-    let layer = move |keys: &Arc<dyn KeySource>| UpstreamAuthLayer::with_keys(policy.clone(), Arc::clone(keys));
+    let layer = move |keys: &Arc<dyn KeySource>| UpstreamAuthLayer::from_keys(policy.clone(), Arc::clone(keys));
     let (with_remote, with_fixed, forgetful) = (layer.clone(), layer.clone(), layer);
     let keys = Arc::clone(&remote);
     vec![

@@ -16,7 +16,9 @@ use super::signing::SigningKey;
 use super::site::Site;
 use super::token::{Parties, TokenBuilder};
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::{ClientId, Clock, KeyId, ObjectId, SystemClock, TenantId};
+use signalr_upstream_auth::clock::{Clock, SystemClock};
+use signalr_upstream_auth::keys::KeyId;
+use signalr_upstream_auth::{ClientId, ObjectId, TenantId};
 
 /// An Entra of one's own on loopback: it serves the documents of one or more tenants and mints their tokens.
 ///
@@ -389,7 +391,7 @@ mod tests {
 
     use super::*;
     use crate::Endpoint;
-    use signalr_upstream_auth::UnixTime;
+    use signalr_upstream_auth::clock::UnixTime;
 
     /// The key ids in the key document, in order.
     fn listed(entra: &MockEntra) -> Vec<KeyId> {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::authority::Authority;
 use super::members::{Edit, Members, json};
 use super::signing::SigningKey;
-use signalr_upstream_auth::KeyId;
 use signalr_upstream_auth::TokenVersion;
+use signalr_upstream_auth::keys::KeyId;
 
 /// One entry of a key document (RFC 7517 section 4), as Entra writes it unless it is told otherwise.
 ///

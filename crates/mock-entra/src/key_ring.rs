@@ -2,7 +2,7 @@
 
 use super::jwk::Jwk;
 use super::signing::SigningKey;
-use signalr_upstream_auth::KeyId;
+use signalr_upstream_auth::keys::KeyId;
 
 /// The keys of one mock.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What accepts the tokens of a mock: its cloud, a policy, the claims of the real check.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::HeaderMap;
@@ -9,9 +8,9 @@ use http::header::{AUTHORIZATION, HeaderValue};
 
 use super::entra::MockEntra;
 use super::token::TokenBuilder;
+use signalr_upstream_auth::keys::{FixedKeys, KeySet};
 use signalr_upstream_auth::{
-    Audiences, Callers, Claims, Cloud, FixedKeys, KeySet, Policy, PolicyBuilder, Rejection, Tenants, TokenVersion,
-    Validator,
+    Audiences, Callers, Claims, Cloud, Policy, PolicyBuilder, Rejection, Tenants, TokenVersion, Validator,
 };
 
 impl MockEntra {
@@ -54,7 +53,7 @@ impl MockEntra {
         Policy::builder(
             Tenants::parse(self.tenants().iter().map(ToString::to_string)).expect("tenants"),
             Audiences::parse([self.audience_client_id().to_string()]).expect("an audience"),
-            Callers::object_ids([self.caller_object_id().to_string()]).expect("a caller"),
+            Callers::parse_object_ids([self.caller_object_id().to_string()]).expect("a caller"),
         )
         .cloud(self.cloud())
     }
@@ -98,7 +97,7 @@ impl MockEntra {
     )]
     pub fn check(&self, token: &TokenBuilder) -> Result<Claims, Rejection> {
         let keys = KeySet::from_json(self.key_document(TokenVersion::V2).as_bytes()).expect("a key document");
-        let validator = Validator::new(self.policy(), Arc::new(FixedKeys::new(keys))).with_clock(self.clock());
+        let validator = Validator::new(self.policy(), FixedKeys::new(keys)).with_clock(self.clock());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {}", token.mint())).expect("a header"));
         // Fixed keys never wait, so the first poll decides.

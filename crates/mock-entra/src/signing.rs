@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::certificate;
-use signalr_upstream_auth::KeyId;
+use signalr_upstream_auth::keys::KeyId;
 
 /// An RSA key of 2048 bits with the names that Entra gives to its keys. Cheap to clone.
 ///

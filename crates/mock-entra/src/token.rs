@@ -13,7 +13,9 @@ use super::authority::Authority;
 use super::members::{Edit, Members};
 use super::signing::SigningKey;
 use signalr_upstream_auth::TokenVersion;
-use signalr_upstream_auth::{ClientId, Clock, KeyId, ObjectId, TenantId, UnixTime};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::keys::KeyId;
+use signalr_upstream_auth::{ClientId, ObjectId, TenantId};
 
 /// A token in the making. Without further calls it is the one that Azure SignalR Service sends: a v1 access token of a
 /// managed identity for the application `api://{audience client id}`, issued now for 24 hours and 5 minutes.

@@ -73,10 +73,16 @@ impl RemoteKeysBuilder {
         self
     }
 
+    /// Replaces every duration at once.
+    pub(crate) fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
     /// Another wall clock than the system's. It only matters for the age of keys across a suspend, for the age
     /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -95,7 +101,7 @@ impl RemoteKeysBuilder {
     /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
     ///
     /// Reqwest is not at 1.0: its version here is this crate's, re-exported as
-    /// [`crate::reqwest`].
+    /// [`crate::keys::reqwest`].
     pub fn configure_client<F>(mut self, configure: F) -> Self
     where
         F: FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + 'static,

@@ -1,12 +1,18 @@
 //! How the keys of a tenant stand, for operators.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
 use super::schedule::Counts;
-use crate::error::KeyError;
+use crate::error::{Chain, KeyError};
 use crate::ids::TenantId;
 
 /// How the keys of one tenant stand.
+///
+/// `Serialize` writes an object with the names of the methods: `tenant_id`, `state`, `age_secs` (whole seconds, or
+/// null), `last_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes` and `failures`.
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
     pub(crate) tenant: TenantId,
@@ -49,7 +55,7 @@ impl KeyStatus {
         self.last_error.as_ref()
     }
 
-    /// How many keys there are to verify with, those left out that were [revoked](crate::RemoteKeys::revoke).
+    /// How many keys there are to verify with, those left out that were [revoked](crate::keys::RemoteKeys::revoke).
     /// Without a good answer within the stale limit they are kept, but not used.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -101,5 +107,61 @@ impl KeyState {
             Self::Fresh => "fresh",
             Self::Stale => "stale",
         }
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for KeyState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Serialize for KeyStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("KeyStatus", 8)?;
+        object.serialize_field("tenant_id", &self.tenant_id())?;
+        object.serialize_field("state", &self.state())?;
+        object.serialize_field("age_secs", &self.age().map(|age| age.as_secs()))?;
+        object.serialize_field("last_error", &self.last_error().map(|error| Chain(error).to_string()))?;
+        object.serialize_field("keys", &self.keys())?;
+        object.serialize_field("unusable_entries", &self.unusable_entries())?;
+        object.serialize_field("refreshes", &self.refreshes())?;
+        object.serialize_field("failures", &self.failures())?;
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serializes_every_figure_and_the_error_with_its_causes() {
+        let status = KeyStatus {
+            tenant: "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),
+            age: Some(Duration::from_millis(7900)),
+            is_serving: true,
+            usable: 2,
+            last_error: Some(KeyError::unavailable("timed out")),
+            counts: Counts { good: 3, failed: 4, unusable_entries: 1 },
+            refresh: Duration::from_secs(3600),
+        };
+        let expected = serde_json::json!({
+            "tenant_id": "11111111-aaaa-4bbb-8ccc-222222222222",
+            "state": "stale",
+            "age_secs": 7,
+            "last_error": "no verification keys are available: timed out",
+            "keys": 2,
+            "unusable_entries": 1,
+            "refreshes": 3,
+            "failures": 4,
+        });
+        assert_eq!(serde_json::to_value(status).unwrap(), expected);
     }
 }

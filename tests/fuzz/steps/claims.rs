@@ -4,16 +4,15 @@
 use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Unstructured};
+use signalr_upstream_auth::Policy;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::fuzzing::claims;
-use signalr_upstream_auth::{Policy, UnixTime};
 
 use super::super::claims_text::{good, written};
 use super::super::referee::{
     AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class,
 };
 use super::compact_token::compact;
-
-/// The moment at which everything is judged unless the input says otherwise.
 
 /// How one input is judged.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -67,11 +66,11 @@ pub fn run(data: &[u8]) {
         let Ok(changes) = Vec::<Change<'_>>::arbitrary(&mut input) else { return };
         changed(setting.is_v2, &changes).into_bytes()
     };
-    judge(&text, setting.has_nonce, setting.demands_role, setting.now());
+    check(&text, setting.has_nonce, setting.demands_role, setting.now());
 }
 
 /// Asks both for their verdicts.
-pub fn judge(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
+pub fn check(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
     if text.len() > 10_000 {
         return;
     }

@@ -80,7 +80,7 @@ async fn scenario_28_another_key_under_the_same_name() {
     })
     .await;
     let held = |rig: &Rig| match rig.store.lookup(&"a".into()) {
-        crate::Lookup::Found(key) => key,
+        crate::keys::Lookup::Found(key) => key,
         other => panic!("{other:?}"),
     };
     let before = held(&rig);

@@ -90,7 +90,7 @@ async fn a_forgotten_key_is_rejected_from_the_next_request_on_until_it_is_unforg
     assert_eq!(rig.request("a").await, (Outcome::Invalid, Duration::ZERO));
     let store = Arc::clone(&rig.store);
     let error = store.resolve(KeyId::new("a")).await.unwrap_err();
-    assert_eq!(error.kind(), crate::KeyErrorKind::Revoked);
+    assert_eq!(error.kind(), crate::keys::KeyErrorKind::Revoked);
     assert_eq!(rig.provider.attempts(), before, "no fetch");
     let tally = rig.serve(DAY, MINUTE, &["a"]).await;
     assert_eq!((tally.passed, tally.wait), (0, 0), "whatever later documents say");
@@ -110,7 +110,7 @@ async fn a_request_that_waits_for_a_key_learns_that_it_was_forgotten() {
     sleep(SECOND).await;
     rig.store.revoke(&KeyId::new("new"));
     let start = Instant::now();
-    assert_eq!(super::rig::kind(ended(waiting).await.unwrap()), Some(crate::KeyErrorKind::Revoked));
+    assert_eq!(super::rig::kind(ended(waiting).await.unwrap()), Some(crate::keys::KeyErrorKind::Revoked));
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 

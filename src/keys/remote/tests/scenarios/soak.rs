@@ -140,7 +140,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
         for number in [signer(now), signer(now).saturating_sub(1)] {
             let id = KeyId::new(&format!("key-{number}"));
             let is_known = told.lock().unwrap().contains(&id);
-            if let crate::Lookup::Found(_) = rig.store.lookup(&id) {
+            if let crate::keys::Lookup::Found(_) = rig.store.lookup(&id) {
                 figures.passed += 1;
                 continue;
             }
