@@ -58,7 +58,7 @@ impl<S> Layer<S> for VerifySignatureLayer {
 /// others.
 ///
 /// Made by [`VerifySignatureLayer`]. A rejection is an empty response with the status of the
-/// [`Error`](crate::upstream::Error), which it carries in its extensions. The service does not touch the body of the
+/// [`Error`], which it carries in its extensions. The service does not touch the body of the
 /// request.
 #[derive(Clone, Debug)]
 pub struct VerifySignature<S> {

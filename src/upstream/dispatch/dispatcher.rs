@@ -30,7 +30,7 @@ use crate::upstream::payload::Payload;
 ///
 /// Requires the features **`axum` and `upstream`**. With hyper you need both as well: the parameters of handlers are
 /// axum extractors, from the small crate `axum-core`. Without `axum`, use [`Payload::parse`] and
-/// [`IntoCompletion`](crate::upstream::IntoCompletion).
+/// [`IntoCompletion`].
 ///
 /// </div>
 ///
