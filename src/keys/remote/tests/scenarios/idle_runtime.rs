@@ -58,7 +58,7 @@ fn refresh_now_takes_over_from_a_task_on_an_idle_runtime() {
     // The first task was given up. When its runtime runs again, it ends and takes nothing with it.
     idle.block_on(async { sleep(HOUR * 3).await });
     assert_eq!(rig.provider.attempts(), 3);
-    runtime().block_on(async { assert_eq!(rig.serve(HOUR * 2, SECOND, &["a"]).await.lost(), 0) });
+    runtime().block_on(async { assert_eq!(rig.serve(HOUR * 3, MINUTE, &["a"]).await.lost(), 0) });
     assert!(rig.provider.attempts() > 4);
 }
 
