@@ -10,12 +10,12 @@ mod clocks;
 mod cold;
 mod content;
 mod flood;
+mod harness;
 mod herd;
 mod idle_runtime;
 mod operators;
 mod outage;
 mod recorded;
-mod rig;
 mod rotation;
 mod shutdown;
 mod soak;
@@ -24,7 +24,7 @@ mod tenants;
 mod testlog;
 
 #[cfg(shuttle)]
-pub(super) use rig::Outcome;
+pub(super) use harness::Outcome;
 #[cfg(shuttle)]
 pub(super) use table::Row;
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::alone::{Heap, alone};
-use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
+use super::harness::{Attempt, DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, ended, request};
 use super::table::Row;
 use crate::ids::KeyId;
 use crate::keys::sample::{document, key, unusable};
@@ -124,7 +124,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
             reply
         }
     };
-    let rig = Rig::warm(script).await;
+    let harness = Harness::warm(script).await;
     let alive = || Handle::current().metrics().num_alive_tasks();
     let mut figures = Figures::default();
     let start = Instant::now();
@@ -137,15 +137,15 @@ async fn soak(length: Duration, step: Duration) -> Figures {
             after_an_hour = Some((Heap::start(), alive()));
         }
         // Once a day the clock goes wrong for ten minutes, by less than any limit.
-        rig.clock.set_ahead(if now.as_secs() % 86_400 < 600 { 7200 } else { 0 });
+        harness.clock.set_ahead(if now.as_secs() % 86_400 < 600 { 7200 } else { 0 });
         for number in [signer(now), signer(now).saturating_sub(1)] {
             let id = KeyId::new(&format!("key-{number}"));
             let is_known = told.lock().unwrap().contains(&id);
-            if let crate::keys::Lookup::Found(_) = rig.store.lookup(&id) {
+            if let crate::keys::Lookup::Found(_) = harness.store.lookup(&id) {
                 figures.passed += 1;
                 continue;
             }
-            let store = Arc::clone(&rig.store);
+            let store = Arc::clone(&harness.store);
             requests.spawn(async move {
                 let outcome = request(&store, &id).await;
                 (id, now, is_known, outcome)
@@ -154,7 +154,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
         if now.as_secs() % 1800 < 60 {
             for _ in 0..20 {
                 let id = KeyId::new(&format!("random-{}", attacks.fetch_add(1, Ordering::Relaxed)));
-                let store = Arc::clone(&rig.store);
+                let store = Arc::clone(&harness.store);
                 tokio::spawn(async move { request(&store, &id).await });
             }
         }
@@ -175,7 +175,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
     sleep(SECOND * 10).await;
     while ended(requests.join_next()).await.is_some() {}
     let (heap, tasks) = after_an_hour.expect("longer than an hour");
-    figures.fetches = rig.provider.requests();
+    figures.fetches = harness.provider.requests();
     figures.growth = heap.growth();
     figures.tasks = alive().saturating_sub(tasks);
     figures

@@ -27,13 +27,13 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 
 /// A store with what surrounds it.
-pub(super) struct Rig {
+pub(super) struct Harness {
     pub(super) store: Arc<KeyStore>,
     pub(super) provider: Arc<Provider>,
     pub(super) clock: Arc<WallClock>,
 }
 
-impl Rig {
+impl Harness {
     /// A store that has fetched nothing yet.
     pub(super) fn cold(script: impl FnMut(Attempt) -> Reply + Send + 'static) -> Self {
         Self::build(Timing::default(), None, script)
@@ -41,9 +41,9 @@ impl Rig {
 
     /// A store that has fetched once, from a script whose first reply must be good.
     pub(super) async fn warm(script: impl FnMut(Attempt) -> Reply + Send + 'static) -> Self {
-        let rig = Self::cold(script);
-        ended(rig.store.wait_for_keys()).await.expect("the first reply of the script is good");
-        rig
+        let harness = Self::cold(script);
+        ended(harness.store.wait_for_keys()).await.expect("the first reply of the script is good");
+        harness
     }
 
     pub(super) fn build(
@@ -233,7 +233,7 @@ impl Reply {
 pub(super) struct Attempt {
     /// From 0.
     pub(super) number: usize,
-    /// Since the rig was built.
+    /// Since the harness was built.
     pub(super) at: Duration,
 }
 
@@ -282,7 +282,7 @@ impl Provider {
         Arc::strong_count(&self.open) - 1
     }
 
-    /// When attempts began, since the rig was built.
+    /// When attempts began, since the harness was built.
     pub(super) fn times(&self) -> Vec<Duration> {
         self.begun.lock().unwrap().iter().map(|at| *at - self.start).collect()
     }
