@@ -370,7 +370,7 @@ impl<'u> LoginUrl<'u> {
             "http" => true,
             _ => return None,
         };
-        // `Uri` drops a fragment without a word, and does not know the backslash that others read as a slash.
+        // `Uri` silently drops a fragment, and does not know the backslash that others read as a slash.
         if text.contains(['#', '\\']) || text.parse::<Uri>().is_err() {
             return None;
         }

@@ -14,7 +14,7 @@ use crate::telemetry::events;
 /// Gives a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
 ///
 /// A request that did not pass the layer has none. The response is 500, never 401, since the sender cannot fix it.
-/// `Option<Claims>` is not an extractor: on a route that you forgot to protect, it would take every caller for an
+/// `Option<Claims>` is not an extractor: on a route without the layer, it would take every caller for an
 /// anonymous one.
 ///
 /// ```

@@ -391,7 +391,7 @@ async fn an_explanation_shows_no_part_of_the_token() {
 }
 
 #[tokio::test]
-async fn the_table_has_colours_only_where_asked_and_no_control_characters_of_the_token() {
+async fn the_table_has_colors_only_where_asked_and_no_control_characters_of_the_token() {
     let entra = entra().await;
     let explanation = explain(&entra, &entra.token().claim("iss", "a\u{1b}[2J\nb")).await;
     assert!(!explanation.to_string().contains('\u{1b}'));

@@ -92,7 +92,7 @@ fn fetches_age_and_keys_are_shown_by_tenant() {
                 format!("{}{{tenant=\"{tenant}\"}} 2", ours::DISCOVERY_FAILURES),
                 format!("{}{{tenant=\"{tenant}\",outcome=\"success\"}} 3", ours::KEY_FETCHES),
                 format!("{}{{tenant=\"{tenant}\",outcome=\"error\"}} 1", ours::KEY_FETCHES),
-                format!("{}{{tenant=\"{tenant}\"}} {}", ours::KEYS_HELD, keys.status()[0].keys()),
+                format!("{}{{tenant=\"{tenant}\"}} {}", ours::KEYS_CACHED, keys.status()[0].keys()),
             ],
         );
         let age = handle.render();

@@ -140,7 +140,7 @@ impl<'e> Evidence<'e> {
                 }
             },
             CheckName::Role => match policy.required_roles() {
-                [] => "none demanded".to_owned(),
+                [] => "none required".to_owned(),
                 roles => list(roles.iter().map(|role| escape_and_cut(role, MAX_VALUE))),
             },
         }

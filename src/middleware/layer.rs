@@ -63,7 +63,7 @@ impl<R> UpstreamAuthLayer<R> {
         self
     }
 
-    /// Judges the times of tokens by another clock, as [`Validator::with_clock`].
+    /// Checks the times of tokens by another clock, as [`Validator::with_clock`].
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.validator = self.validator.with_clock(clock);
         self

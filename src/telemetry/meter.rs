@@ -4,13 +4,13 @@
 //!
 //! | Name | Kind, unit | Labels | What |
 //! |---|---|---|---|
-//! | [`REQUESTS`] | counter | `outcome`, `kind` | requests that were judged |
-//! | [`TOKEN_CACHE_HITS`] | counter | | requests whose token was token_cache_hit, so that no signature was checked |
-//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token that was not token_cache_hit, rejected ones included, the wait for a key excluded |
+//! | [`REQUESTS`] | counter | `outcome`, `kind` | checked requests |
+//! | [`TOKEN_CACHE_HITS`] | counter | | requests whose token was in the token cache, so that no signature was verified |
+//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token after a miss, rejected tokens included, the wait for a key excluded |
 //! | [`KEY_FETCHES`] | counter | `tenant`, `outcome` | attempts to fetch a tenant's keys |
 //! | [`DISCOVERY_FAILURES`] | counter | `tenant` | successes among them that had to do without discovery |
 //! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last success, as it was when the latest attempt ended |
-//! | [`KEYS_HELD`] | gauge | `tenant` | usable keys, as they were when the latest attempt ended |
+//! | [`KEYS_CACHED`] | gauge | `tenant` | usable keys in the cache, as they were when the latest attempt ended |
 //!
 //! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `success`
 //! or `error`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
@@ -22,7 +22,7 @@
 
 #[cfg(feature = "metrics")]
 pub use names::{
-    DISCOVERY_FAILURES, KEY_AGE_SECONDS, KEY_FETCHES, KEYS_HELD, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS,
+    DISCOVERY_FAILURES, KEY_AGE_SECONDS, KEY_FETCHES, KEYS_CACHED, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS,
     describe,
 };
 pub(crate) use record::{Stopwatch, accepted, rejected, token_cache_hit};
@@ -33,11 +33,11 @@ pub(crate) use record::{discovery_failed, keys_fetched};
 mod names {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-    /// Requests that were judged. A counter by `outcome` and `kind`.
+    /// Checked requests. A counter by `outcome` and `kind`.
     pub const REQUESTS: &str = "signalr_upstream_auth_requests_total";
 
     /// Requests whose token was token_cache_hit. A counter.
-    pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_verified_token_hits_total";
+    pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_token_cache_hits_total";
 
     /// One full check of a token, in seconds. A histogram.
     pub const VERIFICATION_SECONDS: &str = "signalr_upstream_auth_verification_seconds";
@@ -52,12 +52,12 @@ mod names {
     pub const KEY_AGE_SECONDS: &str = "signalr_upstream_auth_key_age_seconds";
 
     /// Usable keys. A gauge by `tenant`.
-    pub const KEYS_HELD: &str = "signalr_upstream_auth_keys_held";
+    pub const KEYS_CACHED: &str = "signalr_upstream_auth_keys_cached";
 
     /// Tells the installed recorder what each name means and its unit. Optional; to be called once, after
     /// the recorder was installed.
     pub fn describe() {
-        describe_counter!(REQUESTS, Unit::Count, "Requests that were judged, by outcome and kind of rejection");
+        describe_counter!(REQUESTS, Unit::Count, "Checked requests, by outcome and kind of rejection");
         describe_counter!(TOKEN_CACHE_HITS, Unit::Count, "Requests whose token had been verified before");
         describe_histogram!(
             VERIFICATION_SECONDS,
@@ -67,7 +67,7 @@ mod names {
         describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
         describe_counter!(DISCOVERY_FAILURES, Unit::Count, "Successful fetches that had to do without discovery");
         describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last successful fetch");
-        describe_gauge!(KEYS_HELD, Unit::Count, "Usable keys of a tenant");
+        describe_gauge!(KEYS_CACHED, Unit::Count, "Usable keys of a tenant");
     }
 }
 
@@ -113,7 +113,7 @@ mod record {
         }
         // Never more than a thousand.
         let usable = u32::try_from(usable).unwrap_or(u32::MAX);
-        ::metrics::gauge!(names::KEYS_HELD, "tenant" => tenant).set(f64::from(usable));
+        ::metrics::gauge!(names::KEYS_CACHED, "tenant" => tenant).set(f64::from(usable));
     }
 
     /// Measures one check.

@@ -101,7 +101,7 @@ async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_in_every_tenant() {
+async fn a_key_is_revoked_in_every_tenant() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
     keys.refresh_now().await.unwrap();

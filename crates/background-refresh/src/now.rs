@@ -61,7 +61,7 @@ impl Timestamp {
 
     /// At least so much by either clock: the difference of two readings in whole seconds may be one too many.
     #[must_use]
-    pub fn least_age(&self, now: Now) -> Duration {
+    pub fn min_age(&self, now: Now) -> Duration {
         self.monotonic_age(now).max(self.wall_age(now).saturating_sub(Duration::from_secs(1)))
     }
 
@@ -101,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn least_age_allows_for_whole_seconds() {
+    fn min_age_allows_for_whole_seconds() {
         let start = Instant::now();
         let timestamp = Timestamp::new(at(start, 0, Some(1000)));
-        assert_eq!(timestamp.least_age(at(start, 5, Some(1006))), SECOND * 5);
-        assert_eq!(timestamp.least_age(at(start, 5, Some(1010))), SECOND * 9);
+        assert_eq!(timestamp.min_age(at(start, 5, Some(1006))), SECOND * 5);
+        assert_eq!(timestamp.min_age(at(start, 5, Some(1010))), SECOND * 9);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl RequestLog {
         self.state().counts.get(&operation).copied().unwrap_or(0)
     }
 
-    /// Forgets everything, also the counts.
+    /// Clears everything, also the counts.
     pub fn clear(&self) {
         *self.state() = State::default();
     }

@@ -336,7 +336,7 @@ impl Schedule {
     }
 
     /// Until when a key that no document lists is rejected at once: the latest on-demand refresh was a success, and
-    /// the cooldown still holds.
+    /// the cooldown has not ended.
     pub(crate) fn known_unknown_until(&self) -> Option<Instant> {
         let is_settled = self.not_before.is_none() && self.on_demand.is_settled();
         if is_settled { self.on_demand.cool_at(self.timing.refetch_cooldown) } else { None }

@@ -9,7 +9,7 @@ use crate::error::{ConfigError, ConfigFault};
 pub(crate) struct Timing {
     /// Between two scheduled refreshes.
     pub(crate) refresh: Duration,
-    /// Between the beginnings of two on-demand refreshes.
+    /// Between the beginnings of two on-require refreshes.
     pub(crate) refetch_cooldown: Duration,
     /// How long a key stays after it was last seen.
     pub(crate) key_retention: Duration,
@@ -35,33 +35,33 @@ impl Timing {
     /// Reports every duration that is out of bounds, under the name of its setting.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let mut faults = Vec::new();
-        let mut demand = |holds: bool, field: &'static str, problem: &str| {
+        let mut require = |holds: bool, field: &'static str, problem: &str| {
             if !holds {
                 faults.push(ConfigFault::new(field, problem));
             }
         };
         let positive = |wait: Duration| !wait.is_zero();
-        demand(
+        require(
             positive(self.refresh) && self.refresh <= HOUR * 12,
             "refresh_secs",
             "write 1 to 43200 seconds (12 hours); 3600 is the default",
         );
-        demand(
+        require(
             self.refetch_cooldown >= SECOND,
             "refetch_cooldown_secs",
             "write at least 1 second, since anybody can send an unknown key; 30 is the default",
         );
-        demand(
+        require(
             self.key_retention <= DAY * 7,
             "key_retention_secs",
             "write 0 to 604800 seconds (7 days); 86400 is the default",
         );
-        demand(
+        require(
             positive(self.stale_limit) && self.stale_limit <= DAY * 7,
             "stale_limit_secs",
             "write 1 to 604800 seconds (7 days); 86400 is the default",
         );
-        demand(
+        require(
             positive(self.fetch_timeout) && self.fetch_timeout <= SECOND * 60,
             "fetch_timeout_secs",
             "write 1 to 60 seconds; 5 is the default",

@@ -35,7 +35,7 @@ struct Channels {
 
 /// How a session ends.
 enum Ending {
-    /// Without a word.
+    /// Without a close message.
     Silent { error: Option<String> },
     /// With a close message.
     Close { error: Option<String>, allow_reconnect: bool },
@@ -51,7 +51,7 @@ impl Session {
         let (outbox, outgoing) = outbox();
         let user = self.token.user_id.as_deref();
         self.room.hubs.connect(&self.hub, &self.connection_id, user, outbox);
-        // Whatever ends this task, the hub forgets the connection.
+        // Whatever ends this task, the hub drops the connection.
         let _presence = Presence { room: &self.room, hub: &self.hub, connection_id: &self.connection_id };
         self.room.events.publish(EmulatorEvent::client_connected(
             &self.hub,

@@ -28,7 +28,7 @@ pub(super) struct TokenCheck<'a> {
     pub(super) skew: u64,
 }
 
-/// Why a client is turned away.
+/// Why a client is rejected.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum TokenProblem {
     TooLong,

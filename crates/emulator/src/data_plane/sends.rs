@@ -40,7 +40,7 @@ impl DataPlane {
         let invocation = self.hubs.invoke(&call.hub, connection, |id| payload.frames(Some(id)));
         let (id, receiver) = invocation.ok_or_else(|| missing_connection("Warning.Connection.NotExisted"))?;
         let result = tokio::time::timeout(self.assumptions.invocation_timeout, receiver).await;
-        self.hubs.forget_invocation(connection, &id);
+        self.hubs.drop_invocation(connection, &id);
         let answer = match result {
             Ok(Ok(InvocationResult::Value(value))) => {
                 let wants_message_pack = call.content_type().eq_ignore_ascii_case("application/x-msgpack");

@@ -15,7 +15,7 @@ pub(crate) enum Outbound {
         error: Option<String>,
         allow_reconnect: bool,
     },
-    /// Close without a word, as when a network breaks.
+    /// Close without a close message, as when a network breaks.
     Drop,
 }
 

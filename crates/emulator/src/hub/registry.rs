@@ -217,7 +217,7 @@ impl Hubs {
         };
         let outbound = Outbound::Frames(Arc::new(frames(&id)));
         if self.send(hub, Recipients::Connection(connection), &outbound).is_empty() {
-            self.forget_invocation(connection, &id);
+            self.drop_invocation(connection, &id);
             return None;
         }
         Some((id, receiver))
@@ -231,7 +231,7 @@ impl Hubs {
         }
     }
 
-    pub(crate) fn forget_invocation(&self, connection: &str, id: &str) {
+    pub(crate) fn drop_invocation(&self, connection: &str, id: &str) {
         self.invocations().waiting.remove(&(connection.to_owned(), id.to_owned()));
     }
 

@@ -42,5 +42,5 @@ pub(crate) fn cause(error: &azure_core::Error) -> Cause {
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Less than the four minutes after which Azure's load balancers forget a connection.
+/// Less than the four minutes after which Azure's load balancers drop an idle connection.
 const POOL_IDLE: Duration = Duration::from_secs(90);

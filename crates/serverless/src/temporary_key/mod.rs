@@ -37,7 +37,7 @@ pub(crate) fn renewal(caller: Arc<Caller>, clock: Arc<dyn WallClock>) -> Renewal
     Renewal::new(Subject { what: "temporary_key", endpoint }, clock, fetch)
 }
 
-/// When the service forgets the key: no token that it signed may outlive that. `None` if the wall clock cannot be
+/// When the service drops the key: no token that it signed may outlive that. `None` if the wall clock cannot be
 /// read.
 pub(crate) fn end(lease: &Lease<SigningKey>, now: Now) -> Option<UnixTime> {
     // Rounded down, by the clock that says the key is older.

@@ -60,7 +60,7 @@ fn bed(change: impl FnOnce(ServiceClientOptions) -> ServiceClientOptions) -> Bed
 
 fn dies(service: &TestService) {
     for on in [On::Key, On::Health, On::Data] {
-        service.then(on, Reaction::Refuses);
+        service.then(on, Reaction::NoConnection);
     }
 }
 

@@ -72,7 +72,7 @@ async fn no_secret_is_shown_whatever_happens() {
             Reaction::status(500),
             Reaction::status(503),
             Reaction::text(200, r#"{"AccessKey":"temporary-key","KeyId":7,"token":["minted-by-the-service"]}"#),
-            Reaction::Refuses,
+            Reaction::NoConnection,
             Reaction::BreaksAfter,
             Reaction::Hangs,
         ] {

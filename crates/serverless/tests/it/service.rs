@@ -29,7 +29,7 @@ pub(crate) enum Reaction {
     /// The same, after it was carried out.
     Delivers(u16),
     /// No connection.
-    Refuses,
+    NoConnection,
     /// The connection breaks before the request has arrived, which the client cannot know.
     BreaksBefore,
     /// It breaks after the request was carried out.
@@ -237,7 +237,7 @@ impl HttpClient for TestService {
             on,
         };
         let reaction = self.reaction(on);
-        if !matches!(reaction, Reaction::Refuses) {
+        if !matches!(reaction, Reaction::NoConnection) {
             self.state.lock().unwrap().seen.push(seen.clone());
         }
         match reaction {
@@ -247,7 +247,7 @@ impl HttpClient for TestService {
                 self.carry_out(&seen);
                 Ok(answer(status, &[], String::new()))
             }
-            Reaction::Refuses => Err(broken(ErrorKind::Connection)),
+            Reaction::NoConnection => Err(broken(ErrorKind::Connection)),
             Reaction::BreaksBefore => Err(broken(ErrorKind::Io)),
             Reaction::BreaksAfter => {
                 self.carry_out(&seen);

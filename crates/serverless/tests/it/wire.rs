@@ -68,7 +68,7 @@ async fn send(url: &str) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn refused_connection_is_repeated_and_nothing_is_delivered() {
+async fn connection_refused_is_repeated_and_nothing_is_delivered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

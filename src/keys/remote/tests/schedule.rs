@@ -176,7 +176,7 @@ fn with_keys_failed_attempts_are_repeated_after_15_seconds_doubling_to_15_minute
     case.fetch_good(&["a"]);
     assert_eq!(case.sleep_it_out().as_secs(), 3600);
     case.fetch_bad();
-    assert_eq!(case.sleep(), SECOND * 15, "a good answer ends the row");
+    assert_eq!(case.sleep(), SECOND * 15, "a success ends the row");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn failures_without_number_do_not_overflow() {
 }
 
 #[test]
-fn the_task_wakes_when_the_keys_expire_and_hurries() {
+fn the_task_wakes_when_the_keys_expire_and_retries_soon() {
     let mut case = Case::warm();
     for _ in 0..1000 {
         if !case.schedule.keys().is_serving(case.now, &Timing::default()) {
@@ -285,7 +285,7 @@ fn a_clock_that_jumps_to_and_fro_causes_no_storm() {
 }
 
 #[test]
-fn a_wall_clock_set_back_ends_the_hurry() {
+fn a_wall_clock_set_back_ends_the_short_retries() {
     let mut case = Case::warm();
     case.pass(SECOND);
     case.jump(10 * 365 * 86_400);
@@ -367,7 +367,7 @@ fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
 }
 
 #[test]
-fn a_retry_after_calls_off_the_search_that_was_asked_for_meanwhile() {
+fn a_retry_after_cancels_a_pending_on_demand_refresh() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -425,7 +425,7 @@ fn an_unknown_key_joins_the_fetch_under_way() {
 }
 
 #[test]
-fn within_the_cooldown_the_latest_search_decides_at_once() {
+fn within_the_cooldown_the_latest_on_demand_refresh_decides_at_once() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
     case.fetch_good(&["a"]);
@@ -436,7 +436,7 @@ fn within_the_cooldown_the_latest_search_decides_at_once() {
 }
 
 #[test]
-fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed() {
+fn only_a_successful_on_demand_refresh_makes_an_absent_key_unknown_until_the_cooldown_ends() {
     let mut case = Case::warm();
     assert_eq!(case.schedule.known_unknown_until(), None);
     let begun = case.now.monotonic;
@@ -449,7 +449,7 @@ fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
     case.fetch_bad();
-    assert_eq!(case.schedule.known_unknown_until(), None, "a failed search proves nothing");
+    assert_eq!(case.schedule.known_unknown_until(), None, "a failed on-demand refresh proves nothing");
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
@@ -461,7 +461,7 @@ fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed
 }
 
 #[test]
-fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
+fn a_failed_on_demand_refresh_proves_nothing_and_counts_for_the_cooldown() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("one"));
     case.fetch_bad();
@@ -474,7 +474,7 @@ fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
 }
 
 #[test]
-fn the_cooldown_runs_from_the_beginning_of_the_search() {
+fn the_cooldown_runs_from_the_start_of_the_on_demand_refresh() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
     case.begin();
@@ -494,14 +494,14 @@ fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
     case.begin();
     let waits = waiter(case.request_key("new"));
     case.succeed(&["a"]);
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a refresh is no search");
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a scheduled refresh is no on-demand refresh");
     case.begin();
     case.succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
 
 #[test]
-fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
+fn a_key_that_a_refresh_brings_is_found_during_an_on_demand_refresh() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -511,7 +511,7 @@ fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
 }
 
 #[test]
-fn a_failed_search_leaves_the_refreshes_at_their_pace() {
+fn a_failed_on_demand_refresh_leaves_the_schedule_alone() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     waiter(case.request_key("new"));
@@ -523,7 +523,7 @@ fn a_failed_search_leaves_the_refreshes_at_their_pace() {
 }
 
 #[test]
-fn a_good_search_is_a_refresh() {
+fn a_successful_on_demand_refresh_counts_as_a_refresh() {
     let mut case = Case::warm();
     case.pass(MINUTE * 40);
     waiter(case.request_key("new"));
@@ -532,7 +532,7 @@ fn a_good_search_is_a_refresh() {
 }
 
 #[test]
-fn without_cooldown_each_search_decides_for_those_who_waited() {
+fn after_the_shortest_cooldown_each_on_demand_refresh_decides_for_its_waiters() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::ZERO, ..Timing::default() });
     case.fetch_good(&["a"]);
     for _ in 0..3 {
@@ -546,7 +546,7 @@ fn without_cooldown_each_search_decides_for_those_who_waited() {
 }
 
 #[test]
-fn an_endless_cooldown_allows_one_search() {
+fn an_endless_cooldown_allows_one_on_demand_refresh() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::MAX, ..Timing::default() });
     case.fetch_good(&["a"]);
     waiter(case.request_key("new"));
@@ -556,7 +556,7 @@ fn an_endless_cooldown_allows_one_search() {
 }
 
 #[test]
-fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
+fn listed_and_revoked_keys_are_decided_without_a_fetch() {
     let mut case = Case::cold();
     case.begin();
     case.schedule.succeeded(read(&document(&[key("a"), unusable("odd")])), case.now, 0.5);
@@ -568,7 +568,7 @@ fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
 }
 
 #[test]
-fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
+fn a_key_revoked_during_its_on_demand_refresh_is_rejected() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
     case.schedule.keys_mut().revoke(&id("new"));
@@ -628,18 +628,18 @@ fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
 }
 
 #[test]
-fn a_key_that_the_first_load_lacks_is_searched_for() {
+fn a_key_that_the_first_load_lacks_causes_an_on_demand_refresh() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
-    let searches = waiter(case.poll_key("new", waits));
-    assert_eq!(searches.until, waits.until, "in the time that is left");
+    let refreshes = waiter(case.poll_key("new", waits));
+    assert_eq!(refreshes.until, waits.until, "in the time that is left");
     case.fetch_good(&["a"]);
-    assert_eq!(rejection(case.poll_key("new", searches)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", refreshes)), KeyErrorKind::Unknown);
 }
 
 #[test]
-fn keys_that_expire_during_a_search_are_waited_for() {
+fn keys_that_expire_during_an_on_demand_refresh_are_waited_for() {
     let mut case = Case::warm();
     case.pass(DAY - SECOND);
     let waits = waiter(case.request_key("new"));
@@ -743,7 +743,7 @@ fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_ne
 }
 
 #[test]
-fn a_search_that_ends_with_its_runtime_is_begun_again() {
+fn an_on_demand_refresh_that_ends_with_its_runtime_starts_again() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
     case.begin();

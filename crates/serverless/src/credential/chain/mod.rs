@@ -25,8 +25,8 @@ use crate::events::CREDENTIAL;
 pub(super) struct DefaultChain {
     steps: [Step; 5],
     chosen: OnceLock<usize>,
-    /// One search at a time. Nobody waits for it once a step is chosen.
-    search: Mutex<()>,
+    /// One choice at a time. Nobody waits for it once a step is chosen.
+    choosing: Mutex<()>,
 }
 
 struct Step {
@@ -86,7 +86,7 @@ impl DefaultChain {
             Step { name: "Azure CLI", kind: azure_cli },
             Step { name: "Azure Developer CLI", kind: azure_developer_cli },
         ];
-        Ok(Self { steps, chosen: OnceLock::new(), search: Mutex::new(()) })
+        Ok(Self { steps, chosen: OnceLock::new(), choosing: Mutex::new(()) })
     }
 
     /// The credential that worked first.
@@ -100,7 +100,7 @@ impl DefaultChain {
         }
     }
 
-    async fn search(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+    async fn choosing(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let mut tried = Vec::with_capacity(self.steps.len());
         for (index, step) in self.steps.iter().enumerate() {
             match step.attempt(scopes).await {
@@ -163,12 +163,12 @@ impl TokenCredential for DefaultChain {
         if let Some(credential) = self.chosen() {
             return credential.get_token(scopes, options).await;
         }
-        let search = self.search.lock().await;
+        let choosing = self.choosing.lock().await;
         if let Some(credential) = self.chosen() {
-            drop(search);
+            drop(choosing);
             return credential.get_token(scopes, options).await;
         }
-        self.search(scopes).await
+        self.choosing(scopes).await
     }
 }
 

@@ -45,7 +45,7 @@ fn chain(managed_identity: Kind, azure_cli: Kind) -> DefaultChain {
     let names = ["environment", "workload identity", "managed identity", "Azure CLI", "Azure Developer CLI"];
     let mut kinds = kinds.into_iter();
     let steps = names.map(|name| Step { name, kind: kinds.next().unwrap() });
-    DefaultChain { steps, chosen: OnceLock::new(), search: Mutex::new(()) }
+    DefaultChain { steps, chosen: OnceLock::new(), choosing: Mutex::new(()) }
 }
 
 fn imds(credential: &Arc<Scripted>) -> Kind {
@@ -65,7 +65,7 @@ async fn imds_that_never_answers_takes_one_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_at_once_search_once() {
+async fn callers_at_once_choose_once() {
     let credential = Arc::new(Scripted::default());
     let kind = Kind::CommandLine(Arc::<Scripted>::clone(&credential));
     let chain = Arc::new(chain(imds(&credential), kind));
@@ -86,7 +86,7 @@ async fn callers_at_once_search_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_search_leaves_the_chain_usable() {
+async fn cancelled_choice_leaves_the_chain_usable() {
     let credential = Arc::new(Scripted::default());
     let chain = chain(Kind::Absent("no".to_owned()), Kind::CommandLine(Arc::<Scripted>::clone(&credential)));
     let cancelled = tokio::time::timeout(Duration::from_millis(50), chain.get_token(&["scope"], None)).await;

@@ -227,7 +227,7 @@ fn rejected_value_is_dropped_once_and_only_when_it_is_old_enough() {
 }
 
 #[test]
-fn dropping_a_value_while_fetches_fail_does_not_hurry_them() {
+fn dropping_a_value_while_fetches_fail_keeps_their_backoff() {
     let mut harness = Harness::new();
     let first = harness.succeed(1);
     harness.wait();

@@ -41,7 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
             }
         ),
         case!("key: connection refused twice", "first negotiation", 0, 1, None, |bed, done| {
-            bed.service.next(On::Key, vec![Reaction::Refuses; 2]);
+            bed.service.next(On::Key, vec![Reaction::NoConnection; 2]);
             bed.negotiate(&mut done).await;
         }),
         case!("key: connection breaks once", "first negotiation", 0, 2, None, |bed, done| {

@@ -115,11 +115,11 @@ pub(super) fn cases() -> Vec<Case> {
             done.count(bed.chat.close_all_connections().await);
         }),
         case!("connection refused three times", "send", 0, 1, None, |bed, done| {
-            bed.service.next(On::Data, vec![Reaction::Refuses; 3]);
+            bed.service.next(On::Data, vec![Reaction::NoConnection; 3]);
             bed.send(&mut done).await;
         }),
         case!("connection refused without end", "send", 1, 0, Some("unavailable"), |bed, done| {
-            bed.service.then(On::Data, Reaction::Refuses);
+            bed.service.then(On::Data, Reaction::NoConnection);
             bed.send(&mut done).await;
         }),
         case!("connection breaks before the request has arrived", "send", 1, 1, Some("unavailable"), |bed, done| {

@@ -166,7 +166,7 @@ fn a_first_load_is_one_fetch_and_serves_everybody() {
 }
 
 #[test]
-fn a_search_is_one_fetch_and_tells_everybody() {
+fn an_on_demand_refresh_is_one_fetch_and_wakes_every_waiter() {
     explore(2000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let (found, missing) = ([model.request("new"), model.request("new")], model.request("unknown"));
@@ -178,7 +178,7 @@ fn a_search_is_one_fetch_and_tells_everybody() {
 }
 
 #[test]
-fn a_failed_search_tells_everybody_to_come_again() {
+fn a_failed_on_demand_refresh_tells_every_waiter_to_retry() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &[]]);
         let requests: Vec<_> = (0..3).map(|_| model.request("unknown")).collect();
@@ -196,7 +196,7 @@ fn scenario_49_whoever_hangs_up_takes_nothing_with_him() {
     static LOST: AtomicUsize = AtomicUsize::new(0);
     static MOST_ATTEMPTS: AtomicUsize = AtomicUsize::new(0);
     explore(SCHEDULES, || {
-        // A first load and a search: who hangs up when is left to chance.
+        // A first load and an on-demand refresh: which client disconnects when is left to chance.
         BEGUN.fetch_add(1, Ordering::Relaxed);
         let model = Model::new(&[&["a"], &["a", "new"]]);
         for name in ["a", "new"] {
@@ -313,7 +313,7 @@ fn the_end_of_a_runtime_costs_nobody_a_request() {
 }
 
 #[test]
-fn a_search_survives_the_end_of_a_runtime() {
+fn an_on_demand_refresh_survives_the_end_of_a_runtime() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let requests = [model.request("new"), model.request("new")];
@@ -325,7 +325,7 @@ fn a_search_survives_the_end_of_a_runtime() {
 }
 
 #[test]
-fn what_is_forgotten_stays_forgotten_and_what_is_held_stays_held() {
+fn revoked_keys_stay_revoked_and_cached_keys_stay_cached() {
     explore(2000, || {
         let model = Model::warm(&[&["a", "b"], &["a", "b"]]);
         let refresh = spawn(model.store.refresh_now());

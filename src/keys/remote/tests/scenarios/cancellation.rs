@@ -60,7 +60,7 @@ async fn a_cold_start_survives_any_request_that_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_survives_any_request_that_is_dropped() {
+async fn an_on_demand_refresh_survives_every_dropped_request() {
     let (harness, finished) = sweep(
         |attempt| match attempt.number {
             0 => Reply::keys(&["a"]),

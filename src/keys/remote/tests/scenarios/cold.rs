@@ -110,7 +110,7 @@ async fn requests_beyond_the_1024_that_may_wait_are_rejected_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_for_which_there_is_no_place_to_wait_takes_place_all_the_same() {
+async fn an_on_demand_refresh_runs_without_a_permit_for_its_waiter() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         1 => Reply::keys(&["a"]).after(SECOND),

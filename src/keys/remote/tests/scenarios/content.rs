@@ -30,7 +30,7 @@ async fn scenario_13_an_empty_set() {
     Row::new(13, "an empty set for two hours")
         .fetches(harness.provider.requests(), ..=2 * 30)
         .lost(lost, 0)
-        .figure("keys held", harness.status().keys(), 2)
+        .figure("cached keys", harness.status().keys(), 2)
         .figure("sets rejected", failures, 8..=28)
         .figure("reports beyond one each", reports.abs_diff(failures), 0)
         .print();
@@ -44,7 +44,7 @@ async fn scenario_14_only_unusable_keys() {
     Row::new(14, "only unusable keys for two hours")
         .fetches(harness.provider.requests(), ..=2 * 30)
         .lost(lost, 0)
-        .figure("keys held", harness.status().keys(), 2)
+        .figure("cached keys", harness.status().keys(), 2)
         .figure("sets rejected", failures, 8..=28)
         .figure("reports beyond one each", reports.abs_diff(failures), 0)
         .print();
@@ -65,7 +65,7 @@ async fn scenario_15_one_broken_key_among_six() {
     Row::new(15, "one broken key among six, 6 h")
         .fetches(harness.provider.requests(), 10..=16)
         .lost(tally.lost(), 0)
-        .figure("keys held", harness.status().keys(), 5)
+        .figure("cached keys", harness.status().keys(), 5)
         .figure("entries rejected", harness.status().unusable_entries(), 1)
         .figure("reports of it", log.count("the key document has unusable entries"), 1)
         .print();
@@ -108,7 +108,7 @@ async fn scenario_29_order_and_dress() {
     Row::new(29, "order shuffled, x5c, EC keys, white space, 12 h")
         .fetches(harness.provider.requests(), 22..=28)
         .lost(tally.lost(), 0)
-        .figure("keys held", harness.status().keys(), 3)
+        .figure("cached keys", harness.status().keys(), 3)
         .figure("not answered at the first poll", tally.waited, 0)
         .print();
 }

@@ -83,7 +83,7 @@ async fn a_refresh_on_demand_needs_no_request_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_key_is_rejected_from_the_next_request_on_until_it_is_unforgotten() {
+async fn a_revoked_key_is_rejected_from_the_next_request_until_it_is_reinstated() {
     let harness = Harness::warm(|_| Reply::keys(&["a", "b"])).await;
     harness.store.revoke(&KeyId::new("a"));
     let before = harness.provider.attempts();
@@ -100,7 +100,7 @@ async fn a_forgotten_key_is_rejected_from_the_next_request_on_until_it_is_unforg
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_a_key_learns_that_it_was_forgotten() {
+async fn a_request_that_waits_for_a_key_learns_that_it_was_revoked() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         _ => Reply::Silence,
@@ -157,7 +157,7 @@ async fn each_attempt_is_reported_once_and_no_request_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_held_until_it_is_forgotten_or_another_takes_its_name() {
+async fn a_key_is_current_until_it_is_revoked_or_replaced_under_its_kid() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a", "b"]),
         _ => Reply::Document(document(&[another_key("a", 1), key("b")])),
@@ -177,7 +177,7 @@ async fn a_key_is_held_until_it_is_forgotten_or_another_takes_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_good_search_an_unknown_key_is_rejected_at_a_glance_until_the_next_is_allowed() {
+async fn after_a_successful_on_demand_refresh_an_unknown_key_is_rejected_at_once_until_the_cooldown_ends() {
     let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
     assert!(matches!(harness.store.lookup(&id("unknown")), Lookup::Miss));
     assert_eq!(harness.request("unknown").await.0, Outcome::Invalid);

@@ -123,7 +123,7 @@ async fn scenario_09_asked_to_come_back_later() {
         .await;
         sleep(MINUTE * 50).await;
         lost += harness.serve(HOUR * 3, SECOND, &["a"]).await.lost();
-        // Tokens with keys that nobody knows do not hurry it either.
+        // Tokens with unknown keys do not bring it forward either.
         for _ in 0..100 {
             assert_eq!(harness.request("unknown").await.0, Outcome::Wait);
         }

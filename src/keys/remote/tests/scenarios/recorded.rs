@@ -70,15 +70,15 @@ async fn replay(name: &str) {
 fn recorded_discovery_documents_are_read_and_the_tenantless_are_not_a_tenants() {
     let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
     for name in ["common", "organizations"] {
-        let judge = |document: &[u8]| Discovery::from_json(document, &Cloud::public(), &tenant.parse().unwrap());
+        let check = |document: &[u8]| Discovery::from_json(document, &Cloud::public(), &tenant.parse().unwrap());
         let template = String::from_utf8(read(&format!("entra-{name}-discovery.json"))).unwrap();
-        let error = judge(template.as_bytes()).unwrap_err();
+        let error = check(template.as_bytes()).unwrap_err();
         assert!(
             std::error::Error::source(&error).unwrap().to_string().contains("issuer"),
             "{name}: read, then rejected"
         );
         let own = template.replace("{tenantid}", tenant).replace(&format!("/{name}/"), &format!("/{tenant}/"));
-        let found = judge(own.as_bytes()).unwrap();
+        let found = check(own.as_bytes()).unwrap();
         assert_eq!(found.cloud_instance_name.as_deref(), Some("microsoftonline.com"));
         assert_eq!(found.jwks_uri.as_str(), format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"));
     }

@@ -62,7 +62,7 @@ fn reply(at: Duration) -> Reply {
     }
 }
 
-/// Whether good answers are to be had at this time, and have been for a while.
+/// Whether the provider succeeds at this time, and has succeeded for a while.
 fn is_calm(at: Duration) -> bool {
     let good =
         |at: Duration| matches!(reply(at), Reply::Document(text) if text.contains("key-1") || text.contains("key-2"));
@@ -92,7 +92,7 @@ fn scenario_48_three_days_of_everything() {
 struct Figures {
     fetches: u64,
     passed: u64,
-    /// Requests with a key that a good answer within the retention had listed.
+    /// Requests with a key that a success within the retention had listed.
     lost_known: u64,
     invalid_known: u64,
     /// Requests with a key that no answer had listed yet, though answers were to be had.
