@@ -106,7 +106,7 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
     }
 }
 
-/// What remembered tokens take on the heap.
+/// What cached tokens take on the heap.
 fn print_memory(world: &World, tokens: &[HeaderMap]) {
     println!("\n| bound | tokens accepted | most on the heap | at the end | per token |\n|--:|--:|--:|--:|--:|");
     for (bound, name) in [(1 << 30, "1 GiB"), (DEFAULT_BOUND, "8 MiB")] {

@@ -12,7 +12,7 @@
 pub mod claims_text;
 pub mod key_document;
 pub mod plain_json;
-pub mod referee;
+pub mod reference;
 pub mod service;
 #[cfg(fuzzing)]
 pub mod steps;

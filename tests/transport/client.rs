@@ -17,7 +17,7 @@ use signalr_upstream_auth::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::rig::reckless;
+use super::harness::reckless;
 
 const CHILD: &str = "TEST_HAS_NO_CERTIFICATES";
 
@@ -153,7 +153,7 @@ async fn keys_of_another_policy_are_our_own_mistake() {
 }
 
 #[test]
-fn a_request_outside_of_any_runtime_is_judged_by_the_keys_at_hand() {
+fn checks_request_outside_of_any_runtime_with_cached_keys() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (entra, layer) = runtime.block_on(async {
         let entra = MockEntra::start().await;
