@@ -2,8 +2,8 @@
 //! on processors of their own.
 //!
 //! ```text
-//! cargo bench --bench end_to_end
-//! cargo bench --bench end_to_end -- 9 5
+//! cargo bench -p benches --bench end_to_end
+//! cargo bench -p benches --bench end_to_end -- 9 5
 //! ```
 //!
 //! The numbers are rounds and seconds of each run (5 and 3 if left out). All kinds of load take turns; a figure is the

@@ -1,7 +1,7 @@
 //! What grows with the number of tokens, keys and tenants, and what does not.
 //!
 //! ```text
-//! cargo bench --bench growth
+//! cargo bench -p benches --bench growth
 //! ```
 //!
 //! The cases of a table take turns in batches of a few milliseconds; a figure is the median over the rounds, of

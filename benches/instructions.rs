@@ -2,8 +2,8 @@
 //! the machine cannot disturb. Needs valgrind.
 //!
 //! ```text
-//! cargo bench --bench instructions
-//! cargo bench --bench instructions -- --accept
+//! cargo bench -p benches --bench instructions
+//! cargo bench -p benches --bench instructions -- --accept
 //! ```
 //!
 //! The first fails when a case takes more than 3 % more than before. The second writes the new figures down.
@@ -80,7 +80,7 @@ fn compare(accept: bool) -> ExitCode {
         fs::write(accepted_path(), figures).unwrap();
         println!("\nThese are the accepted figures from now on.");
     } else if has_failed {
-        println!("\nMore than {TOLERANCE} % up. If that is meant: cargo bench --bench instructions -- --accept");
+        println!("\nMore than {TOLERANCE} % up. If that is meant: cargo bench -p benches --bench instructions -- --accept");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -288,7 +288,7 @@ const TOLERANCE: f64 = 3.0;
 
 const HEAD: &str = "\
 # Instructions per request on x86-64, without those of AWS-LC. Compared and replaced by
-# cargo bench --bench instructions [-- --accept]
+# cargo bench -p benches --bench instructions [-- --accept]
 ";
 
 /// The exit status that says that nothing was compared.

@@ -1,7 +1,7 @@
 //! What the steps of a check cost, in time and in allocations.
 //!
 //! ```text
-//! cargo bench --bench steps
+//! cargo bench -p benches --bench steps
 //! ```
 //!
 //! A check that is rejected has gone exactly as far as the step that rejects, so the rows of `rejected`, from top to

@@ -34,36 +34,36 @@ pub struct Written<'t> {
 /// Texts, and a search for what another text has in common with one of them.
 struct Texts<'t> {
     texts: Vec<&'t [u8]>,
-    /// The text and the place in it of each pattern of `blocks`.
-    places: Vec<(usize, usize)>,
+    /// For each pattern of `blocks` the texts and the places in them.
+    places: Vec<Vec<(usize, usize)>>,
     /// Every second half of a run: whatever has a run in common with a text has one of these in common with it.
     blocks: AhoCorasick,
 }
 
 impl<'t> Texts<'t> {
     fn of(texts: Vec<&'t [u8]>) -> Self {
-        let places: Vec<_> = texts
-            .iter()
-            .enumerate()
-            .flat_map(|(number, text)| {
-                (0..(text.len() + 1).saturating_sub(RUN / 2)).step_by(RUN / 2).map(move |at| (number, at))
-            })
-            .collect();
-        let blocks = places.iter().map(|(number, at)| &texts[*number][*at..at + RUN / 2]);
-        let blocks = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(blocks).unwrap();
-        Self { texts, places, blocks }
+        let mut places: BTreeMap<&[u8], Vec<_>> = BTreeMap::new();
+        for (number, text) in texts.iter().enumerate() {
+            for (block, at) in text.chunks_exact(RUN / 2).zip((0..).step_by(RUN / 2)) {
+                places.entry(block).or_default().push((number, at));
+            }
+        }
+        let blocks = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(places.keys()).unwrap();
+        Self { texts, places: places.into_values().collect(), blocks }
     }
 
     /// Every run of [`RUN`] bytes that is in one of these texts and in the other.
     fn runs_in(&self, other: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
-        self.blocks.find_overlapping_iter(other).flat_map(|block| {
-            let (number, at) = self.places[block.pattern().as_usize()];
-            let text = self.texts[number];
-            let before = text[..at].iter().rev().zip(other[..block.start()].iter().rev());
-            let start = block.start() - before.take(RUN).take_while(|(one, other)| one == other).count();
-            let behind = text[at..].iter().zip(&other[block.start()..]);
-            let end = block.start() + behind.take(2 * RUN).take_while(|(one, other)| one == other).count();
-            other[start..end].windows(RUN)
+        self.blocks.find_overlapping_iter(other).flat_map(move |block| {
+            self.places[block.pattern().as_usize()].iter().flat_map(move |(number, at)| {
+                let (before, behind) = self.texts[*number].split_at(*at);
+                let (other_before, other_behind) = other.split_at(block.start());
+                let before = before.iter().rev().zip(other_before.iter().rev()).take(RUN);
+                let behind = behind.iter().zip(other_behind).take(2 * RUN);
+                let start = block.start() - before.take_while(|(one, other)| one == other).count();
+                let end = block.start() + behind.take_while(|(one, other)| one == other).count();
+                other[start..end].windows(RUN)
+            })
         })
     }
 }
@@ -137,7 +137,7 @@ const RUN: usize = 12;
 const SHOWN_LENGTH: usize = 64;
 
 #[test]
-fn what_leaks_is_found_in_any_form() {
+fn finds_leaks_in_any_form() {
     let claims = r#"{"tid":"a-tenant-of-some-length","sub":"a-subject-of-some-length"}"#;
     let line = format!("Bearer eyJhbGciOiJSUzI1NiJ9.{}.AAAA", lenient_encode(claims));
     let seen = |text: &str| find([line.as_bytes()], &[], &[Written { place: "log", text }]).is_err();

@@ -64,7 +64,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
+fn every_entry_gets_its_response_and_causes_bounded_work() {
     let _turn = turn();
     let mut failures = Vec::new();
     let mut answers: BTreeMap<K, (HeaderMap, String)> = BTreeMap::new();

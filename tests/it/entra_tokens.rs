@@ -12,7 +12,7 @@ use support::{NOON, StillClock, entra, fixed_keys, fixed_layer, rejection, reque
 const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";
 
 #[tokio::test]
-async fn claims_tell_what_the_token_said() {
+async fn claims_have_the_values_of_the_token() {
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy());
     for (token, version, audience) in [
@@ -34,7 +34,7 @@ async fn claims_tell_what_the_token_said() {
 }
 
 #[tokio::test]
-async fn each_version_has_its_own_name_for_the_caller() {
+async fn reads_client_id_from_the_claim_of_each_version() {
     let entra = entra().await;
     let policy = policy(&entra, Callers::client_ids([entra.caller_client_id().to_string()]).unwrap());
     let layer = fixed_layer(&entra, policy);
@@ -78,7 +78,7 @@ async fn every_cloud_accepts_its_own_tokens_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_government_key_in_the_public_documents_does_not_sign_for_public_tenants() {
+async fn rejects_government_key_in_public_documents_for_public_tenants() {
     // The issuer of v1 tokens is written alike in both clouds, so the label alone tells them apart.
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).public_cloud().start().await;
     let key = entra.new_key();
@@ -91,7 +91,7 @@ async fn a_government_key_in_the_public_documents_does_not_sign_for_public_tenan
 }
 
 #[tokio::test]
-async fn the_keys_of_a_cloud_do_not_sign_for_the_policy_of_another() {
+async fn rejects_keys_of_another_cloud() {
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).start().await;
     let keys = Arc::new(RemoteKeys::new(&entra.policy()).unwrap());
     for (label, expected) in [("entra.test", None), ("another.test", Some(RejectionKind::ForeignCloudKey))] {
@@ -102,7 +102,7 @@ async fn the_keys_of_a_cloud_do_not_sign_for_the_policy_of_another() {
 }
 
 #[tokio::test]
-async fn a_key_without_labels_serves_every_tenant_and_one_with_a_tenant_serves_that_one() {
+async fn key_with_issuer_serves_its_tenant_and_key_without_serves_all() {
     let (own, other) = (entra().await.tenant(), OTHER_TENANT.parse().unwrap());
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).further_tenant(other).start().await;
     let [bare, fixed] = [entra.new_key(), entra.new_key()];
@@ -123,7 +123,7 @@ async fn a_key_without_labels_serves_every_tenant_and_one_with_a_tenant_serves_t
 }
 
 #[tokio::test]
-async fn a_pair_of_tenant_and_object_id_counts_in_that_tenant_only() {
+async fn accepts_tenant_object_pair_in_that_tenant_only() {
     let (own, other) = (entra().await.tenant(), OTHER_TENANT.parse().unwrap());
     let entra = MockEntra::builder().clock(StillClock::at(NOON)).further_tenant(other).start().await;
     let callers = Callers::tenant_object_ids([(own, entra.caller_object_id())]).unwrap();
@@ -143,7 +143,7 @@ async fn requires_roles_only_where_they_are_configured() {
 }
 
 #[tokio::test]
-async fn any_caller_of_the_tenant_still_has_to_be_an_application() {
+async fn any_caller_in_tenant_still_rejects_delegated_tokens() {
     let entra = entra().await;
     let layer = fixed_layer(&entra, policy(&entra, Callers::dangerous_any_in_tenant()));
     let stranger: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -177,7 +177,7 @@ async fn checks_times_of_a_cached_token_again() {
 }
 
 #[tokio::test]
-async fn a_skew_of_zero_is_exact() {
+async fn checks_times_exactly_with_zero_skew() {
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy_builder().clock_skew(std::time::Duration::ZERO).build().unwrap());
     let ending = |seconds| entra.token().expires_at(UnixTime::from_secs(seconds)).without_claim("nbf").mint();

@@ -42,11 +42,13 @@ async fn every_rejection_is_one_event_with_its_fields() {
         assert!(events.iter().all(|event| event.contains(&field)), "{field} is missing in {events:?}");
     }
     send(&layer, event(entra.token().mint())).await.unwrap();
-    assert_eq!(log.lines("signalr_upstream_auth::requests").len(), 4, "an accepted request is no event");
+    let mut lines = log.lines("signalr_upstream_auth::requests");
+    lines.retain(|line| !line.contains("verifying a signature"));
+    assert_eq!(lines.len(), 4, "an accepted request is no event: {lines:?}");
 }
 
 #[tokio::test]
-async fn a_flood_is_one_line_in_half_a_minute_at_the_usual_level() {
+async fn logs_one_summary_in_30_seconds_for_a_flood() {
     let log = Log::start();
     let clock = StillClock::at(NOON);
     let entra = MockEntra::builder().clock(clock.clone()).start().await;
@@ -91,7 +93,7 @@ async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
 }
 
 #[tokio::test]
-async fn what_a_token_says_cannot_forge_a_line_or_fill_the_log() {
+async fn token_cannot_forge_a_line_or_fill_the_log() {
     let log = Log::start();
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy());
@@ -164,7 +166,7 @@ async fn no_level_shows_any_part_of_a_token() {
 }
 
 #[tokio::test]
-async fn what_becomes_of_the_keys_is_logged_under_a_fixed_target() {
+async fn logs_key_events_under_a_fixed_target() {
     let log = Log::start();
     let entra = entra().await;
     let keys = signalr_upstream_auth::RemoteKeys::new(&entra.policy()).unwrap();

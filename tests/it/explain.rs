@@ -63,7 +63,7 @@ fn assert_says(advice: &str, parts: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_graph_token_comes_from_an_empty_audience() {
+async fn explains_graph_token_by_empty_audience() {
     let entra = entra().await;
     let explanation = explain(&entra, &entra.token().graph()).await;
     assert_eq!(failed(&explanation), ["audience"]);
@@ -79,7 +79,7 @@ async fn a_graph_token_comes_from_an_empty_audience() {
 }
 
 #[tokio::test]
-async fn the_uri_in_the_token_where_the_client_id_is_configured() {
+async fn explains_uri_where_a_client_id_is_configured() {
     let entra = entra().await;
     let token = entra.token().audience("api://signalr-upstream");
     let advice = on_audience(&entra, &[CLIENT], &token).await;
@@ -93,7 +93,7 @@ async fn the_uri_in_the_token_where_the_client_id_is_configured() {
 }
 
 #[tokio::test]
-async fn the_client_id_in_the_token_where_the_uri_is_configured() {
+async fn explains_client_id_where_a_uri_is_configured() {
     let entra = entra().await;
     let says =
         ["has the client id 33333333-dddd-4eee-8fff-444444444444 as its audience, while an App ID URI is configured"];
@@ -109,7 +109,7 @@ async fn the_client_id_in_the_token_where_the_uri_is_configured() {
 }
 
 #[tokio::test]
-async fn an_audience_that_differs_in_slashes_or_case() {
+async fn explains_audience_that_differs_in_slashes_or_case() {
     let entra = entra().await;
     let slashes = on_audience(&entra, &["api://signalr"], &entra.token().audience("api://signalr//")).await;
     assert_says(&slashes, &["differs in trailing slashes: `api://signalr//` in the token, `api://signalr` configured"]);
@@ -118,7 +118,7 @@ async fn an_audience_that_differs_in_slashes_or_case() {
 }
 
 #[tokio::test]
-async fn a_token_for_something_else() {
+async fn explains_token_for_another_resource() {
     let entra = entra().await;
     let management = entra.token().audience("https://management.azure.com/");
     assert_says(&on_audience(&entra, &[CLIENT], &management).await, &["The token is for Azure management"]);
@@ -133,7 +133,7 @@ async fn a_token_for_something_else() {
 }
 
 #[tokio::test]
-async fn version_and_issuer_of_two_versions() {
+async fn explains_version_and_issuer_that_disagree() {
     let entra = entra().await;
     let v2 = entra.issuer(entra.tenant(), TokenVersion::V2);
     let explanation = explain(&entra, &entra.token().issuer(&v2)).await;
@@ -146,7 +146,7 @@ async fn version_and_issuer_of_two_versions() {
 }
 
 #[tokio::test]
-async fn another_tenant() {
+async fn explains_token_of_another_tenant() {
     let entra = entra().await;
     let other = "11111111-aaaa-4bbb-8ccc-999999999999";
     let explanation = explain(&entra, &entra.token().tenant(other.parse().unwrap())).await;
@@ -157,7 +157,7 @@ async fn another_tenant() {
 }
 
 #[tokio::test]
-async fn another_cloud() {
+async fn explains_token_of_another_cloud() {
     let entra = MockEntra::builder().public_cloud().clock(support::StillClock::at(NOON)).start().await;
     let tenants = Tenants::parse([entra.tenant().to_string()]).unwrap();
     let policy = |cloud| {
@@ -180,7 +180,7 @@ async fn another_cloud() {
 }
 
 #[tokio::test]
-async fn another_identity() {
+async fn explains_token_of_another_identity() {
     let entra = entra().await;
     let (object, client) = ("aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002");
     let token = entra.token().caller(object.parse().unwrap(), client.parse().unwrap());
@@ -211,7 +211,7 @@ async fn another_identity() {
 }
 
 #[tokio::test]
-async fn a_users_token() {
+async fn explains_delegated_token() {
     let entra = entra().await;
     let explanation = explain(&entra, &entra.token().delegated()).await;
     assert_eq!(failed(&explanation), ["application"]);
@@ -223,7 +223,7 @@ async fn a_users_token() {
 }
 
 #[tokio::test]
-async fn a_missing_role() {
+async fn explains_missing_role() {
     let entra = entra().await;
     let policy = entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
     let validator = validator(&entra, policy);
@@ -235,7 +235,7 @@ async fn a_missing_role() {
 }
 
 #[tokio::test]
-async fn times_tell_how_far_the_clock_may_be_off() {
+async fn explains_times_with_the_difference_of_the_clock() {
     let entra = entra().await;
     let at = |seconds| UnixTime::from_secs(seconds);
     let expired = entra.token().not_before(at(NOON - 90_000)).expires_at(at(NOON - 420));
@@ -252,7 +252,7 @@ async fn times_tell_how_far_the_clock_may_be_off() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_and_when_the_next_fetch_is_due() {
+async fn explains_unknown_key_and_when_the_next_fetch_is_due() {
     let entra = entra().await;
     let keys = RemoteKeys::builder(&entra.policy()).refetch_cooldown(Duration::from_secs(3050)).build().unwrap();
     let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
@@ -278,7 +278,7 @@ async fn explains_unavailable_keys() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_wrong_header() {
+async fn explains_token_in_the_wrong_header() {
     let entra = entra().await;
     let validator = validator(&entra, entra.policy());
     let token = format!("Bearer {}", entra.token().mint());
@@ -297,7 +297,7 @@ async fn a_token_in_the_wrong_header() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_written_wrongly() {
+async fn explains_malformed_credentials() {
     let entra = entra().await;
     let validator = validator(&entra, entra.policy());
     let token = entra.token().mint();
@@ -330,7 +330,7 @@ async fn credentials_that_are_written_wrongly() {
 }
 
 #[tokio::test]
-async fn an_accepted_token_passes_every_check() {
+async fn accepted_token_passes_every_check() {
     let entra = entra().await;
     for token in [entra.token(), entra.token().v2()] {
         let explanation = explain(&entra, &token).await;
@@ -343,7 +343,7 @@ async fn an_accepted_token_passes_every_check() {
 }
 
 #[tokio::test]
-async fn configured_and_found_stand_side_by_side_also_behind_the_failure() {
+async fn shows_wanted_and_found_side_by_side_after_the_failed_check_too() {
     let entra = entra().await;
     let explanation = explain(&entra, &entra.token().audience("api://somebody-else")).await;
     let check = |name| explanation.checks().iter().find(|check| check.name() == name).unwrap();
@@ -364,7 +364,7 @@ async fn configured_and_found_stand_side_by_side_also_behind_the_failure() {
 }
 
 #[tokio::test]
-async fn an_explanation_shows_no_part_of_the_token() {
+async fn explanation_shows_no_part_of_the_token() {
     let entra = entra().await;
     let validator = validator(&entra, entra.policy());
     let tokens =
@@ -385,7 +385,7 @@ async fn an_explanation_shows_no_part_of_the_token() {
 }
 
 #[tokio::test]
-async fn the_table_has_colors_only_where_asked_and_no_control_characters_of_the_token() {
+async fn table_has_colors_only_on_request_and_no_control_characters_of_the_token() {
     let entra = entra().await;
     let explanation = explain(&entra, &entra.token().claim("iss", "a\u{1b}[2J\nb")).await;
     assert!(!explanation.to_string().contains('\u{1b}'));
@@ -413,7 +413,7 @@ fn spoiled(good: String) -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn an_explanation_never_contradicts_the_layer() {
+fn explanation_never_contradicts_the_layer() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let entra = runtime.block_on(entra());
     let validator = Validator::new(entra.policy(), fixed_keys(&entra)).with_clock(entra.clock());

@@ -23,7 +23,7 @@ fn good(entra: &MockEntra) -> Request<String> {
 }
 
 #[tokio::test]
-async fn a_request_with_a_key_at_hand_finishes_on_its_first_poll_on_the_ready_service() {
+async fn request_with_cached_key_finishes_on_its_first_poll_on_the_ready_service() {
     let entra = entra().await;
     let picky = Picky::default();
     let clones = Arc::clone(&picky.clones);
@@ -40,7 +40,7 @@ async fn a_request_with_a_key_at_hand_finishes_on_its_first_poll_on_the_ready_se
 }
 
 #[tokio::test]
-async fn a_request_that_waits_for_its_key_takes_the_ready_service_along() {
+async fn waiting_request_keeps_the_ready_service() {
     let entra = entra().await;
     let gate = Gate::new(&entra);
     let mut service = gate.layer(&entra).layer(Picky::default());
@@ -52,7 +52,7 @@ async fn a_request_that_waits_for_its_key_takes_the_ready_service_along() {
 }
 
 #[tokio::test]
-async fn a_token_that_expires_while_its_key_is_found_is_rejected() {
+async fn rejects_token_that_expires_while_its_key_is_fetched() {
     let clock = StillClock::at(NOON);
     let entra = MockEntra::builder().clock(clock.clone()).start().await;
     let gate = Gate::new(&entra);
@@ -65,7 +65,7 @@ async fn a_token_that_expires_while_its_key_is_found_is_rejected() {
 }
 
 #[tokio::test]
-async fn services_that_insist_on_readiness_can_stand_behind() {
+async fn layer_wraps_services_that_insist_on_readiness() {
     let entra = entra().await;
     let auth = fixed_layer(&entra, entra.policy());
     let inner = service_fn(|_: Request<String>| async { Ok::<_, Infallible>(Response::new(String::new())) });
@@ -143,7 +143,7 @@ async fn the_request_arrives_as_it_was_sent_with_claims_and_a_sensitive_token() 
 }
 
 #[tokio::test]
-async fn a_custom_response_keeps_the_rejection() {
+async fn custom_response_keeps_the_rejection() {
     let entra = entra().await;
     let layer = fixed_layer(&entra, entra.policy()).with_rejection_response(|rejection: &Rejection| {
         let mut response = Response::new(rejection.kind().to_string());
@@ -157,7 +157,7 @@ async fn a_custom_response_keeps_the_rejection() {
 }
 
 #[tokio::test]
-async fn a_rejection_never_looks_like_success() {
+async fn replaces_success_status_of_custom_rejection() {
     let entra = entra().await;
     for status in [100, 200, 204, 302, 399, 400, 499, 500, 599] {
         let layer = fixed_layer(&entra, entra.policy()).with_rejection_response(move |_: &Rejection| {
@@ -172,7 +172,7 @@ async fn a_rejection_never_looks_like_success() {
 }
 
 #[tokio::test]
-async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
+async fn layer_needs_no_default_body_and_no_send() {
     struct NoDefault(&'static str);
     let entra = entra().await;
     let local = std::rc::Rc::new(());
@@ -191,7 +191,7 @@ async fn bodies_need_no_default_and_nothing_needs_to_cross_threads() {
 }
 
 #[tokio::test]
-async fn a_dropped_request_leaves_the_service_fit_for_the_next() {
+async fn dropped_request_leaves_the_service_ready_for_the_next() {
     let entra = entra().await;
     let gate = Gate::new(&entra);
     let mut service = gate.layer(&entra).layer(Picky::default());
@@ -204,7 +204,7 @@ async fn a_dropped_request_leaves_the_service_fit_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_ends_its_tokens_at_once() {
+async fn rejects_cached_tokens_of_a_withdrawn_key() {
     let entra = entra().await;
     let gate = Gate::new(&entra);
     gate.open();

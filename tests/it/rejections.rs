@@ -258,7 +258,7 @@ const KINDS: &[Kind] = &[
 ];
 
 #[tokio::test]
-async fn every_kind_is_earned_and_answered_in_its_own_way() {
+async fn answers_each_kind_with_its_status_and_challenge() {
     let fixture = Fixture::new().await;
     for (expected, status, code, cases) in KINDS {
         for (number, case) in cases(&fixture).into_iter().enumerate() {
@@ -350,7 +350,7 @@ async fn the_first_check_that_fails_decides() {
 }
 
 #[tokio::test]
-async fn an_explanation_gives_the_same_reason_and_shows_one_failed_check() {
+async fn explanation_gives_the_same_reason_and_shows_one_failed_check() {
     let fixture = Fixture::new().await;
     for (expected, _, _, cases) in KINDS {
         for (number, case) in cases(&fixture).into_iter().enumerate() {

@@ -56,7 +56,7 @@ async fn cached_token_gets_the_answer_of_the_full_check() {
 
 /// A key source may know a key by more than one name. The one that the token names is asked about.
 #[tokio::test]
-async fn the_name_in_the_token_is_asked_about_and_not_the_keys_own() {
+async fn asks_for_the_kid_of_the_token_not_of_the_key() {
     let entra = entra().await;
     let aliases = Arc::new(Alias { keys: fixed_keys(&entra), own: entra.signing_key().key_id().clone() });
     let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(Withdrawable::new(aliases)));
@@ -150,7 +150,7 @@ impl KeySource for Changing {
 const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";
 
 #[tokio::test]
-async fn the_usual_bound_is_8_mib_and_stays_with_another_clock() {
+async fn default_cache_size_is_8_mib_and_stays_with_another_clock() {
     let entra = entra().await;
     let validator = Validator::new(entra.policy(), fixed_keys(&entra));
     let bound = |validator: &Validator| {

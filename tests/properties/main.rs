@@ -23,7 +23,7 @@ use signalr_upstream_auth::{
     Cloud, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId,
     TokenVersion, UpstreamAuthLayer, VerificationKey,
 };
-use support::{NOON, StillClock, fixed_keys, fixed_layer, rejection};
+use support::{NOON, StillClock, cases, fixed_keys, fixed_layer, rejection};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::signatures::verified as signatures_verified;
@@ -76,7 +76,7 @@ fn every_change_of_one_byte_of_an_accepted_token_is_rejected() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 2000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(500), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn any_other_byte_anywhere_in_an_accepted_token_is_rejected(
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_in_the_place_of_keys_is_read_the_same_twice(text in "[\\[\\]{}:,\"a-z0-9\\\\u.eE+ -]{0,40}") {
+    fn key_documents_of_any_text_agree_with_the_reference(text in "[\\[\\]{}:,\"a-z0-9\\\\u.eE+ -]{0,40}") {
         fuzz::key_document::run(text.as_bytes());
     }
 }
@@ -151,7 +151,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(100), failure_persistence: None, ..Config::default() })]
 
     /// One service caches verified tokens, another one verifies each every time, and a third one never waits for a
     /// key. Keys and clock are the same.
@@ -534,7 +534,7 @@ impl Written {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(100), failure_persistence: None, ..Config::default() })]
 
     /// The environment and a file say the same, and what is written is what counts.
     #[test]

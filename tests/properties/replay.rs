@@ -12,7 +12,7 @@ const TARGETS: &[Target] =
     &[("key_document", fuzz::key_document::run), ("service", fuzz::service::run), ("upstream", fuzz::upstream::run)];
 
 #[test]
-fn every_kept_input_holds_on_stable() {
+fn every_seed_holds_on_stable() {
     for (name, run) in TARGETS {
         let mut files: Vec<_> = fs::read_dir(seeds().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"))

@@ -47,6 +47,14 @@ impl Clock for StillClock {
     }
 }
 
+/// How many cases a property tries: so many, or as many times that as `PROPTEST_CASES_FACTOR` says. `.ci/slow_tests`
+/// sets it.
+#[must_use]
+pub fn cases(usual: u32) -> u32 {
+    let factor = std::env::var("PROPTEST_CASES_FACTOR").map_or(1, |factor| factor.parse().expect("a whole number"));
+    usual.saturating_mul(factor)
+}
+
 /// A mock Entra whose clock stands at [`NOON`].
 pub async fn entra() -> MockEntra {
     MockEntra::builder().clock(StillClock::at(NOON)).start().await

@@ -127,7 +127,7 @@ fn scenario_17_a_bomb() {
 }
 
 #[tokio::test]
-async fn a_good_document_that_claims_a_coding_is_not_believed() {
+async fn rejects_document_with_a_content_coding() {
     let entra = MockEntra::start().await;
     let harness = Harness::warm(&entra).await;
     let good = entra.key_document(TokenVersion::V2);
@@ -140,7 +140,7 @@ async fn a_good_document_that_claims_a_coding_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_was_not_asked_for_is_rejected_at_discovery_as_well() {
+async fn repeats_first_load_after_a_failed_discovery() {
     let faults = [Fault::html(), Fault::gzip("x"), Fault::oversize(300 * 1024), Fault::status(500)];
     for fault in faults {
         let entra = MockEntra::start().await;

@@ -22,7 +22,7 @@ use super::harness::reckless;
 const CHILD: &str = "TEST_HAS_NO_CERTIFICATES";
 
 #[test]
-fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do() {
+fn machine_without_certificates_is_a_configuration_error_with_a_remedy() {
     if std::env::var_os(CHILD).is_some() {
         let error = RemoteKeys::new(&public_policy()).unwrap_err();
         let fault = error.faults().next().unwrap();
@@ -36,7 +36,7 @@ fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do(
             RemoteKeys::new(&entra.policy()).unwrap().ready().await.unwrap();
         });
     }
-    let name = "client::a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do";
+    let name = "client::machine_without_certificates_is_a_configuration_error_with_a_remedy";
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", name]).env(CHILD, "1");
     child.env("SSL_CERT_FILE", "/nonexistent/file").env("SSL_CERT_DIR", "/nonexistent/folder");
@@ -72,7 +72,7 @@ async fn heads(configure: fn(ClientBuilder) -> ClientBuilder) -> String {
 }
 
 #[tokio::test]
-async fn a_request_is_plain_http_1_that_wants_json_uncompressed() {
+async fn fetches_by_http_1_and_asks_for_uncompressed_json() {
     for configure in [reckless, |client| client] {
         let head = heads(configure).await;
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
@@ -89,7 +89,7 @@ async fn a_request_is_plain_http_1_that_wants_json_uncompressed() {
 }
 
 #[tokio::test]
-async fn every_fault_of_the_configuration_is_told_at_once() {
+async fn reports_every_fault_of_the_configuration_at_once() {
     let entra = MockEntra::start().await;
     let stranger = "22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
     let error = RemoteKeys::builder(&entra.policy())
@@ -107,7 +107,7 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
+async fn reports_unusable_host_before_the_first_request() {
     let entra = MockEntra::start().await;
     for host in ["xn--a.example", "login.xn--0"] {
         let issuer = format!("https://{host}/{{tenantid}}/v2.0");
@@ -119,7 +119,7 @@ async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
 }
 
 #[tokio::test]
-async fn the_deadline_is_that_of_the_builder_whatever_the_client_was_told() {
+async fn fetch_timeout_wins_over_the_clients_own() {
     let entra = MockEntra::start().await;
     let keys = RemoteKeys::builder(&entra.policy())
         .configure_client(|client| client.timeout(std::time::Duration::ZERO))
@@ -129,7 +129,7 @@ async fn the_deadline_is_that_of_the_builder_whatever_the_client_was_told() {
 }
 
 #[tokio::test]
-async fn a_deadline_without_end_is_none() {
+async fn loads_keys_with_a_fetch_timeout_without_end() {
     let entra = MockEntra::start().await;
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
     keys.ready().await.unwrap();
@@ -141,7 +141,7 @@ fn bearer(token: &str) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn keys_of_another_policy_are_our_own_mistake() {
+async fn reports_keys_of_another_policy_as_unavailable() {
     let entra = MockEntra::start().await;
     let other = MockEntra::builder().tenant("22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap()).start().await;
     let keys = RemoteKeys::new(&other.policy()).unwrap();

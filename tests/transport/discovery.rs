@@ -129,7 +129,7 @@ async fn scenario_45_connections_that_do_not_last() {
 }
 
 #[tokio::test]
-async fn discovery_that_asks_to_be_left_alone_is_left_alone_while_the_keys_are_read() {
+async fn honors_retry_after_of_discovery_while_keys_are_fetched() {
     let entra = MockEntra::start().await;
     let harness = Harness::warm_and_patient(&entra).await;
     entra.fail(Endpoint::Discovery, Fault::status(503).header("Retry-After", "600"));

@@ -49,7 +49,7 @@ async fn scenario_18_redirects() {
 }
 
 #[tokio::test]
-async fn a_key_document_outside_the_cloud_is_not_asked_for() {
+async fn never_fetches_key_document_outside_the_cloud() {
     let trap = Trap::start().await;
     let entra = MockEntra::start().await;
     let harness = Harness::warm(&entra).await;

@@ -108,7 +108,7 @@ pub(super) fn within_deadline() -> std::ops::RangeToInclusive<u64> {
 }
 
 #[tokio::test]
-async fn a_first_load_whose_discovery_hangs_ends_in_time_and_is_repeated() {
+async fn repeats_first_load_whose_discovery_hangs() {
     let entra = MockEntra::start().await;
     entra.fail_next(1, Endpoint::Discovery, Fault::hang());
     let _harness = Harness::warm(&entra).await;
@@ -117,7 +117,7 @@ async fn a_first_load_whose_discovery_hangs_ends_in_time_and_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_answers_is_given_up_after_two_seconds() {
+async fn gives_up_unanswered_connection_after_two_seconds() {
     let (hole, _fill, _listener) = black_hole().await;
     let policy = MockEntra::builder().public_cloud().start().await.policy();
     let keys = RemoteKeys::builder(&policy)

@@ -19,7 +19,7 @@ fn id(tenant: &str) -> TenantId {
     tenant.parse().unwrap()
 }
 
-async fn two_tenants() -> MockEntra {
+async fn accepts_tokens_of_two_tenants() -> MockEntra {
     MockEntra::builder().tenant(id(ONE)).further_tenant(id(TWO)).start().await
 }
 
@@ -29,7 +29,7 @@ async fn tenant_of(validator: &Validator, token: &str) -> Result<TenantId, Rejec
 }
 
 #[tokio::test]
-async fn one_black_holed_tenant_keeps_nobody_waiting() {
+async fn black_holed_tenant_delays_no_other() {
     let entra = two_tenants().await;
     entra.fail(Endpoint::Any.of(id(ONE)), Fault::hang());
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
@@ -45,7 +45,7 @@ async fn one_black_holed_tenant_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
+async fn refreshes_all_tenants_at_once_and_reports_one_that_failed() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(Duration::from_secs(30)).build().unwrap();
     keys.ready().await.unwrap();
@@ -71,7 +71,7 @@ async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
 }
 
 #[tokio::test]
-async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
+async fn no_token_causes_a_fetch_for_a_tenant_that_is_not_configured() {
     let entra = MockEntra::builder().tenant(id(ONE)).further_tenant(id(TWO)).further_tenant(id(STRANGER)).start().await;
     let policy = Policy::builder(
         Tenants::parse([ONE, TWO]).unwrap(),

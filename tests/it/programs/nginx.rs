@@ -103,7 +103,7 @@ async fn nginx_lets_good_calls_through_and_rejects_bad_ones() {
 
 #[tokio::test]
 #[ignore = "needs nginx: run tests/nginx/run"]
-async fn what_cannot_be_decided_is_503_and_never_500() {
+async fn unavailable_keys_are_503_and_never_500() {
     let cloud = PublicCloud::start().await;
     cloud.entra.fail(Endpoint::Keys, Fault::status(500));
     let mut auth = Program::start("forward_auth", cloud.settings());

@@ -45,7 +45,7 @@ mod explain_token {
     use super::{assert_says, run};
 
     #[tokio::test]
-    async fn a_wrong_audience_is_found_with_one_command() {
+    async fn explains_wrong_audience_with_one_command() {
         let cloud = PublicCloud::start().await;
         let token = cloud.entra.token().audience("api://signalr-upstream").mint();
         let ended = run("explain_token", &[], &cloud.settings(), &format!("{token}\n")).await;
@@ -86,7 +86,7 @@ mod explain_token {
     }
 
     #[tokio::test]
-    async fn without_settings_or_input_it_ends_with_2_and_says_what_is_missing() {
+    async fn exits_with_2_and_names_what_is_missing() {
         let ended = run("explain_token", &[], &[], "").await;
         assert_eq!(ended.code, 2);
         assert_says(&ended.stderr, &["SIGNALR_UPSTREAM_TENANT_IDS", "SIGNALR_UPSTREAM_AUDIENCES"]);
@@ -108,7 +108,7 @@ mod forward_auth {
     use super::{assert_says, run};
 
     #[tokio::test]
-    async fn the_verdict_does_not_depend_on_method_or_path_and_names_the_caller() {
+    async fn forward_auth_ignores_method_and_path_and_names_the_caller() {
         let cloud = PublicCloud::start().await;
         let mut program = Program::start("forward_auth", cloud.settings());
         let server = program.address().await;
@@ -137,7 +137,7 @@ mod forward_auth {
     }
 
     #[tokio::test]
-    async fn a_malformed_request_is_401_and_a_foreign_caller_403() {
+    async fn malformed_request_is_401_and_foreign_caller_403() {
         let cloud = PublicCloud::start().await;
         let mut program = Program::start("forward_auth", cloud.settings());
         let server = program.address().await;
@@ -152,14 +152,14 @@ mod forward_auth {
     }
 
     #[tokio::test]
-    async fn without_settings_it_does_not_start() {
+    async fn does_not_start_without_settings() {
         let ended = run("forward_auth", &[], &[], "").await;
         assert_eq!(ended.code, 1);
         assert_says(&ended.stderr, &["this server cannot start", "SIGNALR_UPSTREAM_TENANT_IDS"]);
     }
 
     #[tokio::test]
-    async fn probes_are_no_verdict_that_envoy_takes_for_a_yes() {
+    async fn probes_never_answer_200_to_a_check_request() {
         let cloud = PublicCloud::start().await;
         let mut program = Program::start("forward_auth", cloud.settings());
         let server = program.address().await;
@@ -188,7 +188,7 @@ mod check_azure {
     }
 
     #[tokio::test]
-    async fn a_resource_that_fits_has_no_fault() {
+    async fn finds_no_fault_in_matching_resource() {
         let ended = check("show.json", &[], &[]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
         assert_eq!(
@@ -275,7 +275,7 @@ mod check_azure {
     }
 
     #[tokio::test]
-    async fn an_uri_as_audience_is_noted_for_the_day_of_v2_tokens() {
+    async fn notes_uri_audience_before_a_switch_to_v2_tokens() {
         let uri = [("SIGNALR_UPSTREAM_AUDIENCES", "api://33333333-dddd-4eee-8fff-444444444444")];
         let ended = check("user_assigned.json", &[], &uri).await;
         assert_says(&ended.stdout, &["note  upstream https://api.example.net", "requestedAccessTokenVersion 2"]);
@@ -283,7 +283,7 @@ mod check_azure {
     }
 
     #[tokio::test]
-    async fn what_is_no_signalr_resource_ends_with_2() {
+    async fn exits_with_2_without_signalr_resource() {
         let ended = check("../npm/package.json", &[], &[]).await;
         assert_eq!(ended.code, 2);
         assert_says(&ended.stderr, &["az signalr show"]);

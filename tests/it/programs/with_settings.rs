@@ -29,7 +29,7 @@ async fn ready(server: SocketAddr) {
 }
 
 #[tokio::test]
-async fn a_configured_server_loads_its_keys_once_and_before_anybody_calls() {
+async fn configured_server_loads_its_keys_once_before_the_first_call() {
     for name in SERVERS {
         let cloud = PublicCloud::start().await;
         let mut program = Program::start(name, cloud.settings());
@@ -129,7 +129,7 @@ fn bad_tokens(entra: &MockEntra) -> Vec<(&'static str, TokenBuilder, RejectionKi
 }
 
 #[tokio::test]
-async fn with_real_settings_good_tokens_get_through_and_bad_ones_do_not() {
+async fn configured_server_accepts_good_tokens_and_rejects_bad_ones() {
     let cloud = PublicCloud::start().await;
     let entra = &cloud.entra;
     let bad = bad_tokens(entra);
@@ -168,7 +168,7 @@ async fn with_real_settings_good_tokens_get_through_and_bad_ones_do_not() {
 }
 
 #[tokio::test]
-async fn the_smallest_and_the_largest_seconds_do_no_harm() {
+async fn accepts_smallest_and_largest_durations() {
     let most = u64::MAX.to_string();
     let cloud = PublicCloud::start().await;
     for seconds in [["0", "1", "0", "0", "1", "1"], ["600", "43200", &most, "604800", "604800", &most]] {

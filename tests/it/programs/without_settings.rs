@@ -44,7 +44,7 @@ async fn embedded(name: &'static str) -> (Program, String, SocketAddr, String) {
 }
 
 #[tokio::test]
-async fn without_settings_a_server_shows_what_gets_through_and_what_does_not() {
+async fn server_without_settings_prints_accepted_and_rejected_calls() {
     for name in SERVERS {
         let (_program, text, server, _) = embedded(name).await;
         let rows = [
@@ -142,7 +142,7 @@ async fn a_server_answers_the_calls_of_the_service_in_the_clients_protocol() {
 }
 
 #[tokio::test]
-async fn bad_settings_end_a_server_before_it_connects_to_anything() {
+async fn bad_settings_end_a_server_before_it_connects() {
     let network = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let proxy = format!("http://{}", network.local_addr().unwrap());
     let vars = [
@@ -186,7 +186,7 @@ async fn bad_settings_end_a_server_before_it_connects_to_anything() {
 }
 
 #[tokio::test]
-async fn a_variable_that_is_set_to_nothing_is_a_setting() {
+async fn treats_empty_variable_as_a_setting() {
     for variable in VARIABLES {
         let (status, stderr) = Program::start(SERVERS[0], [(variable, "")]).end().await;
         assert!(!status.success(), "{variable}: {status}");
@@ -197,7 +197,7 @@ async fn a_variable_that_is_set_to_nothing_is_a_setting() {
 }
 
 #[tokio::test]
-async fn without_settings_a_server_keeps_to_itself() {
+async fn server_without_settings_listens_on_loopback_only() {
     for name in SERVERS {
         for address in ["0.0.0.0:0", "[::]:0"] {
             let (status, stderr) = Program::start(name, [("LISTEN_ADDR", address)]).end().await;
@@ -209,7 +209,7 @@ async fn without_settings_a_server_keeps_to_itself() {
 }
 
 #[tokio::test]
-async fn an_unavailable_address_ends_a_server() {
+async fn server_ends_when_its_address_is_unavailable() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for name in SERVERS {
@@ -224,7 +224,7 @@ async fn an_unavailable_address_ends_a_server() {
 }
 
 #[tokio::test]
-async fn a_misspelt_variable_is_a_warning() {
+async fn warns_of_misspelt_variable() {
     for name in SERVERS {
         let mut program = Program::start(name, [("SIGNALR_UPSTREAM_TENANT_ID", "hunter2")]);
         let printed = program.stdout_with("Listening on http://").await;
@@ -234,7 +234,7 @@ async fn a_misspelt_variable_is_a_warning() {
 }
 
 #[tokio::test]
-async fn the_key_source_of_ones_own_follows_its_file() {
+async fn custom_key_source_follows_its_file() {
     let (status, printed) = Program::start("custom_key_source", NOTHING).output().await;
     assert!(status.success(), "{status}: {printed}");
     let answers: Vec<_> = printed.lines().filter(|line| line.starts_with("  ")).collect();

@@ -78,7 +78,7 @@ fn results_have_one_shape_in_both_protocols() {
 }
 
 #[test]
-fn a_send_is_answered_with_nothing() {
+fn answers_send_with_an_empty_body() {
     struct Trap;
     impl Serialize for Trap {
         fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -101,7 +101,7 @@ fn a_send_is_answered_with_nothing() {
 }
 
 #[test]
-fn a_completion_of_another_invocation_is_not_handed_on() {
+fn rejects_completion_of_another_invocation() {
     let call = |protocol, id| invocation(protocol, id, "t", &json!([]));
     for protocol in PROTOCOLS {
         let this = call(protocol, Some("1"));

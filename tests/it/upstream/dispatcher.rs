@@ -68,7 +68,7 @@ fn logging() -> (Log, Dispatcher<Log>) {
 }
 
 #[tokio::test]
-async fn a_registered_event_calls_its_handler_once_in_any_case() {
+async fn calls_handler_of_registered_event_whatever_its_case() {
     let (log, dispatcher) = logging();
     for (category, event, hub, body, expected) in [
         ("connections", "connected", "chat", r#"{"type":10}"#, format!("connected: chat connections connected {ID}")),
@@ -112,7 +112,7 @@ async fn a_registered_event_calls_its_handler_once_in_any_case() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_dispatched_is_rejected_without_calling_anything() {
+async fn rejects_call_without_handler_and_calls_none() {
     let (log, dispatcher) = logging();
     let dispatcher = dispatcher.body_limit(64);
     let good = || call("messages", "echo", r#"{"type":1,"target":"echo","arguments":[]}"#);
@@ -163,12 +163,12 @@ async fn what_cannot_be_dispatched_is_rejected_without_calling_anything() {
 
 #[test]
 #[should_panic(expected = "two handlers")]
-fn a_second_handler_for_the_same_event_is_a_mistake() {
+fn panics_on_second_handler_for_the_same_event() {
     let _ = unprotected().message("chat", "echo", async || ()).message("Chat", "Echo", async || ());
 }
 
 #[tokio::test]
-async fn a_handler_sees_the_secret_headers_marked() {
+async fn marks_secret_headers_as_sensitive() {
     let sensitive = async |headers: HeaderMap| Reply(headers["x-asrs-client-query"].is_sensitive());
     let dispatcher = unprotected().message("chat", "t", sensitive);
     let mut request = message(Protocol::Json, Some("1"), "t", json!([]));
@@ -198,7 +198,7 @@ impl<S: Sync> axum::extract::FromRequestParts<S> for Bouncer {
 }
 
 #[tokio::test]
-async fn messages_are_answered_in_the_protocol_of_the_client() {
+async fn answers_messages_in_the_protocol_of_the_client() {
     async fn join(Arguments((a, b)): Arguments<(String, String)>) -> Reply<String> {
         Reply(a + &b)
     }
@@ -261,7 +261,7 @@ async fn messages_are_answered_in_the_protocol_of_the_client() {
 }
 
 #[tokio::test]
-async fn connection_events_are_answered_with_a_status() {
+async fn answers_connection_events_with_a_status() {
     let dispatcher = unprotected()
         .connected("unit", async || ())
         .connected("status", async || StatusCode::NO_CONTENT)
@@ -282,7 +282,7 @@ async fn connection_events_are_answered_with_a_status() {
 }
 
 #[tokio::test]
-async fn the_types_are_extractors_and_responses_of_any_axum_handler() {
+async fn types_are_extractors_and_responses_of_any_axum_handler() {
     async fn on_message(context: Context, invocation: Invocation) -> Result<Completion, Error> {
         Completion::result(&invocation, context.connection_id())
     }
@@ -429,7 +429,7 @@ async fn failures_are_logged_without_secrets_and_with_names_cut_short() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_unreadable() {
+async fn rejects_body_that_breaks_off() {
     struct Broken;
     impl http_body::Body for Broken {
         type Data = Bytes;

@@ -9,7 +9,7 @@ use signalr_upstream_auth::upstream::{
 use crate::upstream::support::{ID, PRIMARY, PRIMARY_ITEM, event_headers};
 
 #[test]
-fn a_context_holds_what_the_headers_say() {
+fn context_has_the_values_of_the_headers() {
     let mut headers = event_headers("messages", "Grüße 日本");
     headers.insert("x-asrs-user-id", HeaderValue::from_bytes("Zoë".as_bytes()).unwrap());
     headers.append("x-asrs-user-claims", HeaderValue::from_bytes("nameid: Zoë, role: a".as_bytes()).unwrap());
@@ -33,7 +33,7 @@ fn a_context_holds_what_the_headers_say() {
 }
 
 #[test]
-fn what_is_optional_may_be_missing_or_empty() {
+fn accepts_missing_and_empty_optional_headers() {
     let mut headers = event_headers("connections", "connected");
     for _ in 0..2 {
         let context = Context::from_headers(&headers).unwrap();
@@ -69,7 +69,7 @@ fn category_and_event_are_known_in_any_case() {
 }
 
 #[test]
-fn a_bad_header_is_named() {
+fn names_the_header_that_it_rejects() {
     let single = ["connection-id", "hub", "category", "event", "user-id", "client-query"];
     for name in single {
         let name = HeaderName::try_from(format!("x-asrs-{name}")).unwrap();

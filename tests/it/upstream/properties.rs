@@ -41,7 +41,7 @@ fn claim_value() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_claim_is_lost_on_the_way(
+    fn user_claims_survive_the_header(
         claims in prop::collection::vec((claim_type(), claim_value()), 0..8),
         spaces in any::<bool>(),
         lines in any::<bool>(),

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use crate::upstream::support::decode;
 
 #[tokio::test]
-async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
+async fn dispatcher_behind_the_layer_answers_the_service_only() {
     async fn on_connected(claims: Claims, context: Context) -> Result<(), HandlerError> {
         assert!(!claims.object_id().to_string().is_empty());
         context.user_id().map(drop).ok_or_else(|| HandlerError::new("who?"))
@@ -73,7 +73,7 @@ async fn a_dispatcher_behind_the_layer_answers_the_service_and_nobody_else() {
 }
 
 #[test]
-fn a_context_and_a_payload_hold_what_the_service_was_told_to_send() {
+fn context_and_payload_have_what_the_service_sent() {
     let request: Request<bytes::Bytes> = UpstreamRequest::message("chat", "Größe")
         .connection_id("käse-1")
         .user_id("Zoë")
@@ -102,7 +102,7 @@ fn a_context_and_a_payload_hold_what_the_service_was_told_to_send() {
 }
 
 #[tokio::test]
-async fn a_dispatcher_that_nobody_protects_serves_nobody() {
+async fn dispatcher_without_layer_answers_500() {
     let entra = MockEntra::start().await;
     let dispatcher = Dispatcher::new().message("chat", "echo", async || Reply("called"));
     let call = || UpstreamRequest::message("chat", "echo").invocation_id("1").bearer(entra.token().mint());
