@@ -247,7 +247,9 @@ class Crate:
         for path, child in self.aliases:
             if path != self.names[child]:
                 listed.append(f"pub use {'::'.join(('crate', *path))} = {'::'.join(('crate', *self.names[child]))}")
-        return sorted(set(listed))
+        # What nobody can name, or call.
+        listed = {line for line in listed if "__private" not in line and "StructuralPartialEq" not in line}
+        return sorted(listed, key=lambda line: (line[max(line.find("crate::"), 0) :], line))
 
     def item_lines(self, name, item):
         [(kind, inner)] = item["inner"].items()
