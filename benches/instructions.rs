@@ -80,7 +80,9 @@ fn compare(accept: bool) -> ExitCode {
         fs::write(accepted_path(), figures).unwrap();
         println!("\nThese are the accepted figures from now on.");
     } else if has_failed {
-        println!("\nMore than {TOLERANCE} % up. If that is meant: cargo bench -p benches --bench instructions -- --accept");
+        println!(
+            "\nMore than {TOLERANCE} % up. If that is meant: cargo bench -p benches --bench instructions -- --accept"
+        );
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

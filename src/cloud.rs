@@ -150,7 +150,7 @@ impl Cloud {
 
     /// Whether a document may send us to `url`: `https` (plain `http` only where the login host is
     /// served so), no user, no fragment, and one of this cloud's hosts on its own port.
-    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "judges documents, which only `remote` reads"))]
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "checks documents, which only `remote` reads"))]
     pub(crate) fn may_name(&self, url: &str) -> bool {
         DocumentUrl::parse(url).is_some_and(|url| {
             (!url.is_plain_http || (self.0.is_plain_http && url.origin.is_loopback()))
@@ -282,7 +282,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// The parts of a document's address that are judged.
+/// The parts of a document address that are checked.
 struct DocumentUrl<'u> {
     is_plain_http: bool,
     origin: Origin,

@@ -5,7 +5,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
 
-use crate::claims::Claims;
+use crate::policy::claims::Claims;
 use crate::telemetry::events;
 
 /// Hands a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.

@@ -6,7 +6,6 @@
 #[cfg(test)]
 extern crate self as signalr_upstream_auth;
 
-mod claims;
 mod clock;
 mod cloud;
 #[cfg(all(doc, not(doctest)))]
@@ -32,10 +31,9 @@ mod token;
 pub mod upstream;
 mod validator;
 
-pub use claims::{Claims, TokenVersion};
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use cloud::Cloud;
-pub use error::{ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
+pub use error::{CheckName, ConfigError, ConfigFault, KeyError, KeyErrorKind, Rejection, RejectionKind};
 pub use explain::{Check, CheckState, Explanation};
 #[cfg(feature = "axum")]
 pub use extract::MissingUpstreamAuthLayer;
@@ -51,15 +49,18 @@ pub use middleware::future::ResponseFuture;
 pub use middleware::layer::UpstreamAuthLayer;
 pub use middleware::response::{DefaultResponse, ResponseForRejection, rejection_headers};
 pub use middleware::service::UpstreamAuth;
+pub use policy::Policy;
 pub use policy::audience::Audiences;
+pub use policy::builder::PolicyBuilder;
 pub use policy::callers::Callers;
+pub use policy::claims::Claims;
 pub use policy::tenants::Tenants;
-pub use policy::{Policy, PolicyBuilder};
 #[cfg(feature = "remote")]
 pub use settings::Settings;
 pub use signature::key::VerificationKey;
 #[cfg(feature = "metrics")]
 pub use telemetry::meter;
+pub use token::version::TokenVersion;
 pub use validator::Validator;
 
 /// The HTTP client of [`RemoteKeysBuilder::configure_client`].

@@ -1,6 +1,8 @@
 //! What can go wrong, in three types that are never mixed: [`Rejection`] for a request, [`KeyError`]
 //! for the keys, [`ConfigError`] for the program that starts. This file imports nothing of the crate.
 
+mod check;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+pub use self::check::CheckName;
+
 /// Why a request was rejected.
 ///
 /// The value travels in the extensions of the rejection response, so that a layer outside can log or
@@ -16,14 +20,26 @@ use http::StatusCode;
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,
+    check: CheckName,
     source: Option<KeyError>,
 }
 
 impl Rejection {
-    /// The check that failed.
+    /// A rejection by one of several checks that reject for this reason.
+    pub(crate) fn at(check: CheckName, kind: RejectionKind) -> Self {
+        Self { check, ..Self::from(kind) }
+    }
+
+    /// Why the request was rejected.
     #[must_use]
     pub fn kind(&self) -> RejectionKind {
         self.kind
+    }
+
+    /// The check that failed.
+    #[must_use]
+    pub fn check(&self) -> CheckName {
+        self.check
     }
 
     /// The status of the rejection, as in [`RejectionKind::status`].
@@ -45,7 +61,7 @@ impl Rejection {
 
 impl From<RejectionKind> for Rejection {
     fn from(kind: RejectionKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, check: kind.check(), source: None }
     }
 }
 
@@ -57,7 +73,7 @@ impl From<KeyError> for Rejection {
             KeyErrorKind::Unknown => RejectionKind::UnknownKey,
             KeyErrorKind::Unusable => RejectionKind::UnusableKey,
         };
-        Self { kind, source: Some(error) }
+        Self { kind, check: kind.check(), source: Some(error) }
     }
 }
 
@@ -65,6 +81,7 @@ impl fmt::Debug for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejection")
             .field("kind", &self.kind)
+            .field("check", &self.check)
             .field("retry_after", &self.retry_after())
             .field("source", &self.source)
             .finish()
@@ -88,7 +105,7 @@ impl Error for Rejection {
 
 /// Declares [`RejectionKind`] with everything that is said of a kind in one row.
 macro_rules! rejection_kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $class:ident, $description:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $check:ident, $class:ident, $description:literal;)+) => {
         /// The checks a request can fail, one name each.
         ///
         /// The status says whose fault it is: 400 for a malformed request, 401 for credentials that
@@ -124,6 +141,11 @@ macro_rules! rejection_kinds {
                 match self { $(Self::$name => challenge!($class, $description),)+ }
             }
 
+            /// The check that rejects for this reason, or the first of them where several can.
+            const fn check(self) -> CheckName {
+                match self { $(Self::$name => CheckName::$check,)+ }
+            }
+
             const fn class(self) -> Class {
                 match self { $(Self::$name => Class::$class,)+ }
             }
@@ -155,76 +177,76 @@ macro_rules! challenge {
 
 rejection_kinds! {
     /// The `alg` of the token's header is not exactly `RS256` (RFC 8725 section 3.1).
-    AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "The signature algorithm is not allowed";
+    AlgorithmNotAllowed = "algorithm_not_allowed", Header, InvalidToken, "The signature algorithm is not allowed";
     /// The token is sound, but its caller is not on the list.
-    CallerNotAllowed = "caller_not_allowed", InsufficientScope, "The caller is not allowed";
+    CallerNotAllowed = "caller_not_allowed", Caller, InsufficientScope, "The caller is not allowed";
     /// The wall clock cannot be read or stands before 1970, so no time can be judged.
-    ClockUnavailable = "clock_unavailable", Unavailable, "The clock cannot be read";
+    ClockUnavailable = "clock_unavailable", Times, Unavailable, "The clock cannot be read";
     /// The token's header asks for an extension: `crit`, `b64`, `enc` or `zip` (RFC 7515 section 4.1.11).
-    CriticalHeader = "critical_header", InvalidToken, "The token header asks for an unsupported extension";
+    CriticalHeader = "critical_header", Header, InvalidToken, "The token header asks for an unsupported extension";
     /// The token speaks for a user: `scp`, an `idtyp` other than `app`, or `sub` other than `oid`.
-    DelegatedToken = "delegated_token", InsufficientScope, "The token was issued for a user, not for an application";
+    DelegatedToken = "delegated_token", Application, InsufficientScope, "The token was issued for a user, not for an application";
     /// A top-level name occurs twice in the header or the claims, or `tid` stands beside another spelling of it.
-    DuplicateMember = "duplicate_member", InvalidToken, "The token names a member twice";
+    DuplicateMember = "duplicate_member", Header, InvalidToken, "The token names a member twice";
     /// The token has five segments: it is encrypted (JWE), which this crate does not read.
-    EncryptedToken = "encrypted_token", InvalidToken, "The token is encrypted";
+    EncryptedToken = "encrypted_token", Form, InvalidToken, "The token is encrypted";
     /// `exp` lies further back than the clock skew.
-    Expired = "expired", InvalidToken, "The token has expired";
+    Expired = "expired", Times, InvalidToken, "The token has expired";
     /// The signing key belongs to another cloud: its `cloud_instance_name` is not the expected one.
-    ForeignCloudKey = "foreign_cloud_key", InvalidToken, "The signing key belongs to another cloud";
+    ForeignCloudKey = "foreign_cloud_key", Key, InvalidToken, "The signing key belongs to another cloud";
     /// The signing key may not sign for this tenant: its `issuer` names another one, as personal-account keys do.
-    ForeignIssuerKey = "foreign_issuer_key", InvalidToken, "The signing key belongs to another issuer";
+    ForeignIssuerKey = "foreign_issuer_key", Key, InvalidToken, "The signing key belongs to another issuer";
     /// The token is for Microsoft Graph, whose signature nobody else can verify: the upstream's resource is probably empty.
-    GraphToken = "graph_token", InvalidToken, "The token was issued for Microsoft Graph";
+    GraphToken = "graph_token", Audience, InvalidToken, "The token was issued for Microsoft Graph";
     /// The signature does not fit the key.
-    InvalidSignature = "invalid_signature", InvalidToken, "The signature is invalid";
+    InvalidSignature = "invalid_signature", Signature, InvalidToken, "The signature is invalid";
     /// `iat` lies further ahead than the clock skew.
-    IssuedInFuture = "issued_in_future", InvalidToken, "The token was issued in the future";
+    IssuedInFuture = "issued_in_future", Times, InvalidToken, "The token was issued in the future";
     /// No verification keys can be had just now.
-    KeysUnavailable = "keys_unavailable", Unavailable, "The verification keys are not available";
+    KeysUnavailable = "keys_unavailable", Key, Unavailable, "The verification keys are not available";
     /// A claim that is read has the wrong JSON type.
-    MalformedClaims = "malformed_claims", InvalidToken, "A claim has the wrong type";
+    MalformedClaims = "malformed_claims", ClaimTypes, InvalidToken, "A claim has the wrong type";
     /// `Bearer` without a token, or with something that is not one token68 (RFC 6750 section 2.1).
-    MalformedCredentials = "malformed_credentials", InvalidRequest, "The Authorization header is malformed";
+    MalformedCredentials = "malformed_credentials", Credentials, InvalidRequest, "The Authorization header is malformed";
     /// A member of the token's header is missing or has the wrong JSON type, or `kid` is too long.
-    MalformedHeader = "malformed_header", InvalidToken, "The token header is malformed";
+    MalformedHeader = "malformed_header", Header, InvalidToken, "The token header is malformed";
     /// Not three segments of strict base64url with JSON objects in the first two (RFC 7515 section 5.2), of at most
     /// 256 members each.
-    MalformedToken = "malformed_token", InvalidToken, "The token is malformed";
+    MalformedToken = "malformed_token", Form, InvalidToken, "The token is malformed";
     /// A required claim is missing.
-    MissingClaim = "missing_claim", InvalidToken, "A required claim is missing";
+    MissingClaim = "missing_claim", Version, InvalidToken, "A required claim is missing";
     /// There is no `Authorization` header, or it is empty.
-    MissingCredentials = "missing_credentials", Unauthenticated, "No credentials were sent";
+    MissingCredentials = "missing_credentials", Credentials, Unauthenticated, "No credentials were sent";
     /// The token's header has no `kid`.
-    MissingKeyId = "missing_key_id", InvalidToken, "The token names no signing key";
+    MissingKeyId = "missing_key_id", Header, InvalidToken, "The token names no signing key";
     /// The caller has none of the required roles.
-    MissingRole = "missing_role", InsufficientScope, "The caller lacks a required role";
+    MissingRole = "missing_role", Role, InsufficientScope, "The caller lacks a required role";
     /// There is more than one `Authorization` header (RFC 6750 section 3.1).
-    MultipleCredentials = "multiple_credentials", InvalidRequest, "More than one Authorization header was sent";
+    MultipleCredentials = "multiple_credentials", Credentials, InvalidRequest, "More than one Authorization header was sent";
     /// `nbf` lies further ahead than the clock skew.
-    NotYetValid = "not_yet_valid", InvalidToken, "The token is not valid yet";
+    NotYetValid = "not_yet_valid", Times, InvalidToken, "The token is not valid yet";
     /// The signing key was taken out of use on this side.
-    RevokedKey = "revoked_key", InvalidToken, "The signing key is no longer accepted";
+    RevokedKey = "revoked_key", Key, InvalidToken, "The signing key is no longer accepted";
     /// More than 16,384 bytes of credentials.
-    TokenTooLarge = "token_too_large", InvalidToken, "The token is too large";
+    TokenTooLarge = "token_too_large", Credentials, InvalidToken, "The token is too large";
     /// No good key document of late lists the token's `kid`.
-    UnknownKey = "unknown_key", InvalidToken, "The signing key is not known";
+    UnknownKey = "unknown_key", Key, InvalidToken, "The signing key is not known";
     /// The `Authorization` header has a scheme other than `Bearer`.
-    UnsupportedScheme = "unsupported_scheme", Unauthenticated, "The credentials are not of the Bearer scheme";
+    UnsupportedScheme = "unsupported_scheme", Credentials, Unauthenticated, "The credentials are not of the Bearer scheme";
     /// `typ` is something else than a JWT or an access token.
-    UnsupportedType = "unsupported_type", InvalidToken, "The token is of another type";
+    UnsupportedType = "unsupported_type", Header, InvalidToken, "The token is of another type";
     /// `ver` is neither `1.0` nor `2.0`.
-    UnsupportedVersion = "unsupported_version", InvalidToken, "The token version is not supported";
+    UnsupportedVersion = "unsupported_version", Version, InvalidToken, "The token version is not supported";
     /// The key the token names is listed but may not verify RS256: kind, size, exponent, `use`, `key_ops` or `alg`.
-    UnusableKey = "unusable_key", InvalidToken, "The signing key cannot be used";
+    UnusableKey = "unusable_key", Key, InvalidToken, "The signing key cannot be used";
     /// `nbf` is later than `exp`.
-    ValidityReversed = "validity_reversed", InvalidToken, "The token ends before it begins";
+    ValidityReversed = "validity_reversed", Times, InvalidToken, "The token ends before it begins";
     /// `aud` is not among the allowed audiences.
-    WrongAudience = "wrong_audience", InvalidToken, "The token is for another audience";
+    WrongAudience = "wrong_audience", Audience, InvalidToken, "The token is for another audience";
     /// `iss` is not the issuer that `tid` and `ver` call for in this cloud.
-    WrongIssuer = "wrong_issuer", InvalidToken, "The issuer is not allowed";
+    WrongIssuer = "wrong_issuer", Issuer, InvalidToken, "The issuer is not allowed";
     /// `tid` is not among the allowed tenants.
-    WrongTenant = "wrong_tenant", InvalidToken, "The tenant is not allowed";
+    WrongTenant = "wrong_tenant", Tenant, InvalidToken, "The tenant is not allowed";
 }
 
 /// Whose fault a rejection is. Status and challenge follow from it.

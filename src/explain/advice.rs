@@ -6,13 +6,12 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 
 use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
-use super::stage::Stage;
-use crate::claims::TokenVersion;
 use crate::cloud::Cloud;
-use crate::error::{KeyError, Rejection, RejectionKind};
+use crate::error::{CheckName, KeyError, Rejection, RejectionKind};
 use crate::ids::TenantId;
 use crate::policy::audience::foreign_service;
 use crate::telemetry::escape::escape_and_cut;
+use crate::token::version::TokenVersion;
 
 /// What to say of a rejection, most helpful first.
 pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
@@ -44,7 +43,7 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
             not signed by Entra. If you pasted it, check that all of it came along."),
         K::IssuedInFuture => vec![not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.iat), "issued")],
         K::KeysUnavailable => keys_unavailable(rejection, evidence),
-        K::MalformedClaims if evidence.stage_of(rejection.kind()) == Stage::Application => {
+        K::MalformedClaims if rejection.check() == CheckName::Application => {
             one("`oid` is not a GUID in lower case, so Entra did not write it for a service principal.")
         }
         K::MalformedClaims => {
@@ -54,7 +53,7 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
         K::MalformedCredentials => malformed(evidence),
         K::MalformedToken => one("This is no JSON Web Token of three segments, or it was cut or changed on its way. \
             A token of Entra begins with `eyJ` and has two dots."),
-        K::MissingClaim => vec![missing_claim(evidence)],
+        K::MissingClaim => vec![missing_claim(rejection, evidence)],
         K::MissingCredentials => missing(evidence),
         K::MissingRole => role(evidence),
         K::MultipleCredentials => {
@@ -146,13 +145,13 @@ fn malformed(evidence: &Evidence<'_>) -> Vec<String> {
     one("After `Bearer` there are characters that no token has. Send one token, as it was issued, and nothing else.")
 }
 
-fn missing_claim(evidence: &Evidence<'_>) -> String {
-    let claim = match evidence.first_missing() {
-        Stage::Version => "ver",
-        Stage::Tenant => "tid",
-        Stage::Issuer => "iss",
-        Stage::Audience => "aud",
-        Stage::Times => "exp",
+fn missing_claim(rejection: &Rejection, evidence: &Evidence<'_>) -> String {
+    let claim = match rejection.check() {
+        CheckName::Version => "ver",
+        CheckName::Tenant => "tid",
+        CheckName::Issuer => "iss",
+        CheckName::Audience => "aud",
+        CheckName::Times => "exp",
         _ if evidence.claims.as_ref().is_some_and(|claims| claims.oid.is_none()) => "oid",
         _ => "sub",
     };
@@ -400,12 +399,12 @@ fn caller(evidence: &Evidence<'_>) -> Vec<String> {
 
 fn role(evidence: &Evidence<'_>) -> Vec<String> {
     let wanted = list(evidence.policy().required_roles());
-    let held = match evidence.found(Stage::Role).filter(|roles| !roles.is_empty()) {
+    let present = match evidence.found(CheckName::Role).filter(|roles| !roles.is_empty()) {
         Some(roles) => format!("has {roles}"),
         None => "has none".to_owned(),
     };
     vec![format!(
-        "The caller lacks a required role: one of {wanted} is asked for ({ROLES}), and the token {held}. Assign the app \
+        "The caller lacks a required role: one of {wanted} is required ({ROLES}), and the token {present}. Assign the app \
          role to the SignalR resource's identity (Microsoft Graph, appRoleAssignments; the portal cannot). Tokens issued \
          before that stay without it for up to a day."
     )]

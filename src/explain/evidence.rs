@@ -5,17 +5,18 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 
-use super::stage::Stage;
-use crate::claims::TokenVersion;
 use crate::clock::UnixTime;
-use crate::error::RejectionKind;
+use crate::error::CheckName;
 use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
 use crate::keys::source::Lookup;
 use crate::policy::{Policy, single_audience};
 use crate::signature::key::VerificationKey;
 use crate::telemetry::escape::escape_and_cut;
 use crate::token::bearer::{BearerToken, MAX_CREDENTIALS};
-use crate::token::{ClaimsSet, CompactJws, JoseHeader};
+use crate::token::claims_set::ClaimsSet;
+use crate::token::compact::CompactJws;
+use crate::token::header::JoseHeader;
+use crate::token::version::TokenVersion;
 use crate::validator::Validator;
 
 /// Where the token of a request stands, or should.
@@ -62,10 +63,6 @@ impl<'e> Evidence<'e> {
         self.validator.policy()
     }
 
-    pub(super) fn is_header_readable(&self) -> bool {
-        self.header.is_some()
-    }
-
     pub(super) fn version(&self) -> Option<TokenVersion> {
         TokenVersion::parse(self.claims.as_ref()?.ver.as_deref()?)
     }
@@ -77,10 +74,6 @@ impl<'e> Evidence<'e> {
     /// The token's one audience.
     pub(super) fn audience(&self) -> Option<&str> {
         single_audience(self.claims.as_ref()?.aud.as_ref())
-    }
-
-    pub(super) fn is_audience_accepted(&self) -> bool {
-        self.version().is_some_and(|version| self.policy().accepts_audience(self.audience(), version))
     }
 
     pub(super) fn object_id(&self) -> Option<ObjectId> {
@@ -98,7 +91,7 @@ impl<'e> Evidence<'e> {
     }
 
     pub(super) fn key_id(&self) -> Option<KeyId> {
-        self.header.as_ref()?.key_id.as_deref().map(KeyId::new)
+        self.header.as_ref()?.kid.as_deref().map(KeyId::new)
     }
 
     /// The key the token names, if it is at hand.
@@ -109,87 +102,35 @@ impl<'e> Evidence<'e> {
         }
     }
 
-    /// The check that rejects for this reason. A few reasons can come from two checks; what was found
-    /// tells which.
-    pub(super) fn stage_of(&self, kind: RejectionKind) -> Stage {
-        use RejectionKind as K;
-        match kind {
-            K::MalformedCredentials
-            | K::MissingCredentials
-            | K::MultipleCredentials
-            | K::TokenTooLarge
-            | K::UnsupportedScheme => Stage::Credentials,
-            K::EncryptedToken | K::MalformedToken => Stage::Form,
-            K::AlgorithmNotAllowed | K::CriticalHeader | K::MalformedHeader | K::MissingKeyId | K::UnsupportedType => {
-                Stage::Header
-            }
-            K::DuplicateMember if self.is_header_readable() => Stage::Claims,
-            K::DuplicateMember => Stage::Header,
-            // An `oid` that is no GUID is a fault of the caller's identity, found after the signature.
-            K::MalformedClaims if self.claims.is_some() => Stage::Application,
-            K::MalformedClaims => Stage::Claims,
-            K::MissingClaim => self.first_missing(),
-            K::UnsupportedVersion => Stage::Version,
-            K::WrongTenant => Stage::Tenant,
-            K::WrongIssuer => Stage::Issuer,
-            K::GraphToken if self.is_audience_accepted() => Stage::Signature,
-            K::GraphToken | K::WrongAudience => Stage::Audience,
-            K::ClockUnavailable | K::Expired | K::IssuedInFuture | K::NotYetValid | K::ValidityReversed => Stage::Times,
-            K::ForeignCloudKey
-            | K::ForeignIssuerKey
-            | K::RevokedKey
-            | K::KeysUnavailable
-            | K::UnknownKey
-            | K::UnusableKey => Stage::Key,
-            K::InvalidSignature => Stage::Signature,
-            K::DelegatedToken => Stage::Application,
-            K::CallerNotAllowed => Stage::Caller,
-            K::MissingRole => Stage::Role,
-        }
-    }
-
-    /// The first check that misses its claim.
-    pub(super) fn first_missing(&self) -> Stage {
-        let Some(claims) = &self.claims else { return Stage::Claims };
-        let needed = [
-            (claims.ver.is_none(), Stage::Version),
-            (claims.tid.is_none(), Stage::Tenant),
-            (claims.iss.is_none(), Stage::Issuer),
-            (claims.aud.is_none(), Stage::Audience),
-            (claims.exp.is_none(), Stage::Times),
-        ];
-        needed.into_iter().find(|(is_missing, _)| *is_missing).map_or(Stage::Application, |(_, stage)| stage)
-    }
-
     /// What a check asks for.
-    pub(super) fn configured(&self, stage: Stage) -> String {
+    pub(super) fn configured(&self, check: CheckName) -> String {
         let policy = self.policy();
-        match stage {
-            Stage::Credentials => {
+        match check {
+            CheckName::Credentials => {
                 format!("one Authorization header: Bearer and one token, at most {MAX_CREDENTIALS} bytes")
             }
-            Stage::Form => "three segments of base64url, the first two JSON objects".to_owned(),
-            Stage::Header => "alg RS256, a kid, typ JWT or none".to_owned(),
-            Stage::Claims => "no name twice, every claim of its type".to_owned(),
-            Stage::Version => "1.0 or 2.0".to_owned(),
-            Stage::Tenant => list(policy.tenants().iter()),
-            Stage::Issuer => match (self.tenant(), self.version()) {
+            CheckName::Form => "three segments of base64url, the first two JSON objects".to_owned(),
+            CheckName::Header => "alg RS256, a kid, typ JWT or none".to_owned(),
+            CheckName::ClaimTypes => "no name twice, every claim of its type".to_owned(),
+            CheckName::Version => "1.0 or 2.0".to_owned(),
+            CheckName::Tenant => list(policy.tenants().iter()),
+            CheckName::Issuer => match (self.tenant(), self.version()) {
                 (Some(tenant), Some(version)) => policy.expected_issuer(&tenant, version).map(str::to_owned),
                 _ => None,
             }
             .unwrap_or_else(|| format!("the issuer of tenant and version in the cloud {}", policy.cloud().name())),
-            Stage::Audience => {
+            CheckName::Audience => {
                 let clients = policy.audiences().client_ids().map(|client| client.to_string());
                 list(clients.chain(policy.audiences().uris().map(str::to_owned)))
             }
-            Stage::Times => {
+            CheckName::Times => {
                 let now = self.now.map_or_else(|| "unreadable".to_owned(), |now| time(now.as_secs().into()));
                 format!("now {now}, give or take {} seconds", policy.clock_skew().as_secs())
             }
-            Stage::Key => "listed for the tenant, of its issuer and cloud".to_owned(),
-            Stage::Signature => "RS256, made with that key".to_owned(),
-            Stage::Application => "an oid, sub the same, no scp, idtyp app or none".to_owned(),
-            Stage::Caller => match policy.callers().listed() {
+            CheckName::Key => "listed for the tenant, of its issuer and cloud".to_owned(),
+            CheckName::Signature => "RS256, made with that key".to_owned(),
+            CheckName::Application => "an oid, sub the same, no scp, idtyp app or none".to_owned(),
+            CheckName::Caller => match policy.callers().listed() {
                 None => "any application of the tenant".to_owned(),
                 Some(listed) => {
                     let objects = listed.object_ids.iter().map(|id| format!("object id {id}"));
@@ -198,7 +139,7 @@ impl<'e> Evidence<'e> {
                     list(objects.chain(clients).chain(pairs))
                 }
             },
-            Stage::Role => match policy.required_roles() {
+            CheckName::Role => match policy.required_roles() {
                 [] => "none demanded".to_owned(),
                 roles => list(roles.iter().map(|role| escape_and_cut(role, MAX_VALUE))),
             },
@@ -206,42 +147,42 @@ impl<'e> Evidence<'e> {
     }
 
     /// What the request has there.
-    pub(super) fn found(&self, stage: Stage) -> Option<String> {
+    pub(super) fn found(&self, check: CheckName) -> Option<String> {
         let claims = self.claims.as_ref();
         let text = |text: Option<&Cow<'_, str>>| text.map(|text| escape_and_cut(text, MAX_VALUE));
-        match stage {
-            Stage::Credentials => Some(self.found_credentials()),
-            Stage::Form => self.has_form.then(|| "three segments".to_owned()),
-            Stage::Header => self.header.as_ref().map(|header| {
-                let members = [("alg", &header.algorithm), ("kid", &header.key_id), ("typ", &header.kind)];
+        match check {
+            CheckName::Credentials => Some(self.found_credentials()),
+            CheckName::Form => self.has_form.then(|| "three segments".to_owned()),
+            CheckName::Header => self.header.as_ref().map(|header| {
+                let members = [("alg", &header.alg), ("kid", &header.kid), ("typ", &header.typ)];
                 let mut found = named(members.map(|(name, value)| (name, text(value.as_ref()))));
                 found.push_str(if header.has_extension { ", an extension" } else { "" });
                 found.push_str(if header.has_nonce { ", a nonce" } else { "" });
                 found
             }),
-            Stage::Claims => claims.map(|_| "as they should be".to_owned()),
-            Stage::Version => text(claims?.ver.as_ref()),
-            Stage::Tenant => text(claims?.tid.as_ref()),
-            Stage::Issuer => text(claims?.iss.as_ref()),
-            Stage::Audience => claims?.aud.as_ref().map(|audiences| list(quoted(audiences.as_slice()))),
-            Stage::Times => {
+            CheckName::ClaimTypes => claims.map(|_| "as they should be".to_owned()),
+            CheckName::Version => text(claims?.ver.as_ref()),
+            CheckName::Tenant => text(claims?.tid.as_ref()),
+            CheckName::Issuer => text(claims?.iss.as_ref()),
+            CheckName::Audience => claims?.aud.as_ref().map(|audiences| list(quoted(audiences.as_slice()))),
+            CheckName::Times => {
                 let times = [("nbf", claims?.nbf), ("iat", claims?.iat), ("exp", claims?.exp)];
                 Some(named(times.map(|(name, at)| (name, at.map(|at| time(at.into()))))))
             }
-            Stage::Key => self.key_id().map(|id| escape_and_cut(id.as_str(), MAX_VALUE)),
-            Stage::Signature => None,
-            Stage::Application => {
+            CheckName::Key => self.key_id().map(|id| escape_and_cut(id.as_str(), MAX_VALUE)),
+            CheckName::Signature => None,
+            CheckName::Application => {
                 let claims = claims?;
                 let members =
                     [("oid", &claims.oid), ("sub", &claims.sub), ("scp", &claims.scp), ("idtyp", &claims.idtyp)];
                 Some(named(members.map(|(name, value)| (name, text(value.as_ref())))))
             }
-            Stage::Caller => {
+            CheckName::Caller => {
                 let (name, client) = self.client_id();
                 let object = self.object_id().map(|id| id.to_string());
                 Some(named([("oid", object), (name, client.map(|id| id.to_string()))]))
             }
-            Stage::Role => claims?.roles.as_ref().map(|roles| list(quoted(roles.as_slice()))),
+            CheckName::Role => claims?.roles.as_ref().map(|roles| list(quoted(roles.as_slice()))),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::claims::Claims;
-use crate::error::Rejection;
+use crate::error::{CheckName, Rejection};
+use crate::policy::claims::Claims;
 
 /// What becomes of a request, check by check.
 ///
@@ -23,7 +23,7 @@ pub struct Explanation {
 /// One check of an [`Explanation`].
 #[derive(Clone, Debug)]
 pub struct Check {
-    pub(super) name: &'static str,
+    pub(super) name: CheckName,
     pub(super) state: CheckState,
     pub(super) configured: String,
     pub(super) found: Option<String>,
@@ -70,11 +70,10 @@ impl Explanation {
 }
 
 impl Check {
-    /// The name, one word in lower case: `credentials`, `form`, `header`, `claims`, `version`, `tenant`,
-    /// `issuer`, `audience`, `times`, `key`, `signature`, `application`, `caller` or `role`.
+    /// The name of the check, as [`CheckName::as_str`] has it.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.name
+        self.name.as_str()
     }
 
     /// How it ended.
@@ -124,7 +123,7 @@ impl Serialize for Explanation {
 impl Serialize for Check {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Check", 4)?;
-        object.serialize_field("name", self.name)?;
+        object.serialize_field("name", self.name.as_str())?;
         object.serialize_field("state", self.state.as_str())?;
         object.serialize_field("configured", &self.configured)?;
         object.serialize_field("found", &self.found)?;

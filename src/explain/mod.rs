@@ -1,31 +1,29 @@
 //! Why a request is rejected: every check with what is configured and what was found, and for the usual
 //! mistakes a sentence with the remedy.
 //!
-//! The check itself is the validator's own. What is here only words its outcome.
+//! The check itself is the validator's own, and the rejection names the check that failed. This room only words both.
 
 mod advice;
 mod evidence;
 mod explanation;
-mod stage;
 mod table;
 
 use evidence::{Credentials, Evidence};
 pub use explanation::{Check, CheckState, Explanation};
 use http::HeaderMap;
-use stage::Stage;
 
-use crate::claims::Claims;
 use crate::clock::UnixTime;
-use crate::error::Rejection;
+use crate::error::{CheckName, Rejection};
+use crate::policy::claims::Claims;
 use crate::token::bearer::BearerToken;
-use crate::validator::{Validator, Verdict};
+use crate::validator::{Unfinished, Validator};
 
 impl Validator {
     /// Explains what becomes of a token: the text that stands after `Bearer ` in the header.
     ///
-    /// The token goes through the same check as a request's and is accepted or rejected for the same
-    /// reason; only the memory of verified tokens is passed over. No request is counted and no rejection logged.
-    /// As a request does, it may wait for a key and may cause one fetch.
+    /// The token goes through the same check as a request's, and is accepted or rejected for the same reason. The token
+    /// cache is neither read nor filled, nothing is counted, measured or logged. As a request does, an explanation may
+    /// wait for a key and may cause one on-demand refresh.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -62,14 +60,25 @@ impl Validator {
             Some(headers) => BearerToken::from_headers(headers),
             None => BearerToken::from_credentials(credentials.lines.first().copied().unwrap_or_default()),
         };
-        let outcome = match token.map(|token| self.check(token, self.now())) {
-            Ok(Verdict::Accepted(claims)) => Ok(claims),
-            Ok(Verdict::Rejected(rejection)) => Err(rejection),
-            Ok(Verdict::Waiting(pending)) => pending.await,
+        let outcome = match token {
+            Ok(token) => self.explain_token(token).await,
             Err(kind) => Err(kind.into()),
         };
         // Afterwards, since a check that waits for its key goes by the time that it is then.
         explanation(self, &credentials, outcome, self.now())
+    }
+
+    /// The check of a request, which counts, logs and caches nothing.
+    async fn explain_token(&self, token: BearerToken<'_>) -> Result<Claims, Rejection> {
+        let authorized = match self.check_token(token, self.now()) {
+            Ok(authorized) => authorized,
+            Err(Unfinished::Rejected(rejection)) => return Err(rejection),
+            Err(Unfinished::NeedsKey(tenant, key_id)) => {
+                let key = self.keys().resolve(&tenant, &key_id).await?;
+                self.check_with_key(token, key, self.now())?
+            }
+        };
+        Ok(authorized.claims)
     }
 }
 
@@ -82,16 +91,16 @@ fn explanation(
 ) -> Explanation {
     let segments = credentials.segments();
     let evidence = Evidence::gather(validator, credentials, segments.as_ref(), now);
-    let failed = outcome.as_ref().err().map(|rejection| evidence.stage_of(rejection.kind()));
-    let checks = Stage::ALL.map(|stage| Check {
-        name: stage.name(),
+    let failed = outcome.as_ref().err().map(Rejection::check);
+    let checks = CheckName::ALL.map(|check| Check {
+        name: check,
         state: match failed {
-            Some(failed) if stage == failed => CheckState::Failed,
-            Some(failed) if stage > failed => CheckState::NotReached,
+            Some(failed) if check == failed => CheckState::Failed,
+            Some(failed) if check > failed => CheckState::NotReached,
             _ => CheckState::Passed,
         },
-        configured: evidence.configured(stage),
-        found: evidence.found(stage).filter(|found| !found.is_empty()),
+        configured: evidence.configured(check),
+        found: evidence.found(check).filter(|found| !found.is_empty()),
     });
     let advice = outcome.as_ref().err().map_or_else(Vec::new, |rejection| advice::on(rejection, &evidence));
     Explanation { outcome, checks: checks.into(), advice }

@@ -20,8 +20,9 @@ use crate::ids::TenantId;
 #[cfg(feature = "remote")]
 use crate::keys::remote::discovery::Discovery;
 use crate::policy::Policy;
+use crate::token::UnverifiedToken;
 use crate::token::bearer::BearerToken;
-use crate::token::{CompactJws, UnverifiedToken};
+use crate::token::compact::CompactJws;
 
 /// The token that a request's headers carry.
 ///
@@ -38,8 +39,9 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Vec<u8>, RejectionKind> {
 ///
 /// Why it is not well-formed.
 pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
-    let segments = CompactJws::decode(BearerToken::from_token68(token)?)?;
-    UnverifiedToken::parse(&segments).map(|token| token.key_id.as_str().to_owned())
+    let jws = CompactJws::decode(BearerToken::from_token68(token)?)?;
+    let token = UnverifiedToken::parse(&jws).map_err(|rejection| rejection.kind())?;
+    Ok(token.key_id.as_str().to_owned())
 }
 
 /// All that a policy says of a token's claims: everything but key and signature.
@@ -48,8 +50,9 @@ pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
 ///
 /// Why it rejects them.
 pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<(), RejectionKind> {
-    let segments = CompactJws::decode(BearerToken::from_token68(token)?)?;
-    policy.check_unverified_claims(UnverifiedToken::parse(&segments)?, now)
+    let jws = CompactJws::decode(BearerToken::from_token68(token)?)?;
+    let token = UnverifiedToken::parse(&jws).map_err(|rejection| rejection.kind())?;
+    policy.check_unverified(token, now).map_err(|rejection| rejection.kind())
 }
 
 /// The `jwks_uri` and the `cloud_instance_name` of a discovery document that is good for cloud and tenant.

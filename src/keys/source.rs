@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
@@ -53,6 +54,28 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// The default is for sources that always have their keys.
     fn is_ready(&self) -> bool {
         true
+    }
+}
+
+impl<K: KeySource + ?Sized> KeySource for Arc<K> {
+    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup {
+        (**self).lookup(tenant, id)
+    }
+
+    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        (**self).is_current(tenant, id, key)
+    }
+
+    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        (**self).resolve(tenant, id)
+    }
+
+    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+        (**self).ready()
+    }
+
+    fn is_ready(&self) -> bool {
+        (**self).is_ready()
     }
 }
 

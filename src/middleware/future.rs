@@ -8,7 +8,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::claims::Claims;
+use super::authorization::Authorization;
 use crate::error::Rejection;
 use crate::middleware::response::ResponseForRejection;
 use crate::validator::Pending;
@@ -40,27 +40,27 @@ pin_project! {
 }
 
 /// All that a request needs once its key is there.
-pub(crate) struct Waiting<S, R, B> {
-    pub(crate) pending: Pending,
-    pub(crate) request: Request<B>,
-    pub(crate) service: S,
-    pub(crate) responder: R,
-    pub(crate) hand_over: fn(&mut Request<B>, Claims),
+pub(super) struct Waiting<S, R, B> {
+    pub(super) pending: Pending,
+    pub(super) request: Request<B>,
+    pub(super) service: S,
+    pub(super) responder: R,
+    pub(super) authorization: Authorization,
 }
 
 impl<S, R, B> ResponseFuture<S, R, B>
 where
     S: Service<Request<B>>,
 {
-    pub(crate) fn called(response: S::Future) -> Self {
+    pub(super) fn called(response: S::Future) -> Self {
         Self { state: State::Called { response } }
     }
 
-    pub(crate) fn rejected(rejection: Rejection, responder: R) -> Self {
+    pub(super) fn rejected(rejection: Rejection, responder: R) -> Self {
         Self { state: State::Rejected { rejection: Some((rejection, responder)) } }
     }
 
-    pub(crate) fn waiting(waiting: Waiting<S, R, B>) -> Self {
+    pub(super) fn waiting(waiting: Waiting<S, R, B>) -> Self {
         Self { state: State::Waiting { waiting: Some(Box::new(waiting)) } }
     }
 }
@@ -86,11 +86,11 @@ where
                     #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
                     let outcome = ready!(waiting.as_mut().expect("still waiting").pending.as_mut().poll(cx));
                     #[expect(clippy::expect_used, reason = "it was there a line ago")]
-                    let Waiting { mut request, mut service, responder, hand_over, .. } =
+                    let Waiting { mut request, mut service, responder, authorization, .. } =
                         *waiting.take().expect("still waiting");
                     match outcome {
                         Ok(claims) => {
-                            hand_over(&mut request, claims);
+                            authorization.pass_on(&mut request, claims);
                             State::Called { response: service.call(request) }
                         }
                         Err(rejection) => State::Rejected { rejection: Some((rejection, responder)) },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use super::authorization::Authorization;
 use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
@@ -12,7 +13,7 @@ use crate::error::KeyError;
 use crate::keys::remote::RemoteKeys;
 use crate::keys::source::KeySource;
 use crate::middleware::response::DefaultResponse;
-use crate::middleware::service::{Authorization, UpstreamAuth};
+use crate::middleware::service::UpstreamAuth;
 use crate::policy::Policy;
 use crate::validator::Validator;
 
@@ -60,7 +61,7 @@ impl<R> UpstreamAuthLayer<R> {
 
     /// Takes the `Authorization` header off accepted requests. By default it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
-        self.authorization = Authorization::Remove;
+        self.authorization = Authorization::Strip;
         self
     }
 

@@ -1,20 +1,20 @@
-//! The middleware.
+//! The service: checks a request, then calls the inner service or answers with the rejection.
 
 use std::task::{Context, Poll};
 
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::claims::Claims;
+use super::authorization::Authorization;
 use crate::middleware::future::{ResponseFuture, Waiting};
 use crate::middleware::response::{DefaultResponse, ResponseForRejection};
 use crate::validator::{Validator, Verdict};
 
 /// Calls the inner service with requests that carry an accepted token, and rejects all others.
 ///
-/// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). An accepted request has the
-/// [`Claims`] in its extensions. A rejection is a response, never an error: the error type is the inner
+/// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). The inner service must be `Clone`: a request that waits for
+/// a key takes the service that was polled ready along. Put a service that is not behind `tower`'s `Buffer` or
+/// `BoxCloneService`. An accepted request has the [`Claims`](crate::Claims) in its extensions. A rejection is a response, never an error: the error type is the inner
 /// service's. The body is not touched.
 #[derive(Clone, Debug)]
 pub struct UpstreamAuth<S, R = DefaultResponse> {
@@ -24,17 +24,8 @@ pub struct UpstreamAuth<S, R = DefaultResponse> {
     authorization: Authorization,
 }
 
-/// What becomes of the `Authorization` header of an accepted request.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Authorization {
-    /// It stays, marked sensitive so that it is not printed and not put into a compression table.
-    #[default]
-    Keep,
-    Remove,
-}
-
 impl<S, R> UpstreamAuth<S, R> {
-    pub(crate) fn new(inner: S, validator: Validator, responder: R, authorization: Authorization) -> Self {
+    pub(super) fn new(inner: S, validator: Validator, responder: R, authorization: Authorization) -> Self {
         Self { inner, validator, responder, authorization }
     }
 }
@@ -53,36 +44,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let hand_over = match self.authorization {
-            Authorization::Keep => keep_authorization,
-            Authorization::Remove => strip_authorization,
-        };
-        match self.validator.judge(request.headers()) {
+        match self.validator.check_headers(request.headers()) {
             Verdict::Accepted(claims) => {
-                hand_over(&mut request, claims);
+                self.authorization.pass_on(&mut request, claims);
                 ResponseFuture::called(self.inner.call(request))
             }
             Verdict::Rejected(rejection) => ResponseFuture::rejected(rejection, self.responder.clone()),
             Verdict::Waiting(pending) => {
-                // The service that was polled ready is the one to be called:
+                // Only the service that was polled ready may be called, so it goes along and a clone stays:
                 // https://docs.rs/tower-service/0.3/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
                 let clone = self.inner.clone();
                 let service = std::mem::replace(&mut self.inner, clone);
                 let responder = self.responder.clone();
-                ResponseFuture::waiting(Waiting { pending, request, service, responder, hand_over })
+                let authorization = self.authorization;
+                ResponseFuture::waiting(Waiting { pending, request, service, responder, authorization })
             }
         }
     }
-}
-
-fn keep_authorization<B>(request: &mut Request<B>, claims: Claims) {
-    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-        value.set_sensitive(true);
-    }
-    request.extensions_mut().insert(claims);
-}
-
-fn strip_authorization<B>(request: &mut Request<B>, claims: Claims) {
-    request.headers_mut().remove(AUTHORIZATION);
-    request.extensions_mut().insert(claims);
 }

@@ -1,8 +1,8 @@
 //! For whom a token must have been issued.
 
-use crate::claims::TokenVersion;
 use crate::error::ConfigError;
 use crate::ids::ClientId;
+use crate::token::version::TokenVersion;
 
 /// The audiences that are accepted, at least one: client ids and App ID URIs of your app registration.
 ///

@@ -1,81 +1,98 @@
-//! What a token has gone through, as types: [`UnverifiedToken`] becomes [`CheckedToken`] becomes
-//! [`VerifiedToken`] becomes [`Claims`](crate::Claims). A step cannot be left out, since each takes what
-//! only the step before can make.
+//! The states of a token, as types: parsed ([`UnverifiedToken`]), checked, trusted, verified, authorized.
+//!
+//! Each state is made of the one before, and only the policy can make it: the constructors are private to this room.
+//! So no check can be skipped, and no key check counts for another token than its own.
 
-use crate::claims::TokenVersion;
-use crate::error::RejectionKind;
+use super::claims::Claims;
+use crate::error::{CheckName, Rejection, RejectionKind};
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
+use crate::token::UnverifiedToken;
+use crate::token::claims_set::ClaimsSet;
 use crate::token::times::Validity;
-use crate::token::{ClaimsSet, UnverifiedToken};
+use crate::token::version::TokenVersion;
 
-/// A token whose claims would do if they were true. Who sent it is still open.
+/// A token whose claims pass every check that needs no signature. They are still untrusted.
 #[derive(Debug)]
 pub(crate) struct CheckedToken<'t> {
     token: UnverifiedToken<'t>,
-    facts: CheckedClaims,
-}
-
-/// What a plausible token has told of itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CheckedClaims {
-    pub(crate) tenant: TenantId,
-    pub(crate) version: TokenVersion,
-    pub(crate) validity: Validity,
+    tenant: TenantId,
+    version: TokenVersion,
+    validity: Validity,
 }
 
 impl<'t> CheckedToken<'t> {
-    /// States that the claims are checked. Called by `Policy::check_claims` alone.
-    pub(crate) fn assertion(token: UnverifiedToken<'t>, facts: CheckedClaims) -> Self {
-        Self { token, facts }
+    pub(super) fn new(token: UnverifiedToken<'t>, tenant: TenantId, version: TokenVersion, validity: Validity) -> Self {
+        Self { token, tenant, version, validity }
     }
 
-    pub(crate) fn checked_claims(&self) -> CheckedClaims {
-        self.facts
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
     }
 
     pub(crate) fn key_id(&self) -> &KeyId {
         &self.token.key_id
     }
 
-    #[cfg(any(fuzzing, test))]
-    pub(crate) fn claims(&self) -> &ClaimsSet<'t> {
-        &self.token.claims
+    pub(super) fn version(&self) -> TokenVersion {
+        self.version
     }
 
-    /// Checks the signature with a key that may sign for this token's tenant.
-    pub(crate) fn verify(self, key: TrustedKey<'_>) -> Result<VerifiedToken<'t>, RejectionKind> {
-        if key.0.rs256().verifies(self.token.signed, self.token.signature) {
+    pub(super) fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    pub(super) fn claims(&self) -> &ClaimsSet<'t> {
+        &self.token.claims
+    }
+}
+
+/// A checked token with the key it names, which may sign for its tenant.
+#[derive(Debug)]
+pub(crate) struct TrustedToken<'t> {
+    token: CheckedToken<'t>,
+    key: VerificationKey,
+}
+
+impl<'t> TrustedToken<'t> {
+    pub(super) fn new(token: CheckedToken<'t>, key: VerificationKey) -> Self {
+        Self { token, key }
+    }
+
+    /// Verifies the signature.
+    pub(crate) fn verify(self) -> Result<VerifiedToken<'t>, Rejection> {
+        let token = &self.token.token;
+        if self.key.rs256().verifies(token.signing_input, token.signature) {
             Ok(VerifiedToken(self))
-        } else if self.token.has_nonce {
-            Err(RejectionKind::GraphToken)
+        } else if token.has_nonce {
+            Err(Rejection::at(CheckName::Signature, RejectionKind::GraphToken))
         } else {
-            Err(RejectionKind::InvalidSignature)
+            Err(RejectionKind::InvalidSignature.into())
         }
     }
 }
 
-/// The key that a token names, found fit to sign for its tenant.
+/// A token that its issuer signed, so its claims are trusted. Whether its caller is allowed is still open.
 #[derive(Debug)]
-pub(crate) struct TrustedKey<'k>(&'k VerificationKey);
+pub(crate) struct VerifiedToken<'t>(TrustedToken<'t>);
 
-impl<'k> TrustedKey<'k> {
-    /// States that the key fits. Called by `Policy::check_key` alone.
-    pub(crate) fn assertion(key: &'k VerificationKey) -> Self {
-        Self(key)
+impl<'t> VerifiedToken<'t> {
+    pub(super) fn checked(&self) -> &CheckedToken<'t> {
+        &self.0.token
+    }
+
+    pub(super) fn authorize(self, claims: Claims) -> AuthorizedToken {
+        let TrustedToken { token: CheckedToken { token, validity, .. }, key } = self.0;
+        AuthorizedToken { claims, key_id: token.key_id, key, validity }
     }
 }
 
-/// A token that its issuer signed: what it says is true. Whether its caller is wanted is still open.
+/// An accepted token: its claims, and what a later request with the same token has to check again.
 #[derive(Debug)]
-pub(crate) struct VerifiedToken<'t>(CheckedToken<'t>);
-
-impl<'t> VerifiedToken<'t> {
-    pub(crate) fn checked_claims(&self) -> CheckedClaims {
-        self.0.facts
-    }
-
-    pub(crate) fn claims(&self) -> &ClaimsSet<'t> {
-        &self.0.token.claims
-    }
+pub(crate) struct AuthorizedToken {
+    pub(crate) claims: Claims,
+    /// The `kid` of the token. A key source may list the same key under another `kid`, too.
+    pub(crate) key_id: KeyId,
+    pub(crate) key: VerificationKey,
+    pub(crate) validity: Validity,
 }

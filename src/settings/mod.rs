@@ -16,10 +16,11 @@ use crate::error::{ConfigError, ConfigFault};
 use crate::keys::remote::timing::Timing;
 use crate::keys::remote::{RemoteKeys, RemoteKeysBuilder};
 use crate::middleware::layer::UpstreamAuthLayer;
+use crate::policy::Policy;
 use crate::policy::audience::Audiences;
+use crate::policy::builder::skew_fault;
 use crate::policy::callers::Callers;
 use crate::policy::tenants::Tenants;
-use crate::policy::{Policy, skew_fault};
 
 /// What an operator writes: policy and timing as environment variables or in a configuration file.
 ///

@@ -8,11 +8,11 @@ use crate::signature::rs256::Rs256Key;
 
 /// A public RSA key of an issuer, fit to verify RS256. Cheap to clone.
 ///
-/// It comes out of a [`KeySet`](crate::KeySet), which judges what a key must be.
+/// It comes out of a [`KeySet`](crate::KeySet), which classifies each entry as usable or unusable.
 #[derive(Clone)]
 pub struct VerificationKey(Arc<Parts>);
 
-/// What a key is made of, once judged usable.
+/// The members of a usable key.
 pub(crate) struct Parts {
     pub(crate) id: KeyId,
     pub(crate) modulus: Vec<u8>,

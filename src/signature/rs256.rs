@@ -15,7 +15,7 @@ use crate::telemetry::events;
 pub(crate) struct Rs256Key(DecodingKey);
 
 impl Rs256Key {
-    /// A key from modulus and exponent, big-endian. Whether they are acceptable is not judged here.
+    /// A key from modulus and exponent, big-endian. The key set has checked both.
     pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Self {
         Self(DecodingKey::from_rsa_raw_components(modulus, exponent))
     }

@@ -11,7 +11,7 @@
 //! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last good answer, as it was when the latest attempt ended |
 //! | [`KEYS_HELD`] | gauge | `tenant` | usable keys, as they were when the latest attempt ended |
 //!
-//! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `undecided` (503); of a fetch, `good`
+//! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `good`
 //! or `failed`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
 //! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
 //! bounded whoever calls.
@@ -82,7 +82,7 @@ mod record {
     }
 
     pub(crate) fn rejected(kind: RejectionKind) {
-        let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "undecided" } else { "rejected" };
+        let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "unavailable" } else { "rejected" };
         counter!(names::REQUESTS, "outcome" => outcome, "kind" => kind.as_str()).increment(1);
     }
 
@@ -111,7 +111,7 @@ mod record {
             Self(Instant::now())
         }
 
-        pub(crate) fn checked(self) {
+        pub(crate) fn stop(self) {
             histogram!(names::VERIFICATION_SECONDS).record(self.0.elapsed().as_secs_f64());
         }
     }
@@ -138,6 +138,6 @@ mod record {
             Self
         }
 
-        pub(crate) fn checked(self) {}
+        pub(crate) fn stop(self) {}
     }
 }

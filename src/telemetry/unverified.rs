@@ -3,8 +3,8 @@
 use http::HeaderMap;
 
 use crate::telemetry::escape::escape_and_cut;
-use crate::token::CompactJws;
 use crate::token::bearer::BearerToken;
+use crate::token::compact::CompactJws;
 
 /// Excerpts of a request and its token, each escaped and of at most 64 bytes. `None` where there is
 /// nothing, or nothing readable.
@@ -33,7 +33,7 @@ impl UnverifiedFields {
 
     fn look_at(&mut self, segments: &CompactJws<'_>) {
         if let Ok(header) = segments.header() {
-            self.key_id = header.key_id.as_deref().map(short);
+            self.key_id = header.kid.as_deref().map(short);
         }
         if let Ok(claims) = segments.claims() {
             self.tenant_id = claims.tid.as_deref().map(short);

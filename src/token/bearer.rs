@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "a hundred thousand bytes, one by one")]
-    fn length_is_judged_before_the_alphabet() {
+    fn checks_length_before_the_alphabet() {
         let sized = |fill: &str, length: usize| token(&[format!("Bearer {}", fill.repeat(length)).as_bytes()]);
         assert!(sized("a", MAX_CREDENTIALS - "Bearer ".len()).is_ok());
         assert_eq!(sized("a", MAX_CREDENTIALS), Err(RejectionKind::TokenTooLarge));

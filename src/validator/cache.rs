@@ -1,155 +1,215 @@
-//! Tokens that were verified before. SignalR sends the same token thousands of times during its day,
-//! and an RSA verification costs a hundred times what it takes to recognise one.
+//! The token cache: accepted tokens, so that each signature is verified once.
+//!
+//! SignalR sends the same token thousands of times during its day, and an RSA verification costs a hundred times as
+//! much as a hit.
 
 use std::fmt;
-use std::hash::{Hash, Hasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use moka::Equivalent;
+use arc_swap::{ArcSwap, Guard};
+use moka::Expiry;
 use moka::sync::Cache;
 
-use crate::claims::Claims;
-use crate::ids::KeyId;
-use crate::signature::key::VerificationKey;
+use super::shards::{self, ShardedClaims};
+use crate::clock::UnixTime;
+use crate::policy::claims::Claims;
+use crate::policy::stages::AuthorizedToken;
 use crate::token::bearer::BearerToken;
-use crate::token::times::Validity;
 
-/// Accepted tokens, whole, with what was found out about each.
+/// Accepted tokens, whole, in two tiers.
 ///
-/// Being in here proves nothing for the present moment: the caller asks the clock and the key source
-/// again. In front stands a snapshot of a few tokens that come often, read without a lock; behind it a
-/// cache bounded by weight, whose admission policy (TinyLFU) prefers what is asked for often. A token gets
-/// into a full snapshot only by being asked for again and again: whoever has any number of valid tokens
-/// and shows each once pushes nobody out of it.
+/// A hit proves nothing about the present: the caller checks the times and the key again. The hot tier is a snapshot of
+/// a few frequent tokens, read without a lock. The main tier is bounded by weight, and its admission policy (TinyLFU)
+/// prefers frequent tokens. A token enters a full hot tier only after many hits, so that a caller with any number of
+/// valid tokens that shows each once evicts nothing from it.
+///
+/// A token leaves both tiers when it is no longer valid at any skew.
 pub(crate) struct TokenCache {
-    front: ArcSwap<Vec<FrontEntry>>,
-    all: Cache<Whole, Arc<CachedToken>, RandomState>,
-    hits_behind: AtomicUsize,
+    hot: ArcSwap<Vec<HotEntry>>,
+    main: Cache<Tail, Arc<CachedToken>, RandomState>,
+    main_hits: AtomicUsize,
+    /// The bytes that the hot tier may take.
+    hot_bytes: usize,
+    skew: Duration,
     is_off: bool,
 }
 
-/// A token that passed every check, and what is needed to ask those again whose answer may change.
-#[derive(Debug)]
+/// A hit: an accepted token that equals the one looked up, byte by byte.
+pub(crate) enum Hit {
+    Hot(Guard<Arc<Vec<HotEntry>>>, usize),
+    Main(Arc<CachedToken>),
+}
+
+impl Hit {
+    /// What the check found out about the token.
+    pub(crate) fn authorized(&self) -> Option<&AuthorizedToken> {
+        match self {
+            Self::Hot(entries, place) => entries.get(*place).map(|entry| &entry.cached.authorized),
+            Self::Main(cached) => Some(&cached.authorized),
+        }
+    }
+
+    /// The claims for this thread to clone.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::Hot(entries, place) => entries.get(*place).map(|entry| entry.claims.of_this_thread()),
+            Self::Main(cached) => Some(&cached.authorized.claims),
+        }
+    }
+}
+
+/// An accepted token.
 pub(crate) struct CachedToken {
-    token: Arc<[u8]>,
-    claims: Claims,
-    /// The key as the token names it. A key source may know the key by another name, too.
-    pub(crate) key_id: KeyId,
-    pub(crate) key: VerificationKey,
-    pub(crate) validity: Validity,
+    token: Box<[u8]>,
+    authorized: AuthorizedToken,
+    /// How long it stays from its insertion on.
+    lifetime: Duration,
 }
 
 impl CachedToken {
-    fn weight(&self) -> u32 {
-        u32::try_from(self.token.len() + self.claims.weight() + OVERHEAD).unwrap_or(u32::MAX)
+    /// The bytes that the token takes in the main tier.
+    fn weight(&self) -> usize {
+        self.token.len() + self.authorized.claims.weight() + OVERHEAD
     }
 }
 
-/// A token of the snapshot, its tail at hand so that another token is passed over at a glance.
+/// A token of the hot tier. Its tail stands beside it, so that another token is passed over after one comparison.
 #[derive(Clone)]
-struct FrontEntry {
+pub(crate) struct HotEntry {
     tail: Tail,
-    verified: Arc<CachedToken>,
-    /// Its claims once for each lane, since all threads copy those of the one token that all calls carry.
-    claims: Arc<[Claims; LANES]>,
+    cached: Arc<CachedToken>,
+    claims: ShardedClaims,
 }
 
-impl FrontEntry {
-    fn new(tail: Tail, verified: Arc<CachedToken>) -> Self {
-        let claims = Arc::new(std::array::from_fn(|_| verified.claims.apart()));
-        Self { tail, verified, claims }
+impl HotEntry {
+    fn new(tail: Tail, cached: Arc<CachedToken>) -> Self {
+        let claims = ShardedClaims::new(&cached.authorized.claims);
+        Self { tail, cached, claims }
     }
 
-    /// The claims for this thread to copy.
-    fn claims(&self) -> &Claims {
-        let lane = LANE.with(|lane| *lane);
-        self.claims.get(lane).unwrap_or(&self.verified.claims)
+    /// The bytes that the token takes in the hot tier, counted as if the main tier had evicted it.
+    fn weight(&self) -> usize {
+        self.cached.weight() + shards::BYTES
     }
 
     fn is(&self, tail: Tail, token: &[u8]) -> bool {
-        self.tail == tail && *self.verified.token == *token
+        self.tail == tail && *self.cached.token == *token
     }
 }
 
 impl TokenCache {
-    /// A cache of at most so many bytes. None at all with 0.
-    pub(crate) fn new(max_bytes: u64) -> Self {
+    /// A cache of at most so many bytes for tokens that are valid for `skew` beyond their `exp`. Off with 0 bytes.
+    pub(crate) fn new(max_bytes: u64, skew: Duration) -> Self {
+        let hot_bytes = (max_bytes / HOT_SHARE).min(MAX_HOT_BYTES);
+        let main = Cache::builder()
+            .max_capacity(max_bytes - hot_bytes)
+            .weigher(|_: &Tail, cached: &Arc<CachedToken>| u32::try_from(cached.weight()).unwrap_or(u32::MAX))
+            .expire_after(AtEndOfToken)
+            .build_with_hasher(RandomState::new());
         Self {
-            front: ArcSwap::default(),
-            all: Cache::builder()
-                .max_capacity(max_bytes)
-                .weigher(|_: &Whole, verified: &Arc<CachedToken>| verified.weight())
-                .build_with_hasher(RandomState::new()),
-            hits_behind: AtomicUsize::new(0),
+            hot: ArcSwap::default(),
+            main,
+            main_hits: AtomicUsize::new(0),
+            hot_bytes: usize::try_from(hot_bytes).unwrap_or(usize::MAX),
+            skew,
             is_off: max_bytes == 0,
         }
     }
 
-    /// Finds a token that is the same to the last byte, and says what `judge` makes of it.
-    ///
-    /// The claims beside it are its own, for this thread to copy.
-    pub(crate) fn find<T>(
-        &self,
-        token: BearerToken<'_>,
-        judge: impl FnOnce(&CachedToken, &Claims) -> Option<T>,
-    ) -> Option<T> {
+    /// Looks a token up.
+    pub(crate) fn get(&self, token: BearerToken<'_>) -> Option<Hit> {
         let token = token.as_bytes();
-        let tail = self.key_of(token)?;
-        if let Some(found) = self.front.load().iter().find(|entry| entry.is(tail, token)) {
-            return judge(&found.verified, found.claims());
+        let tail = self.tail_of(token)?;
+        let hot = self.hot.load();
+        if let Some(place) = hot.iter().position(|entry| entry.is(tail, token)) {
+            return Some(Hit::Hot(hot, place));
         }
-        let found = self.all.get(&Borrowed { tail, token })?;
-        // Not each time: with more live tokens than places in front, every hit would write.
-        if self.hits_behind.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
-            self.promote(FrontEntry::new(tail, Arc::clone(&found)));
+        let cached = self.main.get(&tail).filter(|cached| *cached.token == *token)?;
+        // Not with each hit: with more frequent tokens than hot places, every hit would write.
+        if self.main_hits.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
+            self.promote(HotEntry::new(tail, Arc::clone(&cached)), None);
         }
-        judge(&found, &found.claims)
+        Some(Hit::Main(cached))
     }
 
-    /// Remembers a token that was just accepted.
-    pub(crate) fn remember(
-        &self,
-        token: BearerToken<'_>,
-        claims: Claims,
-        (key_id, key): (KeyId, VerificationKey),
-        validity: Validity,
-    ) {
+    /// Inserts a token that was just accepted at `now`.
+    pub(crate) fn insert(&self, token: BearerToken<'_>, authorized: AuthorizedToken, now: Option<UnixTime>) {
         let token = token.as_bytes();
-        let Some(tail) = self.key_of(token) else { return };
-        let verified = Arc::new(CachedToken { token: token.into(), claims, key_id, key, validity });
-        let front = self.front.load();
-        // What is known of a token that is there already has changed.
-        if front.len() < FRONT || front.iter().any(|entry| entry.is(tail, token)) {
-            self.promote(FrontEntry::new(tail, Arc::clone(&verified)));
+        let Some(tail) = self.tail_of(token) else { return };
+        let lifetime = self.lifetime(&authorized, now);
+        let cached = Arc::new(CachedToken { token: token.into(), authorized, lifetime });
+        let hot = self.hot.load();
+        let has_room = hot.iter().filter(|entry| !self.is_over(entry, now)).count() < HOT;
+        // A token that is hot already replaces what was known of it.
+        if has_room || hot.iter().any(|entry| entry.is(tail, token)) {
+            self.promote(HotEntry::new(tail, Arc::clone(&cached)), now);
         }
-        self.all.insert(Whole { tail, token: Arc::clone(&verified.token) }, verified);
+        self.main.insert(tail, cached);
     }
 
-    /// The tail of a token that may be in here.
-    fn key_of(&self, token: &[u8]) -> Option<Tail> {
+    /// The tail of a token that may be cached.
+    fn tail_of(&self, token: &[u8]) -> Option<Tail> {
         if self.is_off || token.len() > MAX_TOKEN { None } else { Tail::of(token) }
     }
 
-    /// Puts a token in the first place; the one that got there longest ago has to go.
-    fn promote(&self, new: FrontEntry) {
-        self.front.rcu(|front| {
-            let others = front.iter().filter(|other| !other.is(new.tail, &new.verified.token));
-            std::iter::once(&new).chain(others).take(FRONT).cloned().collect::<Vec<_>>()
+    /// Puts a token first into the hot tier. Tokens that are over at `now` leave, then those that have been there for
+    /// the longest time, until all fit.
+    fn promote(&self, new: HotEntry, now: Option<UnixTime>) {
+        self.hot.rcu(|hot| {
+            let others = hot.iter().filter(|other| !other.is(new.tail, &new.cached.token) && !self.is_over(other, now));
+            let mut bytes = 0;
+            let fits = |entry: &&HotEntry| {
+                bytes += entry.weight();
+                bytes <= self.hot_bytes
+            };
+            std::iter::once(&new).chain(others).take(HOT).take_while(fits).cloned().collect::<Vec<_>>()
         });
+    }
+
+    fn is_over(&self, entry: &HotEntry, now: Option<UnixTime>) -> bool {
+        now.is_some() && self.lifetime(&entry.cached.authorized, now).is_zero()
+    }
+
+    /// How long a token is valid from `now` on. The times are checked with each hit, so an unknown time harms nothing.
+    fn lifetime(&self, authorized: &AuthorizedToken, now: Option<UnixTime>) -> Duration {
+        let Some(now) = now else { return Duration::MAX };
+        let end = authorized.validity.ends().as_secs().saturating_add(self.skew.as_secs());
+        // A token is valid up to the last second of the skew.
+        Duration::from_secs(end.saturating_add(1).saturating_sub(now.as_secs()))
     }
 }
 
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache").field("entries", &self.all.entry_count()).finish_non_exhaustive()
+        f.debug_struct("TokenCache").field("entries", &self.main.entry_count()).finish_non_exhaustive()
     }
 }
 
-/// The last 16 characters of a token, 96 bits. They are the end of a signature: no two genuine tokens
-/// share them, and only genuine ones are stored, so nobody can crowd a bucket. Whoever does not know them
-/// gets no byte of a stored token compared with his.
+/// Evicts a token from the main tier when its lifetime is over.
+struct AtEndOfToken;
+
+impl Expiry<Tail, Arc<CachedToken>> for AtEndOfToken {
+    fn expire_after_create(&self, _: &Tail, cached: &Arc<CachedToken>, _: Instant) -> Option<Duration> {
+        Some(cached.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Tail,
+        cached: &Arc<CachedToken>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(cached.lifetime)
+    }
+}
+
+/// The last 16 characters of a token, 96 bits of its signature. No two genuine tokens share them, and only genuine ones
+/// are cached, so nobody can crowd a bucket. A caller who does not know them has no byte of a cached token compared
+/// with its own.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 struct Tail(u128);
 
@@ -159,66 +219,22 @@ impl Tail {
     }
 }
 
-/// A token as a key of the cache: compared whole, hashed by its tail.
-struct Whole {
-    tail: Tail,
-    token: Arc<[u8]>,
-}
-
-impl Hash for Whole {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.tail.hash(state);
-    }
-}
-
-impl PartialEq for Whole {
-    fn eq(&self, other: &Self) -> bool {
-        self.tail == other.tail && self.token == other.token
-    }
-}
-
-impl Eq for Whole {}
-
-/// A token as it is looked for.
-struct Borrowed<'t> {
-    tail: Tail,
-    token: &'t [u8],
-}
-
-impl Hash for Borrowed<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.tail.hash(state);
-    }
-}
-
-impl Equivalent<Whole> for Borrowed<'_> {
-    fn equivalent(&self, key: &Whole) -> bool {
-        self.tail == key.tail && *self.token == *key.token
-    }
-}
-
 /// Longer tokens are rare and would crowd out many usual ones (1.5 KiB).
 const MAX_TOKEN: usize = 4096;
 
-/// The size of the snapshot in front. A service is called by a handful of identities; each compare
-/// costs two words unless it hits.
-const FRONT: usize = 8;
+/// The places of the hot tier. A service is called by a handful of identities; each comparison costs two words
+/// unless it hits.
+const HOT: usize = 8;
+
+/// The hot tier takes at most this part of the bound: one half.
+const HOT_SHARE: u64 = 2;
+
+/// More than eight of the longest tokens take.
+const MAX_HOT_BYTES: u64 = 128 * 1024;
 
 const PROMOTE_EVERY: usize = 64;
 
-/// Threads that copy the claims of one token at once and do not disturb each other.
-const LANES: usize = 8;
-
-thread_local! {
-    /// Threads take the lanes by turns.
-    static LANE: usize = {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        THREADS.fetch_add(1, Ordering::Relaxed) % LANES
-    };
-}
-
-/// What an entry takes beside its token and claims: two reference-counted blocks and the cache's own
-/// book-keeping.
+/// What an entry takes beside its token and claims: two reference-counted blocks and the book-keeping of the tiers.
 const OVERHEAD: usize = 512;
 
 #[cfg(test)]
@@ -227,9 +243,8 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
-    use crate::claims::{Parts, TokenVersion};
-    use crate::clock::UnixTime;
     use crate::keys::jwks::KeySet;
+    use crate::token::times::Validity;
 
     /// A token as long as Entra's, told apart by its end.
     fn token(number: usize) -> Vec<u8> {
@@ -238,186 +253,236 @@ mod tests {
         token
     }
 
-    fn find(tokens: &TokenCache, token: &[u8]) -> Option<String> {
-        let token = BearerToken::from_token68(token).unwrap();
-        tokens.find(token, |_, claims| Some(claims.audience().to_owned()))
+    const NOW: u64 = 1_790_000_000;
+    const SKEW: Duration = Duration::from_secs(300);
+
+    fn cache(max_bytes: u64) -> TokenCache {
+        TokenCache::new(max_bytes, SKEW)
     }
 
-    fn remember(tokens: &TokenCache, token: &[u8], audience: &str) {
+    fn at(seconds: u64) -> Option<UnixTime> {
+        Some(UnixTime::from_secs(seconds))
+    }
+
+    fn get(tokens: &TokenCache, token: &[u8]) -> Option<String> {
+        let hit = tokens.get(BearerToken::from_token68(token).unwrap())?;
+        assert_eq!(hit.claims().unwrap(), &hit.authorized().unwrap().claims);
+        Some(hit.claims().unwrap().audience().to_owned())
+    }
+
+    fn insert(tokens: &TokenCache, token: &[u8], audience: &str) {
+        insert_until(tokens, token, audience, NOW + 3600, NOW);
+    }
+
+    /// Inserts a token with this `exp` at this time.
+    fn insert_until(tokens: &TokenCache, token: &[u8], audience: &str, exp: u64, now: u64) {
         let modulus = [&[0x80][..], &[1; 255]].concat();
         let keys =
             format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{}"}}]}}"#, URL_SAFE_NO_PAD.encode(modulus));
         let key = KeySet::from_json(keys.as_bytes()).unwrap().usable().next().unwrap().clone();
-        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
-        let claims = Claims::assertion(Parts {
-            tenant: id.parse().unwrap(),
-            object_id: id.parse().unwrap(),
-            client_id: None,
-            audience: audience.to_owned(),
-            version: TokenVersion::V1,
-            roles: Vec::new(),
-            expires_at: UnixTime::from_secs(1),
-            token_id: None,
-        });
-        let validity = Validity { exp: 1, nbf: None, iat: None };
-        tokens.remember(BearerToken::from_token68(token).unwrap(), claims, (key.id().clone(), key), validity);
+        let authorized = AuthorizedToken {
+            claims: Claims::sample(audience),
+            key_id: key.id().clone(),
+            key,
+            validity: Validity { exp: i64::try_from(exp).unwrap(), nbf: None, iat: None },
+        };
+        tokens.insert(BearerToken::from_token68(token).unwrap(), authorized, at(now));
     }
 
     fn with(max_bytes: u64, numbers: impl IntoIterator<Item = usize>) -> TokenCache {
-        let tokens = TokenCache::new(max_bytes);
+        let tokens = cache(max_bytes);
         for number in numbers {
-            remember(&tokens, &token(number), "a");
+            insert(&tokens, &token(number), "a");
         }
-        tokens.all.run_pending_tasks();
+        tokens.main.run_pending_tasks();
         tokens
     }
 
-    fn is_in_front(tokens: &TokenCache, token: &[u8]) -> bool {
-        tokens.front.load().iter().any(|entry| *entry.verified.token == *token)
+    fn is_hot(tokens: &TokenCache, token: &[u8]) -> bool {
+        tokens.hot.load().iter().any(|entry| *entry.cached.token == *token)
+    }
+
+    fn hot_bytes(tokens: &TokenCache) -> usize {
+        tokens.hot.load().iter().map(HotEntry::weight).sum()
     }
 
     #[test]
-    fn a_token_is_found_by_every_byte_of_it_in_front_and_behind() {
-        let tokens = with(1 << 20, 0..=FRONT);
-        for (number, is_front) in [(0, true), (FRONT, false)] {
+    fn hits_only_a_token_that_is_equal_in_every_byte() {
+        let tokens = with(1 << 20, 0..=HOT);
+        for (number, is_front) in [(0, true), (HOT, false)] {
             let known = token(number);
-            assert_eq!(is_in_front(&tokens, &known), is_front);
+            assert_eq!(is_hot(&tokens, &known), is_front);
             for place in 0..known.len() {
                 let mut other = known.clone();
                 other[place] = b'b';
-                assert_eq!(find(&tokens, &other), None, "byte {place}");
+                assert_eq!(get(&tokens, &other), None, "byte {place}");
             }
-            assert_eq!(find(&tokens, &known[1..]), None);
-            assert_eq!(find(&tokens, &[&known[..], b"a"].concat()), None);
-            assert_eq!(find(&tokens, &[b"a", &known[..]].concat()), None);
-            assert!(find(&tokens, &known).is_some());
+            assert_eq!(get(&tokens, &known[1..]), None);
+            assert_eq!(get(&tokens, &[&known[..], b"a"].concat()), None);
+            assert_eq!(get(&tokens, &[b"a", &known[..]].concat()), None);
+            assert!(get(&tokens, &known).is_some());
         }
     }
 
     #[test]
-    fn tokens_of_one_end_are_two_tokens() {
-        let tokens = with(1 << 20, 0..=FRONT);
-        let (one, mut other) = (token(FRONT + 1), token(FRONT + 1));
+    fn of_two_tokens_with_one_tail_the_later_stays_and_neither_gets_the_claims_of_the_other() {
+        let tokens = with(1 << 20, 0..=HOT);
+        let (one, mut other) = (token(HOT + 1), token(HOT + 1));
         other[0] = b'b';
-        remember(&tokens, &one, "one");
-        remember(&tokens, &other, "other");
-        assert_eq!(find(&tokens, &one).as_deref(), Some("one"));
-        assert_eq!(find(&tokens, &other).as_deref(), Some("other"));
+        insert(&tokens, &one, "one");
+        insert(&tokens, &other, "other");
+        assert_eq!(get(&tokens, &one), None);
+        assert_eq!(get(&tokens, &other).as_deref(), Some("other"));
     }
 
     #[test]
-    fn the_front_needs_nothing_behind_it() {
+    fn hot_tier_hits_without_main_tier() {
         let tokens = with(1 << 20, 0..2);
-        tokens.all.invalidate_all();
-        tokens.all.run_pending_tasks();
-        assert!(find(&tokens, &token(0)).is_some());
-        assert_eq!(find(&tokens, &token(2)), None);
+        tokens.main.invalidate_all();
+        tokens.main.run_pending_tasks();
+        assert!(get(&tokens, &token(0)).is_some());
+        assert_eq!(get(&tokens, &token(2)), None);
     }
 
     #[test]
-    fn threads_copy_claims_from_lanes_of_their_own() {
-        let tokens = Arc::new(with(1 << 20, 0..1));
-        let lanes: Vec<_> = (0..LANES)
-            .map(|_| {
-                let tokens = Arc::clone(&tokens);
-                let lane = move || std::ptr::from_ref(tokens.front.load()[0].claims()).addr();
-                std::thread::spawn(lane).join().unwrap()
-            })
-            .collect();
-        // Other tests start threads, too, and take lanes between.
-        assert!(lanes.iter().collect::<std::collections::HashSet<_>>().len() > 1, "{lanes:?}");
-    }
-
-    #[test]
-    fn an_entry_weighs_its_token_its_claims_and_something_over() {
+    fn an_entry_weighs_its_token_claims_and_overhead() {
         let tokens = with(1 << 20, 0..3);
-        let claims = tokens.front.load()[0].verified.claims.weight();
-        assert_eq!(tokens.all.weighted_size(), u64::try_from(3 * (1500 + claims + OVERHEAD)).unwrap());
+        let claims = tokens.hot.load()[0].cached.authorized.claims.weight();
+        assert_eq!(tokens.main.weighted_size(), u64::try_from(3 * (1500 + claims + OVERHEAD)).unwrap());
     }
 
     #[test]
-    fn what_is_remembered_is_not_shown() {
+    fn debug_shows_no_token() {
         assert_eq!(format!("{:?}", with(1 << 20, 0..3)), "TokenCache { entries: 3, .. }");
     }
 
     #[test]
-    fn what_is_no_token_of_entras_size_is_not_remembered() {
-        let tokens = TokenCache::new(1 << 20);
+    fn caches_no_token_shorter_or_longer_than_entras() {
+        let tokens = cache(1 << 20);
         for length in [1, 15, MAX_TOKEN + 1] {
-            remember(&tokens, &vec![b'a'; length], "a");
-            assert_eq!(find(&tokens, &vec![b'a'; length]), None, "{length}");
+            insert(&tokens, &vec![b'a'; length], "a");
+            assert_eq!(get(&tokens, &vec![b'a'; length]), None, "{length}");
         }
         for length in [16, MAX_TOKEN] {
-            remember(&tokens, &vec![b'a'; length], "a");
-            assert!(find(&tokens, &vec![b'a'; length]).is_some(), "{length}");
+            insert(&tokens, &vec![b'a'; length], "a");
+            assert!(get(&tokens, &vec![b'a'; length]).is_some(), "{length}");
         }
     }
 
     #[test]
-    fn with_no_room_nothing_is_remembered() {
+    fn caches_nothing_with_a_bound_of_zero() {
         let tokens = with(0, 0..3);
-        assert_eq!(find(&tokens, &token(0)), None);
-        assert!(tokens.front.load().is_empty());
-        assert_eq!(tokens.all.entry_count(), 0);
+        assert_eq!(get(&tokens, &token(0)), None);
+        assert!(tokens.hot.load().is_empty());
+        assert_eq!(tokens.main.entry_count(), 0);
     }
 
     #[test]
-    fn a_later_verdict_replaces_the_earlier_in_front_and_behind() {
+    fn a_later_insert_replaces_the_earlier_in_both_tiers() {
         let tokens = with(1 << 20, 0..20);
         for number in [0, 19] {
-            remember(&tokens, &token(number), "later");
-            assert_eq!(find(&tokens, &token(number)).as_deref(), Some("later"));
+            insert(&tokens, &token(number), "later");
+            assert_eq!(get(&tokens, &token(number)).as_deref(), Some("later"));
         }
-        assert_eq!(tokens.front.load().len(), FRONT);
+        assert_eq!(tokens.hot.load().len(), HOT);
     }
 
     #[test]
-    fn the_weight_of_all_stays_within_the_bound() {
-        let bound = 100_000;
-        let tokens = with(bound, 0..1000);
-        assert!(tokens.all.weighted_size() <= bound, "{}", tokens.all.weighted_size());
-        assert!(tokens.all.entry_count() >= 40, "{}", tokens.all.entry_count());
+    fn weight_of_both_tiers_stays_within_the_bound() {
+        for bound in [1, 10_000, 100_000, 1 << 20] {
+            let tokens = with(bound, 0..1000);
+            for number in 0..1000 {
+                get(&tokens, &token(number));
+            }
+            let weight = tokens.main.weighted_size() + u64::try_from(hot_bytes(&tokens)).unwrap();
+            assert!(weight <= bound, "{weight} of {bound}");
+        }
+        assert!(with(100_000, 0..1000).main.entry_count() >= 12);
     }
 
     #[test]
-    fn the_front_takes_the_first_tokens_and_then_those_that_come_again() {
+    fn a_bound_of_one_byte_caches_nothing() {
+        let tokens = with(1, 0..3);
+        assert!(tokens.hot.load().is_empty());
+        assert_eq!(get(&tokens, &token(0)), None);
+    }
+
+    #[test]
+    fn tokens_leave_both_tiers_when_they_are_over() {
+        let tokens = cache(1 << 20);
+        // Valid for the last second of the skew, and no longer.
+        insert_until(&tokens, &token(1), "last second", NOW - 300, NOW);
+        assert_eq!(get(&tokens, &token(1)).as_deref(), Some("last second"));
+        insert_until(&tokens, &token(2), "over", NOW - 301, NOW);
+        tokens.main.run_pending_tasks();
+        assert!(tokens.main.get(&tokens.tail_of(&token(2)).unwrap()).is_none());
+    }
+
+    #[test]
+    fn lifetime_ends_with_the_skew_after_exp() {
+        let tokens = cache(1 << 20);
+        let lifetime = |exp: u64, now| {
+            insert_until(&tokens, &token(1), "a", exp, NOW);
+            let hot = tokens.hot.load();
+            tokens.lifetime(&hot.first().unwrap().cached.authorized, now)
+        };
+        assert_eq!(lifetime(NOW + 100, at(NOW)), Duration::from_secs(401));
+        assert_eq!(lifetime(NOW + 100, at(NOW + 400)), Duration::from_secs(1));
+        assert_eq!(lifetime(NOW + 100, at(NOW + 401)), Duration::ZERO);
+        assert_eq!(lifetime(NOW + 100, None), Duration::MAX);
+    }
+
+    #[test]
+    fn a_new_token_takes_the_hot_place_of_one_that_is_over() {
+        let tokens = cache(1 << 20);
+        for number in 0..HOT {
+            insert_until(&tokens, &token(number), "old", NOW, NOW);
+        }
+        let later = NOW + 301;
+        insert_until(&tokens, &token(100), "new", later + 3600, later);
+        assert!(is_hot(&tokens, &token(100)), "the hot tier is full of tokens that are over");
+        assert_eq!(tokens.hot.load().len(), 1);
+    }
+
+    #[test]
+    fn hot_tier_takes_the_first_tokens_then_frequent_ones() {
         let tokens = with(1 << 20, 0..100);
-        assert!((0..FRONT).all(|number| is_in_front(&tokens, &token(number))));
-        assert!(!is_in_front(&tokens, &token(99)));
+        assert!((0..HOT).all(|number| is_hot(&tokens, &token(number))));
+        assert!(!is_hot(&tokens, &token(99)));
         for _ in 0..PROMOTE_EVERY {
-            find(&tokens, &token(99));
+            get(&tokens, &token(99));
         }
-        assert!(is_in_front(&tokens, &token(99)));
+        assert!(is_hot(&tokens, &token(99)));
         // The one that got there longest ago has made room, and is found behind.
-        assert!(!is_in_front(&tokens, &token(0)) && find(&tokens, &token(0)).is_some());
-        assert_eq!(tokens.front.load().len(), FRONT);
+        assert!(!is_hot(&tokens, &token(0)) && get(&tokens, &token(0)).is_some());
+        assert_eq!(tokens.hot.load().len(), HOT);
     }
 
     #[test]
-    fn tokens_shown_once_push_nobody_out_of_the_front() {
-        let tokens = with(100_000, 0..FRONT);
+    fn tokens_shown_once_evict_nothing_from_the_hot_tier() {
+        let tokens = with(100_000, 0..HOT);
         for number in 1000..6000 {
-            find(&tokens, &token(number));
-            remember(&tokens, &token(number), "stranger");
-            assert!(find(&tokens, &token(number % FRONT)).is_some());
+            get(&tokens, &token(number));
+            insert(&tokens, &token(number), "stranger");
+            assert!(get(&tokens, &token(number % HOT)).is_some());
         }
-        assert!((0..FRONT).all(|number| is_in_front(&tokens, &token(number))));
+        assert!((0..HOT).all(|number| is_hot(&tokens, &token(number))));
     }
 
     #[test]
-    fn steady_tokens_behind_outlive_any_number_of_others() {
-        let tokens = with(100_000, 0..FRONT + 8);
-        let steady: Vec<_> = (FRONT..FRONT + 8).map(token).collect();
+    fn frequent_tokens_of_the_main_tier_survive_a_flood_of_others() {
+        let tokens = with(100_000, 0..HOT + 8);
+        let steady: Vec<_> = (HOT..HOT + 8).map(token).collect();
         let (mut asked, mut missed) = (0, 0);
         for number in 1000..6000 {
-            if find(&tokens, &token(number)).is_none() {
-                remember(&tokens, &token(number), "stranger");
+            if get(&tokens, &token(number)).is_none() {
+                insert(&tokens, &token(number), "stranger");
             }
             let token = &steady[number % steady.len()];
             asked += 1;
-            if find(&tokens, token).is_none() {
+            if get(&tokens, token).is_none() {
                 missed += 1;
-                remember(&tokens, token, "steady");
+                insert(&tokens, token, "steady");
             }
         }
         assert!(missed * 50 <= asked, "{missed} of {asked}");

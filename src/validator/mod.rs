@@ -1,6 +1,7 @@
 //! The whole check without tower: headers in, [`Claims`] or [`Rejection`] out.
 
-pub(crate) mod cache;
+mod cache;
+mod shards;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,87 +9,81 @@ use std::sync::Arc;
 use http::HeaderMap;
 use tracing::Instrument as _;
 
-use crate::claims::Claims;
+use self::cache::TokenCache;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::error::Rejection;
 use crate::ids::{KeyId, TenantId};
 use crate::keys::source::{KeySource, Lookup};
 use crate::policy::Policy;
-use crate::policy::stages::CheckedToken;
+use crate::policy::claims::Claims;
+use crate::policy::stages::{AuthorizedToken, CheckedToken};
 use crate::signature::key::VerificationKey;
 use crate::telemetry::events;
 use crate::telemetry::meter::{self, Stopwatch};
 use crate::telemetry::rejection_log::RejectionLog;
 use crate::telemetry::unverified::UnverifiedFields;
+use crate::token::UnverifiedToken;
 use crate::token::bearer::BearerToken;
-use crate::token::{CompactJws, UnverifiedToken};
-use crate::validator::cache::TokenCache;
+use crate::token::compact::CompactJws;
 
 /// Checks requests against a [`Policy`] with the keys of a [`KeySource`]. Cheap to clone; clones share
-/// keys and the memory of verified tokens.
+/// the keys and the token cache.
 ///
-/// The checks, in order: credentials, size, form, header, claim types, version, tenant, issuer,
-/// audience, times, key, signature, app-only, caller, role. The first that fails decides.
+/// The checks run in the order of [`CheckName::ALL`](crate::CheckName::ALL). The first that fails decides.
 #[derive(Clone, Debug)]
-pub struct Validator(Arc<Parts>);
+pub struct Validator(Arc<Inner>);
 
 #[derive(Debug)]
-struct Parts {
+struct Inner {
     policy: Policy,
     keys: Arc<dyn KeySource>,
     clock: Arc<dyn Clock>,
-    verified: TokenCache,
-    verified_bytes: u64,
+    cache: TokenCache,
+    cache_bytes: u64,
     rejections: RejectionLog,
 }
 
 impl Validator {
-    /// A validator on the system's clock that remembers verified tokens in at most 8 MiB.
+    /// A validator on the system's clock with a token cache of at most 8 MiB.
     #[must_use]
-    pub fn new(policy: Policy, keys: Arc<dyn KeySource>) -> Self {
-        Self::build(policy, keys, Arc::new(SystemClock), VERIFIED_BYTES)
+    pub fn new(policy: Policy, keys: impl KeySource) -> Self {
+        Self::build(policy, Arc::new(keys), Arc::new(SystemClock), CACHE_BYTES)
     }
 
-    /// The same with another clock for the times of tokens, and with nothing remembered.
+    /// Checks the times of tokens by another clock. The token cache and the counts of the rejection log start empty.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), clock, self.0.verified_bytes)
+        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), clock, self.0.cache_bytes)
     }
 
-    /// The same with another bound for the memory of verified tokens, in bytes, and with nothing
-    /// remembered. 0 verifies every token every time. 8 MiB hold about 3,000 tokens of the usual size.
+    /// Bounds the token cache to another number of bytes. 0 verifies every token every time; 8 MiB hold about 3,000
+    /// tokens of the usual size. The token cache and the counts of the rejection log start empty.
     #[must_use]
     pub fn with_token_cache_bytes(self, bytes: u64) -> Self {
         Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::clone(&self.0.clock), bytes)
     }
 
-    fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, verified_bytes: u64) -> Self {
-        Self(Arc::new(Parts {
-            policy,
-            keys,
-            clock,
-            verified: TokenCache::new(verified_bytes),
-            verified_bytes,
-            rejections: RejectionLog::default(),
-        }))
+    fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, cache_bytes: u64) -> Self {
+        let cache = TokenCache::new(cache_bytes, policy.clock_skew());
+        Self(Arc::new(Inner { policy, keys, clock, cache, cache_bytes, rejections: RejectionLog::default() }))
     }
 
     /// Checks the headers of a request.
     ///
-    /// Waits only when the token names a key that is not at hand, for as long as the key source does.
+    /// Waits only when the token names a key that is not cached, for as long as the key source does.
     ///
     /// # Errors
     ///
     /// The first check that failed.
     pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
-        match self.judge(headers) {
+        match self.check_headers(headers) {
             Verdict::Accepted(claims) => Ok(claims),
             Verdict::Rejected(rejection) => Err(rejection),
             Verdict::Waiting(pending) => pending.await,
         }
     }
 
-    /// The keys.
+    /// The key source.
     #[must_use]
     pub fn keys(&self) -> &Arc<dyn KeySource> {
         &self.0.keys
@@ -104,150 +99,150 @@ impl Validator {
     }
 }
 
-/// The way of a request.
+/// A request, from its headers to a verdict: counted, logged, and its token cached.
 impl Validator {
-    /// Judges a request as far as that goes without waiting, counts it and logs a rejection.
-    pub(crate) fn judge(&self, headers: &HeaderMap) -> Verdict {
+    /// Checks a request as far as that goes without waiting.
+    pub(crate) fn check_headers(&self, headers: &HeaderMap) -> Verdict {
         let now = self.now();
-        let verdict = match BearerToken::from_headers(headers) {
-            Ok(token) => match self.recognise(token, now) {
-                Some(claims) => {
-                    meter::token_cache_hit();
-                    Verdict::Accepted(claims)
-                }
-                None => self.measure(token, now),
-            },
-            Err(kind) => Verdict::Rejected(kind.into()),
+        let token = match BearerToken::from_headers(headers) {
+            Ok(token) => token,
+            Err(kind) => return Verdict::Rejected(self.reject(kind.into(), now, || UnverifiedFields::of(headers))),
         };
-        match verdict {
-            Verdict::Accepted(claims) => {
-                meter::accepted();
-                Verdict::Accepted(claims)
+        if let Some(claims) = self.cached(token, now) {
+            return Verdict::Accepted(claims);
+        }
+        let stopwatch = Stopwatch::start();
+        match self.check_token(token, now) {
+            Ok(authorized) => {
+                stopwatch.stop();
+                Verdict::Accepted(self.accept(token, authorized, now))
             }
-            Verdict::Rejected(rejection) => {
-                self.report(&rejection, now, || UnverifiedFields::of(headers));
-                Verdict::Rejected(rejection)
+            Err(Unfinished::Rejected(rejection)) => {
+                stopwatch.stop();
+                Verdict::Rejected(self.reject(rejection, now, || UnverifiedFields::of(headers)))
             }
-            Verdict::Waiting(pending) => Verdict::Waiting(self.watch(pending, headers, now)),
+            Err(Unfinished::NeedsKey(tenant, key_id)) => {
+                Verdict::Waiting(self.wait_for_key(token, tenant, key_id, headers))
+            }
         }
     }
 
-    /// Whether the token was accepted before and would be again at this moment. Everything that may have
-    /// changed since is asked anew, of the clock and of the key source; where one of them says no, the
-    /// full check finds the reason.
-    fn recognise(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
-        self.0.verified.find(token, |known, claims| {
-            self.0.policy.check_times(&known.validity, now).ok()?;
-            let is_held = self.0.keys.is_current(&claims.tenant_id(), &known.key_id, &known.key);
-            is_held.then(|| claims.clone())
+    /// The claims of a cached token that would be accepted at `now`, too. Times and key are checked with each request;
+    /// only the signature verification is skipped. When one of them fails, the full check finds the reason.
+    fn cached(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
+        let hit = self.0.cache.get(token)?;
+        let (cached, claims) = (hit.authorized()?, hit.claims()?);
+        self.0.policy.check_times(&cached.validity, now).ok()?;
+        let is_current = self.0.keys.is_current(&claims.tenant_id(), &cached.key_id, &cached.key);
+        is_current.then(|| {
+            meter::token_cache_hit();
+            meter::accepted();
+            claims.clone()
         })
     }
 
-    /// The whole check with the time it took, which a check that waits takes down when it goes on.
-    fn measure(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
-        let stopwatch = Stopwatch::start();
-        let verdict = self.check(token, now);
-        if !matches!(verdict, Verdict::Waiting(_)) {
-            stopwatch.checked();
-        }
-        verdict
+    /// Waits for the key of a token, then checks the token again, by the time that it is then.
+    fn wait_for_key(&self, token: BearerToken<'_>, tenant: TenantId, key_id: KeyId, headers: &HeaderMap) -> Pending {
+        let (validator, token) = (self.clone(), token.as_bytes().to_vec());
+        let unverified =
+            if RejectionLog::is_read() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
+        let check = async move {
+            let key = validator.keys().resolve(&tenant, &key_id).await;
+            let (stopwatch, now) = (Stopwatch::start(), validator.now());
+            let token = BearerToken::from_token68(&token)?;
+            let outcome = key.map_err(Rejection::from).and_then(|key| validator.check_with_key(token, key, now));
+            stopwatch.stop();
+            match outcome {
+                Ok(authorized) => Ok(validator.accept(token, authorized, now)),
+                Err(rejection) => Err(validator.reject(rejection, now, || unverified)),
+            }
+        };
+        // Both: where DEBUG is off the new span is none, and the check still has to run in the span of the request.
+        let span = tracing::debug_span!(target: events::REQUESTS, "key_wait");
+        Box::pin(check.instrument(span).in_current_span())
     }
 
-    /// The whole check of a token as if it came for the first time, not counted and not logged.
-    pub(crate) fn check(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Verdict {
-        self.examine(token, now, |checked| self.decide(token, checked)).unwrap_or_else(Verdict::Rejected)
+    /// Counts an accepted token and inserts it into the cache.
+    fn accept(&self, token: BearerToken<'_>, authorized: AuthorizedToken, now: Option<UnixTime>) -> Claims {
+        meter::accepted();
+        let claims = authorized.claims.clone();
+        self.0.cache.insert(token, authorized, now);
+        claims
     }
 
-    /// Reads a token and goes on with it if it is checked.
-    fn examine<T>(
+    /// Counts and logs a rejection.
+    fn reject(
+        &self,
+        rejection: Rejection,
+        now: Option<UnixTime>,
+        unverified: impl FnOnce() -> UnverifiedFields,
+    ) -> Rejection {
+        meter::rejected(rejection.kind());
+        self.0.rejections.record(&rejection, now, unverified);
+        rejection
+    }
+}
+
+/// The check of a token that is not in the cache. Nothing is counted, logged or cached.
+impl Validator {
+    /// Checks a token as far as that goes with the cached keys.
+    pub(crate) fn check_token(
         &self,
         token: BearerToken<'_>,
         now: Option<UnixTime>,
-        go_on: impl FnOnce(CheckedToken<'_>) -> Result<T, Rejection>,
-    ) -> Result<T, Rejection> {
-        let segments = CompactJws::decode(token)?;
-        let unverified = UnverifiedToken::parse(&segments)?;
-        go_on(self.0.policy.check_claims(unverified, now)?)
-    }
-
-    /// Decides with the key at hand, or says that it has to be found first.
-    fn decide(&self, token: BearerToken<'_>, checked: CheckedToken<'_>) -> Result<Verdict, Rejection> {
-        let tenant = checked.checked_claims().tenant;
+    ) -> Result<AuthorizedToken, Unfinished> {
+        let jws = CompactJws::decode(token).map_err(Rejection::from)?;
+        let checked = self.0.policy.check_claims(UnverifiedToken::parse(&jws)?, now)?;
+        let tenant = checked.tenant();
         match self.0.keys.lookup(&tenant, checked.key_id()) {
-            Lookup::Found(key) => self.conclude(token, checked, key).map(Verdict::Accepted),
-            Lookup::Rejected(error) => Err(error.into()),
-            Lookup::Miss => {
-                let key = checked.key_id().clone();
-                let token = token.as_bytes().to_vec();
-                Ok(Verdict::Waiting(Box::pin(self.clone().find_key(token, tenant, key))))
-            }
+            Lookup::Found(key) => Ok(self.finish(checked, key)?),
+            Lookup::Rejected(error) => Err(Rejection::from(error).into()),
+            Lookup::Miss => Err(Unfinished::NeedsKey(tenant, checked.key_id().clone())),
         }
     }
 
-    /// Waits for the key, then decides as [`decide`](Self::decide) does, by the time that it is then: a
-    /// key source may take as long as it likes.
-    async fn find_key(self, token: Vec<u8>, tenant: TenantId, key: KeyId) -> Result<Claims, Rejection> {
-        let key = self.0.keys.resolve(&tenant, &key).await?;
-        let stopwatch = Stopwatch::start();
-        let decided = BearerToken::from_token68(&token)
-            .map_err(Rejection::from)
-            .and_then(|token| self.examine(token, self.now(), |checked| self.conclude(token, checked, key)));
-        stopwatch.checked();
-        decided
-    }
-
-    /// Everything from the key on: whether it fits, the signature, the caller.
-    fn conclude(
+    /// The same for a token whose key had to be resolved.
+    pub(crate) fn check_with_key(
         &self,
         token: BearerToken<'_>,
-        checked: CheckedToken<'_>,
         key: VerificationKey,
-    ) -> Result<Claims, Rejection> {
-        let validity = checked.checked_claims().validity;
-        let key_id = checked.key_id().clone();
-        let fitting = self.0.policy.check_key(&key, &checked)?;
-        let signed = checked.verify(fitting)?;
-        let claims = self.0.policy.authorize(&signed)?;
-        self.0.verified.remember(token, claims.clone(), (key_id, key), validity);
-        Ok(claims)
+        now: Option<UnixTime>,
+    ) -> Result<AuthorizedToken, Rejection> {
+        let jws = CompactJws::decode(token)?;
+        let checked = self.0.policy.check_claims(UnverifiedToken::parse(&jws)?, now)?;
+        self.finish(checked, key)
+    }
+
+    /// Everything from the key on: whether it is trusted, the signature, the caller.
+    fn finish(&self, checked: CheckedToken<'_>, key: VerificationKey) -> Result<AuthorizedToken, Rejection> {
+        let trusted = self.0.policy.check_key(checked, key)?;
+        let verified = trusted.verify()?;
+        self.0.policy.authorize(verified)
     }
 }
 
-/// What is counted and logged.
-impl Validator {
-    /// Counts and logs a check that waits for its key when it has ended, in the span of the request.
-    fn watch(&self, pending: Pending, headers: &HeaderMap, now: Option<UnixTime>) -> Pending {
-        let sighting =
-            if RejectionLog::is_read() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
-        let validator = self.clone();
-        let span = tracing::debug_span!(target: events::REQUESTS, "key_wait");
-        let watched = async move {
-            let outcome = pending.await;
-            match &outcome {
-                Ok(_) => meter::accepted(),
-                Err(rejection) => validator.report(rejection, now, || sighting),
-            }
-            outcome
-        };
-        Box::pin(watched.instrument(span).in_current_span())
-    }
-
-    /// The one place where a rejection is counted and logged.
-    fn report(&self, rejection: &Rejection, now: Option<UnixTime>, sighting: impl FnOnce() -> UnverifiedFields) {
-        meter::rejected(rejection.kind());
-        self.0.rejections.record(rejection, now, sighting);
-    }
-}
-
-/// The outcome of a check so far.
+/// The outcome of a request so far.
 pub(crate) enum Verdict {
     Accepted(Claims),
     Rejected(Rejection),
-    /// The token names a key that has to be found first.
+    /// The token names a key that has to be resolved first.
     Waiting(Pending),
 }
 
 /// A check that waits for its key.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Claims, Rejection>> + Send>>;
 
-const VERIFIED_BYTES: u64 = 8 * 1024 * 1024;
+/// Why a check has not accepted a token.
+pub(crate) enum Unfinished {
+    Rejected(Rejection),
+    /// The key of this tenant is not cached.
+    NeedsKey(TenantId, KeyId),
+}
+
+impl From<Rejection> for Unfinished {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -31,7 +31,7 @@ pub struct Written<'t> {
     pub text: &'t str,
 }
 
-/// Texts, and a search for what another text has in common with one of them.
+/// Texts, to find what another text has in common with one of them.
 struct Texts<'t> {
     texts: Vec<&'t [u8]>,
     /// For each pattern of `blocks` the texts and the places in them.

@@ -437,3 +437,21 @@ fn assert_same(verdict: &Result<Claims, K>, explanation: &Explanation) {
     assert_eq!(failed(explanation).len(), usize::from(verdict.is_err()));
     assert_eq!(explanation.advice().count() > 0, verdict.is_err());
 }
+
+#[tokio::test]
+async fn an_explanation_does_not_fill_the_token_cache() {
+    let entra = entra().await;
+    let keys = RemoteKeys::new(&entra.policy()).unwrap();
+    let validator = Validator::new(entra.policy(), keys).with_clock(entra.clock());
+    let token = entra.token().mint();
+    // The first waits for the key, the second does not.
+    for _ in 0..2 {
+        assert!(validator.explain(&token).await.is_accepted());
+    }
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    for signatures in [1, 0] {
+        let before = support::signatures::verified();
+        validator.validate(&headers).await.unwrap();
+        assert_eq!(support::signatures::verified() - before, signatures);
+    }
+}

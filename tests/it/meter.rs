@@ -56,6 +56,20 @@ fn requests_are_counted_by_outcome_and_kind() {
 }
 
 #[test]
+fn an_explanation_that_waits_for_a_key_counts_and_measures_nothing() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
+        let explanation = layer.validator().explain(&entra.token().mint()).await;
+        assert!(explanation.is_accepted(), "{explanation}");
+        let shown = handle.render();
+        assert!(!shown.lines().any(|line| line.starts_with(ours::REQUESTS)), "{shown}");
+        assert!(!shown.contains(&format!("{}_count", ours::VERIFICATION_SECONDS)), "{shown}");
+    });
+}
+
+#[test]
 fn fetches_age_and_keys_are_shown_by_tenant() {
     recorded(|handle| async move {
         let entra = entra().await;
@@ -89,7 +103,7 @@ fn without_keys_requests_are_unavailable_and_there_is_no_age() {
         let layer = UpstreamAuthLayer::with_keys(entra.policy(), Arc::new(keys)).with_clock(entra.clock());
         layer.ready().await.unwrap_err();
         assert_eq!(rejection(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
-        assert_shows(&handle, &[format!("{}{{outcome=\"undecided\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
+        assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
         let shown = handle.render();
         let age = format!("{}{{", ours::KEY_AGE_SECONDS);
         assert!(!shown.lines().any(|line| line.starts_with(&age)), "{shown}");

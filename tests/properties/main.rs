@@ -8,7 +8,6 @@ mod claim_values;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
 mod replay;
-mod signatures;
 mod signed;
 
 use std::collections::BTreeSet;
@@ -23,10 +22,9 @@ use signalr_upstream_auth::{
     Cloud, FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, RejectionKind, Settings, TenantId,
     TokenVersion, UpstreamAuthLayer, VerificationKey,
 };
+use support::signatures::verified as signatures_verified;
 use support::{NOON, StillClock, cases, fixed_keys, fixed_layer, rejection};
 use tokio::runtime::{Builder, Runtime};
-
-use crate::signatures::verified as signatures_verified;
 
 /// One mock for all cases; what a case publishes it takes back.
 struct Fixture {

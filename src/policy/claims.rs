@@ -3,23 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, ObjectId, TenantId};
+use crate::token::version::TokenVersion;
 
 /// The proof that a request carried an accepted token, and what that token said.
 ///
 /// The only way to get one is through the whole check. The layer puts it into the extensions of the
 /// request. Cheap to clone.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Claims(Arc<Own>);
-
-/// What the copies of one [`Claims`] count their references in: long enough that the counters of two of them never share
-/// a line of the processor's cache.
-#[derive(Eq, PartialEq)]
-struct Own {
-    parts: Arc<Parts>,
-    _room: [u64; 14],
-}
+pub struct Claims(Arc<CachePadded<Arc<Parts>>>);
 
 /// What [`Claims`] is made of.
 #[derive(Debug, Eq, PartialEq)]
@@ -35,23 +30,19 @@ pub(crate) struct Parts {
 }
 
 impl Claims {
-    /// States that every check has passed. Called by [`Policy::admit`](crate::Policy) alone.
-    pub(crate) fn assertion(parts: Parts) -> Self {
-        Self::counted_apart(Arc::new(parts))
+    /// The claims of an authorized token. Called by [`Policy::authorize`](crate::Policy) alone.
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(CachePadded::new(Arc::new(parts))))
     }
 
-    /// The same claims, whose copies are counted by themselves: threads that copy the one do not wait for those that
-    /// copy the other.
-    pub(crate) fn apart(&self) -> Self {
-        Self::counted_apart(Arc::clone(&self.0.parts))
-    }
-
-    fn counted_apart(parts: Arc<Parts>) -> Self {
-        Self(Arc::new(Own { parts, _room: [0; 14] }))
+    /// The same claims with a reference count of their own, on a cache line of its own: threads that clone the one do
+    /// not wait for threads that clone the other.
+    pub(crate) fn with_own_refcount(&self) -> Self {
+        Self(Arc::new(CachePadded::new(Arc::clone(&self.0))))
     }
 
     fn parts(&self) -> &Parts {
-        &self.0.parts
+        &self.0
     }
 
     /// The tenant that issued the token (`tid`).
@@ -104,14 +95,17 @@ impl Claims {
         self.parts().token_id.as_deref()
     }
 
-    /// How many bytes this takes on the heap, roughly.
+    /// The bytes that the claims take on the heap, without the blocks that count their references.
     pub(crate) fn weight(&self) -> usize {
-        let texts = self.parts().audience.len() + self.parts().token_id.as_ref().map_or(0, String::len);
-        size_of::<Own>()
-            + size_of::<Parts>()
-            + texts
-            + self.parts().roles.iter().map(|role| size_of::<String>() + role.len()).sum::<usize>()
+        // Destructured, so that a new field cannot be left out.
+        let Parts { audience, roles, token_id, tenant: _, object_id: _, client_id: _, version: _, expires_at: _ } =
+            self.parts();
+        let roles: usize = roles.iter().map(|role| size_of::<String>() + role.len()).sum();
+        size_of::<Parts>() + audience.len() + token_id.as_ref().map_or(0, String::len) + roles
     }
+
+    /// The bytes that one reference count takes on the heap: the block of [`with_own_refcount`](Self::with_own_refcount).
+    pub(crate) const REFCOUNT_BYTES: usize = 2 * size_of::<CachePadded<Arc<Parts>>>();
 }
 
 impl fmt::Debug for Claims {
@@ -129,35 +123,21 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// The version of an Entra access token, its claim `ver`.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_enums, reason = "a third version would be another check altogether")]
-pub enum TokenVersion {
-    /// `1.0`.
-    V1,
-    /// `2.0`.
-    V2,
-}
-
-impl TokenVersion {
-    /// Reads the claim `ver`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == text)
-    }
-
-    /// The version as the claim spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::V1 => "1.0",
-            Self::V2 => "2.0",
-        }
-    }
-}
-
-impl fmt::Display for TokenVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+#[cfg(test)]
+impl Claims {
+    /// Claims for tests of the cache, told apart by their audience.
+    pub(crate) fn sample(audience: &str) -> Self {
+        let id = "11111111-aaaa-4bbb-8ccc-222222222222";
+        Self::new(Parts {
+            tenant: id.parse().unwrap(),
+            object_id: id.parse().unwrap(),
+            client_id: None,
+            audience: audience.to_owned(),
+            version: TokenVersion::V1,
+            roles: Vec::new(),
+            expires_at: UnixTime::from_secs(1),
+            token_id: None,
+        })
     }
 }
 
@@ -179,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn claims_say_what_they_are_made_of() {
-        let claims = Claims::assertion(parts());
+    fn claims_return_what_they_were_made_of() {
+        let claims = Claims::new(parts());
         assert_eq!(claims.tenant_id(), parts().tenant);
         assert_eq!(claims.object_id(), parts().object_id);
         assert_eq!(claims.client_id(), parts().client_id);
@@ -197,35 +177,21 @@ mod tests {
     }
 
     #[test]
-    fn the_weight_is_that_of_the_struct_and_of_all_its_texts() {
-        let weight = size_of::<Own>()
-            + size_of::<Parts>()
-            + "api://a".len()
-            + "uti".len()
-            + 2 * size_of::<String>()
-            + "onethree".len();
-        assert_eq!(Claims::assertion(parts()).weight(), weight);
+    fn weight_is_that_of_the_struct_and_of_all_its_texts() {
+        let weight = size_of::<Parts>() + "api://a".len() + "uti".len() + 2 * size_of::<String>() + "onethree".len();
+        assert_eq!(Claims::new(parts()).weight(), weight);
         let bare = Parts { roles: Vec::new(), token_id: None, ..parts() };
-        assert_eq!(Claims::assertion(bare).weight(), size_of::<Own>() + size_of::<Parts>() + "api://a".len());
+        assert_eq!(Claims::new(bare).weight(), size_of::<Parts>() + "api://a".len());
     }
 
     #[test]
-    fn claims_counted_apart_are_the_same_claims() {
-        let claims = Claims::assertion(parts());
-        let apart = claims.apart();
-        assert_eq!(apart, claims);
-        assert!(!Arc::ptr_eq(&apart.0, &claims.0) && Arc::ptr_eq(&apart.0.parts, &claims.0.parts));
-        assert!(size_of::<Own>() >= 2 * 56, "two counters are a line apart");
-        assert_ne!(Claims::assertion(Parts { expires_at: UnixTime::from_secs(8), ..parts() }), claims);
-    }
-
-    #[test]
-    fn versions_are_read_as_they_are_written() {
-        for version in [TokenVersion::V1, TokenVersion::V2] {
-            assert_eq!(TokenVersion::parse(version.as_str()), Some(version));
-            assert_eq!(version.to_string(), version.as_str());
-        }
-        assert_eq!((TokenVersion::V1.as_str(), TokenVersion::V2.as_str()), ("1.0", "2.0"));
-        assert_eq!(TokenVersion::parse("2"), None);
+    fn claims_with_their_own_refcount_are_the_same_claims() {
+        let claims = Claims::new(parts());
+        let other = claims.with_own_refcount();
+        assert_eq!(other, claims);
+        assert!(!Arc::ptr_eq(&other.0, &claims.0), "one reference count");
+        let parts_of = |claims: &Claims| Arc::as_ptr(&**claims.0);
+        assert_eq!(parts_of(&other), parts_of(&claims));
+        assert_ne!(Claims::new(Parts { expires_at: UnixTime::from_secs(8), ..parts() }), claims);
     }
 }

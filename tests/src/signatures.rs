@@ -13,7 +13,11 @@ thread_local! {
 }
 
 /// How many signatures this thread has verified since its first call.
-pub(crate) fn verified() -> u64 {
+/// # Panics
+///
+/// If the process has another subscriber for all its threads.
+#[must_use]
+pub fn verified() -> u64 {
     static COUNTER: Once = Once::new();
     COUNTER.call_once(|| set_global_default(Counter).expect("no other subscriber of the process"));
     VERIFIED.get()

@@ -1,0 +1,111 @@
+//! How a [`Policy`] is built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::audience::Audiences;
+use super::callers::{Callers, RequiredRoles};
+use super::issuers::Issuers;
+use super::tenants::Tenants;
+use super::{Policy, Rules};
+use crate::cloud::Cloud;
+use crate::error::{ConfigError, ConfigFault};
+
+/// Builds a [`Policy`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PolicyBuilder {
+    tenants: Tenants,
+    audiences: Audiences,
+    callers: Callers,
+    cloud: Cloud,
+    required_roles: RequiredRoles,
+    clock_skew: Duration,
+    accepts_foreign_cloud_instance_names: bool,
+}
+
+impl PolicyBuilder {
+    pub(super) fn new(tenants: Tenants, audiences: Audiences, callers: Callers) -> Self {
+        Self {
+            tenants,
+            audiences,
+            callers,
+            cloud: Cloud::public(),
+            required_roles: RequiredRoles::default(),
+            clock_skew: DEFAULT_SKEW,
+            accepts_foreign_cloud_instance_names: false,
+        }
+    }
+
+    /// The cloud of tenants and keys. Default: [`Cloud::public`].
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = cloud;
+        self
+    }
+
+    /// How far the clocks of Entra and of this machine may be apart, in whole seconds up to 600.
+    /// Default: 300, as in Microsoft's own libraries.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// App roles of which the caller must have at least one, compared byte for byte. Default: none are
+    /// demanded, since a managed identity has no roles unless somebody assigned one. **An empty list
+    /// demands none, either.**
+    pub fn required_roles(mut self, roles: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.required_roles = RequiredRoles::new(roles);
+        self
+    }
+
+    /// Accepts keys that carry the label of another cloud. **A key of another cloud may then sign for a
+    /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
+    ///
+    /// It is about keys alone. A discovery document that names another cloud is rejected all the same.
+    pub fn dangerous_accept_foreign_cloud_instance_names(mut self) -> Self {
+        self.accepts_foreign_cloud_instance_names = true;
+        self
+    }
+
+    /// Builds the policy.
+    ///
+    /// # Errors
+    ///
+    /// Names `clock_skew_secs` when it is more than 600 seconds, `required_roles` when one is blank, and
+    /// `callers` when a pair names a tenant that is not accepted.
+    pub fn build(self) -> Result<Policy, ConfigError> {
+        let mut faults = Vec::new();
+        faults.extend(skew_fault(self.clock_skew));
+        if self.required_roles.has_blank() {
+            faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
+        }
+        for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(tenant)) {
+            faults.push(ConfigFault::new(
+                "callers",
+                format!("tenant {tenant} is not among the accepted tenants; add it there"),
+            ));
+        }
+        if let Some(error) = ConfigError::from_faults(faults) {
+            return Err(error);
+        }
+        let issuers = self.tenants.iter().map(|tenant| (*tenant, Issuers::new(&self.cloud, tenant)));
+        Ok(Policy(Arc::new(Rules {
+            issuers: issuers.collect(),
+            cloud: self.cloud,
+            tenants: self.tenants,
+            audiences: self.audiences,
+            callers: self.callers,
+            required_roles: self.required_roles,
+            clock_skew: self.clock_skew,
+            accepts_foreign_cloud_instance_names: self.accepts_foreign_cloud_instance_names,
+        })))
+    }
+}
+
+/// What is wrong with a clock skew, also for one that stands in no policy yet.
+pub(crate) fn skew_fault(skew: Duration) -> Option<ConfigFault> {
+    (skew > MAX_SKEW).then(|| ConfigFault::new("clock_skew_secs", "write 0 to 600 seconds; 300 is the default"))
+}
+
+const DEFAULT_SKEW: Duration = Duration::from_secs(300);
+const MAX_SKEW: Duration = Duration::from_secs(600);

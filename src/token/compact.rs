@@ -1,0 +1,72 @@
+//! The compact serialization of a JWS (RFC 7515 section 7.1), split and decoded.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::bearer::BearerToken;
+use super::claims_set::ClaimsSet;
+use super::header::JoseHeader;
+use crate::error::RejectionKind;
+use crate::json::{self, ObjectFault};
+
+/// The three segments of a compact serialization, decoded.
+pub(crate) struct CompactJws<'h> {
+    header: Vec<u8>,
+    claims: Vec<u8>,
+    signature: Vec<u8>,
+    signing_input: &'h [u8],
+}
+
+impl<'h> CompactJws<'h> {
+    /// Splits and decodes a token.
+    pub(crate) fn decode(token: BearerToken<'h>) -> Result<Self, RejectionKind> {
+        // Dots and base64url are token68, so a token that splits and decodes is one. A token that does not may be a
+        // malformed request (400) instead of a malformed token (401).
+        Self::split(token.as_bytes()).or_else(|fault| token.token68().and(Err(fault)))
+    }
+
+    fn split(token: &'h [u8]) -> Result<Self, RejectionKind> {
+        let mut dots = memchr::memchr_iter(b'.', token);
+        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
+            return Err(RejectionKind::MalformedToken);
+        };
+        match dots.count() {
+            0 => {}
+            2 => return Err(RejectionKind::EncryptedToken),
+            _ => return Err(RejectionKind::MalformedToken),
+        }
+        let decode = |segment: &[u8]| URL_SAFE_NO_PAD.decode(segment).map_err(|_| RejectionKind::MalformedToken);
+        Ok(Self {
+            header: decode(&token[..first])?,
+            claims: decode(&token[first + 1..second])?,
+            signature: decode(&token[second + 1..])?,
+            signing_input: &token[..second],
+        })
+    }
+
+    /// The JOSE header, parsed and not checked.
+    pub(crate) fn header(&self) -> Result<JoseHeader<'_>, ObjectFault> {
+        json::object(&self.header)
+    }
+
+    /// The claims set, parsed and not checked.
+    pub(crate) fn claims(&self) -> Result<ClaimsSet<'_>, ObjectFault> {
+        json::object(&self.claims)
+    }
+
+    /// The ASCII of the first two segments with the dot between them (RFC 7515 section 5.2).
+    pub(crate) fn signing_input(&self) -> &'h [u8] {
+        self.signing_input
+    }
+
+    /// The signature, decoded.
+    pub(crate) fn signature(&self) -> &Vec<u8> {
+        &self.signature
+    }
+
+    /// The payload, decoded, whatever it is: public test vectors sign texts that are no claims.
+    #[cfg(test)]
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.claims
+    }
+}
