@@ -1,4 +1,4 @@
-//! Who may call, once the signature holds.
+//! Callers, roles and delegated tokens: what is checked after the signature.
 
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Callers, Policy, RejectionKind as K};

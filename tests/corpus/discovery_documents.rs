@@ -1,4 +1,4 @@
-//! Discovery documents (OpenID Connect Discovery 1.0) that must not lead a service astray.
+//! Discovery documents (OpenID Connect Discovery 1.0): hostile ones must change nothing, good ones must be accepted.
 
 use mock_entra::{Endpoint, Fault, MockEntra};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tokens at the edges of each rule, on either side of it.
+//! Tokens at the edges of each rule, on both sides.
 
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion, UnixTime};

@@ -1,4 +1,4 @@
-//! What entries are sent through, and what is seen of each.
+//! The services that entries are sent to, and what is recorded of each request.
 
 use std::cell::Cell;
 use std::convert::Infallible;

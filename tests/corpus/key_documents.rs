@@ -1,4 +1,4 @@
-//! Key documents (RFC 7517, RFC 7518 section 6.3) as Entra, an odd proxy or an enemy might serve them.
+//! JWK sets (RFC 7517, RFC 7518 section 6.3) as Entra, a faulty proxy or an attacker serves them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,10 +1,9 @@
-//! One named case, at least, for every class of flaw that token validators are known for, and for every defect seen in
-//! other Rust crates of this kind. What each class is about stands at its head.
+//! At least one named case for every class of flaw that token validators are known for, and for every defect that was
+//! found in other Rust crates of this kind.
 //!
-//! Two things hold for every entry of the corpus and need no case: nothing but the tenant's two documents is asked for, so
-//! that no `kid` gets into a path or a query; and nothing that is rejected gets to the handler, nor is anything that needs
-//! no fetch kept waiting. What cannot be told by one request is in `elsewhere.rs`. Advisories against what this crate is
-//! built of are checked by `.github/workflows/audit.yml`.
+//! Two rules hold for every entry of the corpus and need no case here. A service fetches only the two documents of its
+//! tenant, so no `kid` gets into a path or a query. A rejected request never reaches the handler, and a request that
+//! needs no fetch never waits. `.github/workflows/audit.yml` checks the advisories against the dependencies.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The hostile corpus: every request this crate was ever thought to meet, each as its difference from a good one,
-//! with the answer it must get and the work it may cause. Good ones stand among them, so that to reject everything fails.
+//! The hostile corpus. Each entry is a request as its difference from a good one, with the response it must get and the
+//! work it may cause. Good requests stand among them, so that a service that rejects everything fails.
 //!
-//! Whatever the entry, the body is not polled, the handler is reached by good requests only, memory stays bounded, all
-//! answers of one kind are alike, and nothing of a credential is in an answer or in a log at any level.
+//! For every entry the handler is reached by accepted requests only, the body is not polled, memory stays bounded, and
+//! all responses of one kind are equal. Nothing of a credential is in a response, or in a log at any level.
 
 #![allow(
     clippy::unwrap_used,

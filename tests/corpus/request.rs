@@ -1,5 +1,5 @@
 //! Everything around the `Authorization` header: other places for a token, other methods and paths, headers that other
-//! systems believe.
+//! systems trust.
 
 use http::Method;
 use signalr_upstream_auth::RejectionKind as K;

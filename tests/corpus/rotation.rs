@@ -1,5 +1,5 @@
-//! Keys that come and go after the first load, met with every setting as it is by default: so that a key nobody knew yet
-//! costs one fetch, and the next in less than 30 seconds none.
+//! Keys that appear and disappear after the first load, with the default settings: the first unknown key costs one
+//! fetch, the next one within 30 seconds none.
 
 use std::time::Duration;
 

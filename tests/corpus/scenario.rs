@@ -1,4 +1,4 @@
-//! What happens to a service between the first load of its keys and a request.
+//! The events between the first load of a service's keys and a request.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The JSON types of claims, and names that come twice or almost.
+//! The JSON types of claims, and names that occur twice or differ in case.
 
 use serde_json::{Value, json};
 use signalr_upstream_auth::RejectionKind as K;

@@ -1,4 +1,4 @@
-//! Claims as JSON text, to be changed by a case.
+//! Claims as JSON text, which a case changes.
 
 use super::reference::{AUDIENCE, CLIENT, NOW, OBJECT, ROLE, TENANT};
 

@@ -1,4 +1,4 @@
-//! Any bytes as a key document: what becomes of each `kid` is what a reference implementation makes of it.
+//! Any bytes as a key document: each `kid` gets the state that a reference implementation gives it.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! A reference implementation of a policy: what claims must say, written down once more from the rules themselves,
-//! without a look at how the crate does it.
+//! A reference implementation of a policy, written from the rules alone. It shares no code with the crate.
 
 use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind as K, Tenants};
 

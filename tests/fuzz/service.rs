@@ -1,6 +1,6 @@
-//! The whole service: requests made of good tokens, of bad ones and of pieces of both. The handler is
-//! reached exactly by a request with one `Authorization` line that carries a good token unaltered, whether the key is
-//! at hand or has to be waited for.
+//! The whole service: requests made of good tokens, of bad ones and of pieces of both. A request reaches the handler
+//! exactly if it has one `Authorization` line with an unchanged good token, whether its key is cached or has to be
+//! fetched.
 //!
 //! The service lives through the whole run, so its token cache is part of the test.
 

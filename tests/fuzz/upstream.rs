@@ -1,5 +1,5 @@
-//! A call of SignalR as text, headers and body: what is read of it is what the reference parser finds there, nothing of a
-//! claim is lost, nothing secret is shown, and the answer to an invocation is one well-framed completion.
+//! A call of SignalR as text, headers and body. The crate reads what the reference parser reads, loses nothing of a
+//! claim, shows no secret, and answers an invocation with one well-framed completion.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,6 +1,8 @@
-//! Random good and altered tokens, checked here and by verifiers of other ecosystems; `tests/differential/run.sh` fetches
-//! those and runs this. A token that one of them rejects and we accept is a finding. The other way round is expected,
-//! since they know neither Entra's claims nor the rules of this crate, but only for reasons that are listed.
+//! Random good and altered tokens, checked here and by verifiers of other ecosystems. `tests/differential/run.sh`
+//! fetches those and runs this test.
+//!
+//! A token that we accept and another verifier rejects is a finding. The other verifiers know neither Entra's claims
+//! nor the rules of this crate, so they may accept what we reject, but only for the reasons that are listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! The shapes of Entra's tokens: both versions, the clouds, several tenants, audiences, callers, and
-//! what an accepted one tells.
+//! The forms of Entra's tokens: both versions, clouds, several tenants, audiences, callers, and the claims of an
+//! accepted one.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What stands in the log: one event for each rejection, a summary that cannot be flooded, the user's span,
-//! and nothing of any token at any level.
+//! The log: one event for each rejection, a summary that cannot be flooded, the user's span, and nothing of a token at
+//! any level.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The usual mistakes, each with the sentence that names it. And that an explanation says what the layer does.
+//! Explanations of the usual mistakes. An explanation agrees with the layer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The guide names every kind of rejection and no other. What else it must say is compared by `.ci/guide`.
+//! The guide names every kind of rejection and no other. `.ci/guide` compares the rest.
 
 use std::collections::BTreeSet;
 

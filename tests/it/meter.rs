@@ -1,4 +1,4 @@
-//! What is counted and measured, as a Prometheus exporter shows it.
+//! Counters, gauges and histograms as a Prometheus exporter shows them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

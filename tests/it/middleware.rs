@@ -1,5 +1,5 @@
-//! What tower asks of a middleware: the ready service is the one that is called, errors pass through,
-//! a dropped future takes nothing with it, and the request arrives as it was sent.
+//! What tower requires of a middleware: it calls the ready service, passes errors through, survives a dropped future
+//! and hands on the request unchanged.
 
 use std::convert::Infallible;
 use std::pin::pin;

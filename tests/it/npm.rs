@@ -1,8 +1,8 @@
-//! Our answers, read by Microsoft's own client library; `tests/npm/run.sh` fetches it and runs this.
+//! Microsoft's own client library reads our completions. `tests/npm/run.sh` fetches it and runs this test.
 //!
-//! The library writes invocations as a client does, the test takes the framing off and sends them as the
-//! service does, with a token, a dispatcher behind the layer answers, and the library reads the answers.
-//! So neither what is read here nor what is written is checked by code of this crate.
+//! The library writes invocations as a client does. The test removes the framing and sends them as the service does,
+//! with a token. A dispatcher behind the layer answers, and the library reads the completions. No code of this crate
+//! checks itself here.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

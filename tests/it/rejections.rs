@@ -1,5 +1,5 @@
-//! One case for each kind of rejection: the requests that earn it, and everything of its answer. And the order of the
-//! checks: the first that fails decides.
+//! The requests that get each kind of rejection, with the whole response, and the order of the checks: the first one
+//! that fails decides.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Names and values that matter in some claim.
+//! Names and values of claims that some check reads.
 
 use proptest::prelude::*;
 

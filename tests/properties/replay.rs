@@ -1,4 +1,4 @@
-//! Replays the seeds of the fuzzers and what they have found worth keeping, on stable Rust and without a fuzzer.
+//! Replays the seeds of the fuzzers on stable Rust and without a fuzzer.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Tokens that are really signed, in three clouds, with every kind of key, good ones and altered ones: whatever is
-//! accepted keeps every rule by a reference implementation for its header, its key, its signature and its claims.
+//! Signed tokens in three clouds, with every kind of key, good ones and altered ones. Each accepted one keeps every
+//! rule by a reference implementation for its header, its key, its signature and its claims.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Answers with the wrong content, too much of it, or not all of it.
+//! Responses with the wrong content, too much of it, or not all of it.
 
 use std::time::Duration;
 

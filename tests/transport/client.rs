@@ -1,4 +1,4 @@
-//! The client that is built: what a user can set, what holds all the same, and when it cannot be built.
+//! The HTTP client: what a user can configure, what holds in spite of it, and when it cannot be built.
 
 use std::future::Future;
 use std::pin::pin;

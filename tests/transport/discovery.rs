@@ -1,4 +1,4 @@
-//! The two documents, and what happens when they do not agree.
+//! Discovery and key documents that do not agree.
 
 use std::time::Duration;
 

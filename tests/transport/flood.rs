@@ -1,4 +1,4 @@
-//! Floods that must not reach the provider: what is rejected before its key is looked up, and bad signatures.
+//! Floods that must not reach the provider: tokens rejected before their key is looked up, and bad signatures.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Remote keys on a mock Entra, warm, with attempts that begin when the test says so, and good requests all the while.
+//! Remote keys on a mock Entra, with keys loaded, attempts that the test starts, and good requests all the while.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Servers that speak HTTP/2, which is not spoken here.
+//! Servers that speak HTTP/2, which the client does not.
 
 use super::harness::Attempts;
 use super::servers::{Behaviour, TlsServer};

@@ -1,4 +1,4 @@
-//! Names that are not found.
+//! Host names that do not resolve.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

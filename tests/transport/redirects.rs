@@ -1,4 +1,4 @@
-//! Answers that lead elsewhere.
+//! Responses that redirect.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Servers that do what no mock of Entra does: TLS in every wrong way, traps that count who falls in.
+//! Servers with faults that no mock of Entra has: TLS in every wrong way, and traps that count connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};

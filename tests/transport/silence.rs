@@ -1,4 +1,4 @@
-//! A provider that does not answer, or hardly.
+//! A provider that does not respond, or only byte by byte.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

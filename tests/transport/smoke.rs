@@ -1,4 +1,4 @@
-//! A few minutes of everything, in real time and over real connections.
+//! Minutes of every fault, in real time and over real connections.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Several tenants, each with its own keys and its own trouble.
+//! Several tenants, each with its own keys and its own faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn id(tenant: &str) -> TenantId {
     tenant.parse().unwrap()
 }
 
-async fn accepts_tokens_of_two_tenants() -> MockEntra {
+async fn two_tenants() -> MockEntra {
     MockEntra::builder().tenant(id(ONE)).further_tenant(id(TWO)).start().await
 }
 

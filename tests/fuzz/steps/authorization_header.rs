@@ -1,5 +1,5 @@
-//! Any bytes as `Authorization` lines: what is taken for a token is exactly what a reference implementation of
-//! RFC 6750 section 2.1 takes for one.
+//! Any bytes as `Authorization` lines: the crate finds exactly the token that a reference implementation of RFC 6750
+//! section 2.1 finds.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};

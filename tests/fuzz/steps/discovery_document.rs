@@ -1,5 +1,5 @@
-//! Any bytes as a discovery document: what is accepted leads to a host of the cloud over HTTPS and says nothing that the
-//! reference implementation objects to; and what that one accepts is accepted.
+//! Any bytes as a discovery document: the crate accepts exactly what the reference implementation accepts, and a
+//! document that it accepts leads to a host of the cloud over HTTPS.
 
 use signalr_upstream_auth::Cloud;
 use signalr_upstream_auth::fuzzing::discovery;

@@ -1,4 +1,4 @@
-//! A client without any cleverness.
+//! A plain HTTP client for the example servers.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! The examples as programs: started by their variables, looked at from outside.
+//! The examples as programs: their variables go in, their output and their responses are checked.
 
 mod client;
 // Elsewhere a program asks the operating system which certificates are good, and no variable changes that.

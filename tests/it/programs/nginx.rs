@@ -1,4 +1,5 @@
-//! The example `forward_auth` behind a real nginx with the configuration of the guide; `tests/nginx/run` runs this.
+//! The example `forward_auth` behind a real nginx with the configuration of the guide. `tests/nginx/run` runs this
+//! test.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! A public cloud on loopback: the documents of a `MockEntra` behind TLS at `login.microsoftonline.com`, to be
-//! reached through a proxy.
+//! A public cloud on loopback: the documents of a `MockEntra` behind TLS at `login.microsoftonline.com`, reached
+//! through a proxy.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

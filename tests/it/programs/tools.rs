@@ -1,4 +1,4 @@
-//! The examples that are tools: what they print about a token or a resource, and how they end.
+//! The examples that are tools: what they print about a token or a resource, and how they exit.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! The examples as programs: started by their variables, looked at from outside.
+//! The examples without settings, and with wrong ones.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Calls through axum and hyper: who is called, and what is answered.
+//! Calls through axum and hyper: which handler runs, and what the response is.
 
 use std::sync::{Arc, Mutex};
 

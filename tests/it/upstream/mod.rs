@@ -1,5 +1,5 @@
-//! The SignalR side from outside: what Microsoft's own receiver and its tests expect, the rules where
-//! this crate differs, and the edges nobody tests.
+//! The SignalR side from outside: what Microsoft's own receiver and its tests expect, and the rules where this crate
+//! differs.
 
 mod bodies;
 mod completions;

@@ -1,4 +1,4 @@
-//! What holds for all inputs.
+//! Properties of every input.
 
 use std::collections::BTreeMap;
 

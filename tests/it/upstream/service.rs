@@ -1,4 +1,4 @@
-//! Calls exactly as the service makes them, through the layer that checks the token.
+//! Calls as the service makes them, through the layer that checks the token.
 
 use axum::Router;
 use axum::body::Body;

@@ -1,4 +1,4 @@
-//! `X-ASRS-Signature`: Microsoft's own rows, and those they leave out.
+//! `X-ASRS-Signature`: the cases of Microsoft's own tests, and those that these leave out.
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use signalr_upstream_auth::upstream::{Error, ErrorKind, SignatureCheck, SignatureLayer, Signatures};

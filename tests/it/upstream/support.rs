@@ -1,4 +1,4 @@
-//! Calls as the service makes them, and answers as a client reads them.
+//! Calls as the service makes them, and completions as a client reads them.
 
 use std::collections::BTreeMap;
 
