@@ -1,7 +1,7 @@
 //! What grows with the number of tokens, keys and tenants, and what does not.
 //!
 //! ```text
-//! cargo bench --bench growth
+//! cargo bench -p benches --bench growth
 //! ```
 //!
 //! The cases of a table take turns in batches of a few milliseconds; a figure is the median over the rounds, of
@@ -107,7 +107,7 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
     }
 }
 
-/// What remembered tokens take on the heap.
+/// What cached tokens take on the heap.
 fn print_memory(world: &World, tokens: &[HeaderMap]) {
     println!("\n| bound | tokens accepted | most on the heap | at the end | per token |\n|--:|--:|--:|--:|--:|");
     for (bound, name) in [(1 << 30, "1 GiB"), (DEFAULT_BOUND, "8 MiB")] {

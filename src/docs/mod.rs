@@ -71,7 +71,7 @@ pub mod faults {}
 #[doc = "This configuration is tested against a real nginx (`tests/nginx/run`)."]
 #[doc = ""]
 #[doc = "```text"]
-#[doc = include_str!("../../tests/nginx/site.conf")]
+#[doc = include_str!("nginx.conf")]
 #[doc = "```"]
 pub mod forward_auth {}
 

@@ -1,4 +1,4 @@
-//! Any bytes as a key document: what becomes of each `kid` is what a plain reading of the rules makes of it.
+//! Any bytes as a key document: each `kid` gets the state that a reference implementation gives it.
 
 use std::collections::BTreeMap;
 
@@ -25,14 +25,14 @@ pub fn run(data: &[u8]) {
         }
         Ok(document) => document,
     };
-    let Some(expected) = plain_reading(&document) else { return };
+    let Some(expected) = reference(&document) else { return };
     let is_good = expected.as_ref().is_some_and(|keys| keys.values().any(|standing| *standing == Standing::Usable));
     assert_eq!(found.is_ok(), is_good, "{document:?}");
     let (Ok(found), Some(expected)) = (found, expected) else { return };
     let usable = expected.values().filter(|standing| **standing == Standing::Usable).count();
     assert_eq!(found.usable().count(), usable);
     let keys = FixedKeys::new(found);
-    let tenant = super::referee::TENANT.parse().unwrap();
+    let tenant = super::reference::TENANT.parse().unwrap();
     for (id, expected) in expected {
         let standing = match keys.lookup(tenant, &KeyId::new(&id)) {
             Lookup::Found(key) => {
@@ -48,8 +48,8 @@ pub fn run(data: &[u8]) {
 }
 
 /// Every `kid` of a document with its standing; within that, `None` if it is no document of keys. `None` outside
-/// where a name of the document is half a surrogate pair.
-fn plain_reading(document: &Json) -> Option<Option<BTreeMap<String, Standing>>> {
+/// where a member that is read holds a number or a text that has no value, which may spoil the whole.
+fn reference(document: &Json) -> Option<Option<BTreeMap<String, Standing>>> {
     let Some(members) = document.few_members() else { return Some(None) };
     let mut names: Vec<_> = members.iter().map(|(name, _)| name).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! A few minutes of everything, in real time and over real connections.
+//! Minutes of every fault, in real time and over real connections.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::gzip;
+use super::harness::reckless;
 use super::heap::Heap;
-use super::rig::reckless;
 
 /// A fault begins every so often and lasts half of that time.
 const SPELL: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ async fn smoke_minutes_of_everything_lose_no_request() {
     );
     assert_eq!(lost, 0);
     assert!(requests.open_connections() <= 1);
-    // A refresh is due every half second, a search at most every second, two requests each; a failed attempt is
+    // A refresh is due every half second, an on-demand refresh at most every second, two requests each; a failed attempt is
     // repeated at the pace of the refresh.
     let most = (length.as_secs() + 1) * 2 * (4 + 1);
     assert!(requests.log().len() <= usize::try_from(most).unwrap(), "{}", requests.log().len());
@@ -130,7 +130,7 @@ impl Flood {
             let id = KeyId::new(&format!("unknown-{}", self.shots));
             match keys.lookup(entra.tenant(), &id) {
                 Lookup::Miss => {}
-                // The latest search has just said so.
+                // The latest on-demand refresh has just said so.
                 Lookup::Rejected(_) => continue,
                 found => panic!("{found:?}"),
             }

@@ -30,7 +30,7 @@ pub const BARE: &str = "bare aws-lc RS256, key from n and e each time";
 pub const BARE_PARSED: &str = "bare aws-lc RS256, key parsed before";
 pub const OURS: &str = "signalr-upstream-auth";
 pub const OURS_FIXED: &str = "signalr-upstream-auth, fixed keys";
-pub const OURS_FORGETFUL: &str = "signalr-upstream-auth, nothing remembered";
+pub const OURS_WITHOUT_CACHE: &str = "signalr-upstream-auth, without the token cache";
 pub const RUST_CRYPTO: &str = "tower-oauth2-resource-server, its default (RustCrypto)";
 
 /// What all is measured against.
@@ -59,7 +59,7 @@ pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     vec![
         Contender::service(OURS, move || with_remote(&keys).layer(inner::<Body>())),
         Contender::service(OURS_FIXED, move || with_fixed(&fixed).layer(inner::<Body>())),
-        Contender::service(OURS_FORGETFUL, move || {
+        Contender::service(OURS_WITHOUT_CACHE, move || {
             forgetful(&remote).with_token_cache_bytes(0).layer(inner::<Body>())
         }),
     ]
