@@ -2,8 +2,8 @@
 //! on processors of their own.
 //!
 //! ```text
-//! cargo bench --bench end_to_end
-//! cargo bench --bench end_to_end -- 9 5
+//! cargo bench -p benches --bench end_to_end
+//! cargo bench -p benches --bench end_to_end -- 9 5
 //! ```
 //!
 //! The numbers are rounds and seconds of each run (5 and 3 if left out). All kinds of load take turns; a figure is the
@@ -47,14 +47,14 @@ fn main() {
         println!("NOT RUN: end to end: wrk is not installed (Debian's package wrk)");
         return;
     }
-    Bench::start(number(0, 5), number(1, 3)).run();
+    Load::start(number(0, 5), number(1, 3)).run();
 }
 
 /// The server: one thread, two ports, the same service behind both.
 async fn serve() {
     let entra = MockEntra::start().await;
     let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
-    layer.ready().await.unwrap();
+    layer.wait_for_keys().await.unwrap();
     let handler = service_fn(async |request: Request<Incoming>| {
         drop(request);
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
@@ -106,7 +106,7 @@ fn floods(entra: &MockEntra) -> Vec<(&'static str, Vec<String>)> {
 }
 
 /// The other side: starts the server and lets `wrk` loose on it.
-struct Bench {
+struct Load {
     server: Child,
     open: String,
     protected: String,
@@ -124,7 +124,7 @@ struct Run {
     cpu: f64,
 }
 
-impl Bench {
+impl Load {
     fn start(rounds: usize, seconds: usize) -> Self {
         let mut server =
             pinned(0, &env::current_exe().unwrap()).arg("serve").stdout(Stdio::piped()).spawn().expect("a server");
@@ -244,7 +244,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Load {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();

@@ -1,7 +1,7 @@
 //! What grows with the number of tokens, keys and tenants, and what does not.
 //!
 //! ```text
-//! cargo bench --bench growth
+//! cargo bench -p benches --bench growth
 //! ```
 //!
 //! The cases of a table take turns in batches of a few milliseconds; a figure is the median over the rounds, of
@@ -102,12 +102,12 @@ fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>)
     let mut turn = 0;
     move || {
         turn += 1;
-        let (tenant, key) = (&tenants[turn % tenants.len()], &keys[turn % keys.len()]);
+        let (tenant, key) = (tenants[turn % tenants.len()], &keys[turn % keys.len()]);
         matches!(source.lookup(black_box(tenant), black_box(key)), Lookup::Found(_))
     }
 }
 
-/// What remembered tokens take on the heap.
+/// What cached tokens take on the heap.
 fn print_memory(world: &World, tokens: &[HeaderMap]) {
     println!("\n| bound | tokens accepted | most on the heap | at the end | per token |\n|--:|--:|--:|--:|--:|");
     for (bound, name) in [(1 << 30, "1 GiB"), (DEFAULT_BOUND, "8 MiB")] {
@@ -194,7 +194,7 @@ impl World {
     async fn new() -> Self {
         let entra = MockEntra::start().await;
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
-        keys.ready().await.unwrap();
+        keys.wait_for_keys().await.unwrap();
         Self { entra, keys }
     }
 

@@ -2,8 +2,8 @@
 //! the machine cannot disturb. Needs valgrind.
 //!
 //! ```text
-//! cargo bench --bench instructions
-//! cargo bench --bench instructions -- --accept
+//! cargo bench -p benches --bench instructions
+//! cargo bench -p benches --bench instructions -- --accept
 //! ```
 //!
 //! The first fails when a case takes more than 3 % more than before. The second writes the new figures down.
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every case under valgrind and judges the counts.
+/// Runs every case under valgrind and compares the counts.
 fn compare(accept: bool) -> ExitCode {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
         println!("NOT RUN: instruction counts: valgrind is not installed");
@@ -79,7 +79,9 @@ fn compare(accept: bool) -> ExitCode {
         fs::write(accepted_path(), figures).unwrap();
         println!("\nThese are the accepted figures from now on.");
     } else if has_failed {
-        println!("\nMore than {TOLERANCE} % up. If that is meant: cargo bench --bench instructions -- --accept");
+        println!(
+            "\nMore than {TOLERANCE} % up. If that is meant: cargo bench -p benches --bench instructions -- --accept"
+        );
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -163,7 +165,7 @@ fn read_accepted() -> HashMap<String, f64> {
 }
 
 fn accepted_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.txt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt")
 }
 
 /// One case, in the process that valgrind watches.
@@ -204,7 +206,7 @@ fn execute(case: &str) {
     // What is done once in a process is done before.
     let warm_up = &inputs.good[REQUESTS];
     let tokens: Vec<&str> = match case {
-        "accepted_seen_before" => vec![&inputs.good[0]; REQUESTS],
+        "accepted_cached" => vec![&inputs.good[0]; REQUESTS],
         "accepted_first_sight" => inputs.good[..REQUESTS].iter().map(String::as_str).collect(),
         "rejected_no_header" => vec![""; REQUESTS],
         "rejected_expired" => vec![&inputs.expired; REQUESTS],
@@ -273,7 +275,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 const CASES: &[&str] =
-    &["accepted_seen_before", "accepted_first_sight", "rejected_no_header", "rejected_expired", "rejected_unknown_key"];
+    &["accepted_cached", "accepted_first_sight", "rejected_no_header", "rejected_expired", "rejected_unknown_key"];
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";
@@ -287,7 +289,7 @@ const TOLERANCE: f64 = 3.0;
 
 const HEAD: &str = "\
 # Instructions per request on x86-64, without those of AWS-LC. Compared and replaced by
-# cargo bench --bench instructions [-- --accept]
+# cargo bench -p benches --bench instructions [-- --accept]
 ";
 
 /// The exit status that says that nothing was compared.

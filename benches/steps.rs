@@ -1,7 +1,7 @@
 //! What the steps of a check cost, in time and in allocations.
 //!
 //! ```text
-//! cargo bench --bench steps
+//! cargo bench -p benches --bench steps
 //! ```
 //!
 //! A check that is rejected has gone exactly as far as the step that rejects, so the rows of `rejected`, from top to
@@ -42,31 +42,31 @@ mod check {
     use super::*;
 
     #[divan::bench]
-    fn accepted_seen_before(bencher: Bencher<'_, '_>) {
-        accept(bencher, &WORLD.remembering(), &WORLD.good);
+    fn accepted_cached(bencher: Bencher<'_, '_>) {
+        accept(bencher, &WORLD.caching(), &WORLD.good);
     }
 
     #[divan::bench]
-    fn accepted_seen_before_fixed_keys(bencher: Bencher<'_, '_>) {
+    fn accepted_cached_fixed_keys(bencher: Bencher<'_, '_>) {
         let keys = KeySet::from_json(WORLD.entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
         let validator = Validator::new(WORLD.entra.policy(), FixedKeys::new(keys));
         accept(bencher, &validator, &WORLD.good);
     }
 
-    /// Verified each time, remembered never.
+    /// Verified each time, never cached.
     #[divan::bench]
     fn accepted_without_memory(bencher: Bencher<'_, '_>) {
         accept(bencher, &WORLD.forgetful(), &WORLD.good);
     }
 
-    /// Verified and remembered.
+    /// Verified and cached.
     #[divan::bench]
     fn accepted_first_sight(bencher: Bencher<'_, '_>) {
-        let (mut validator, mut tokens) = (WORLD.remembering(), WORLD.many.iter());
+        let (mut validator, mut tokens) = (WORLD.caching(), WORLD.many.iter());
         bencher
             .with_inputs(|| {
                 let headers = tokens.next().unwrap_or_else(|| {
-                    validator = WORLD.remembering();
+                    validator = WORLD.caching();
                     tokens = WORLD.many.iter();
                     &WORLD.many[0]
                 });
@@ -75,10 +75,10 @@ mod check {
             .bench_local_refs(|(validator, headers)| assert!(check(validator, headers).is_ok()));
     }
 
-    /// Seen before, one of so many that are in use.
+    /// Cached, one of so many that are in use.
     #[divan::bench(args = [1, 8, 9, 100, 1000])]
     fn live_tokens(bencher: Bencher<'_, '_>, live: usize) {
-        let validator = WORLD.remembering();
+        let validator = WORLD.caching();
         let tokens = &WORLD.many[..live];
         for headers in tokens.iter().chain(tokens) {
             assert!(check(&validator, headers).is_ok());
@@ -94,7 +94,7 @@ mod check {
 
     #[divan::bench(args = WORLD.rejected.iter())]
     fn rejected(bencher: Bencher<'_, '_>, case: &Rejected) {
-        let validator = WORLD.remembering();
+        let validator = WORLD.caching();
         assert_eq!(check(&validator, &case.headers), Err(case.kind));
         bencher.bench_local(|| check(&validator, black_box(&case.headers)).unwrap_err());
     }
@@ -110,7 +110,7 @@ mod layer {
     }
 
     #[divan::bench]
-    fn accepted_seen_before(bencher: Bencher<'_, '_>) {
+    fn accepted_cached(bencher: Bencher<'_, '_>) {
         answer(bencher, WORLD.layer().layer(inner()), &WORLD.good);
     }
 
@@ -185,7 +185,7 @@ mod key_lookup {
     fn look_up(bencher: Bencher<'_, '_>, source: &dyn KeySource, tenant: TenantId, names: &[KeyId]) {
         let mut next = names.iter().cycle();
         bencher.bench_local(|| {
-            let found = source.lookup(black_box(&tenant), next.next().unwrap());
+            let found = source.lookup(black_box(tenant), next.next().unwrap());
             assert!(matches!(found, signalr_upstream_auth::keys::Lookup::Found(_)));
             found
         });
@@ -234,10 +234,10 @@ impl World {
         let entra = runtime.block_on(MockEntra::start());
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
         runtime.block_on(async {
-            keys.ready().await.unwrap();
+            keys.wait_for_keys().await.unwrap();
             // A request with an unknown key: its fetch is the last one before the cooldown.
             let stranger = KeyId::new("unknown");
-            keys.resolve(&entra.tenant(), &stranger).await.unwrap_err();
+            keys.resolve(entra.tenant(), &stranger).await.unwrap_err();
         });
         let good = bearer(&entra.token().mint());
         let many = (0..1500).map(|n| bearer(&entra.token().claim("uti", format!("{n:022}")).mint())).collect();
@@ -245,12 +245,12 @@ impl World {
         Self { runtime, entra, keys, good, many, rejected }
     }
 
-    fn remembering(&self) -> Validator {
+    fn caching(&self) -> Validator {
         Validator::new(self.entra.policy(), self.keys.clone())
     }
 
     fn forgetful(&self) -> Validator {
-        self.remembering().with_token_cache_bytes(0)
+        self.caching().with_token_cache_bytes(0)
     }
 
     fn layer(&self) -> UpstreamAuthLayer {

@@ -154,14 +154,25 @@ impl Cloud {
         format!("{}/{tenant}/v2.0/.well-known/openid-configuration", self.login())
     }
 
-    /// Whether a document may send us to `url`: `https` (plain `http` only where the login host is
-    /// served so), no user, no fragment, and one of this cloud's hosts on its own port.
-    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "checks documents, which only `remote` reads"))]
-    pub(crate) fn may_name(&self, url: &str) -> bool {
-        DocumentUrl::parse(url).is_some_and(|url| {
-            (!url.is_plain_http || (self.0.is_plain_http && url.origin.is_loopback()))
-                && self.0.document_hosts.contains(&url.origin)
-        })
+    /// The address that a document names, if it may name it: `https` (plain `http` only where the login host is served
+    /// so), no user, no fragment, and one of this cloud's hosts on its own port.
+    ///
+    /// What is checked is what is fetched: the client's own parser reads the address, once. That parser mends what other
+    /// parsers read as another address, so what it had to mend is no address here.
+    #[cfg(feature = "remote")]
+    pub(crate) fn document_url(&self, text: &str) -> Option<reqwest::Url> {
+        let url = reqwest::Url::parse(text).ok()?;
+        let is_plain_http = match url.scheme() {
+            "https" => false,
+            "http" => true,
+            _ => return None,
+        };
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let host = url.host_str()?.to_owned();
+        let origin = Origin { host, port: url.port_or_known_default()? };
+        let is_ours = (!is_plain_http || (self.0.is_plain_http && origin.is_loopback()))
+            && self.0.document_hosts.contains(&origin);
+        (is_ours && !has_user && is_as_written(&url, text)).then_some(url)
     }
 
     #[cfg(feature = "remote")]
@@ -245,9 +256,24 @@ impl fmt::Debug for Cloud {
     }
 }
 
+/// Whether the text has the origin as the parser prints it, but for case and a default port, and nothing that parsers
+/// drop or replace: white space, control characters, a backslash, a fragment.
+#[cfg(feature = "remote")]
+fn is_as_written(url: &reqwest::Url, text: &str) -> bool {
+    let origin = url.origin().ascii_serialization();
+    let Some((start, rest)) = text.split_at_checked(origin.len()) else { return false };
+    let default_port = if url.scheme() == "http" { ":80" } else { ":443" };
+    let path = rest.strip_prefix(default_port).unwrap_or(rest);
+    let is_dropped = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '#');
+    text.starts_with(url.scheme())
+        && start.eq_ignore_ascii_case(&origin)
+        && matches!(path.bytes().next(), None | Some(b'/' | b'?'))
+        && !text.contains(is_dropped)
+}
+
 /// The address of a custom cloud's login host.
-fn custom_login(login: &str) -> Result<DocumentUrl<'_>, ConfigError> {
-    let url = DocumentUrl::parse(login.strip_suffix('/').unwrap_or(login))
+fn custom_login(login: &str) -> Result<LoginUrl<'_>, ConfigError> {
+    let url = LoginUrl::parse(login.strip_suffix('/').unwrap_or(login))
         .filter(|url| url.path.is_empty())
         .ok_or_else(|| ConfigError::new("cloud.login", "write the address alone, like https://login.example.net"))?;
     if url.is_plain_http && !url.origin.is_loopback() {
@@ -329,14 +355,14 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// The parts of a document address that are checked.
-struct DocumentUrl<'u> {
+/// The parts of an address that are checked.
+struct LoginUrl<'u> {
     is_plain_http: bool,
     origin: Origin,
     path: &'u str,
 }
 
-impl<'u> DocumentUrl<'u> {
+impl<'u> LoginUrl<'u> {
     fn parse(text: &'u str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let is_plain_http = match scheme {
@@ -344,7 +370,7 @@ impl<'u> DocumentUrl<'u> {
             "http" => true,
             _ => return None,
         };
-        // `Uri` drops a fragment without a word, and does not know the backslash that others read as a slash.
+        // `Uri` silently drops a fragment, and does not know the backslash that others read as a slash.
         if text.contains(['#', '\\']) || text.parse::<Uri>().is_err() {
             return None;
         }
@@ -387,16 +413,19 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "remote")]
     #[test]
-    fn documents_may_name_only_the_hosts_of_their_cloud() {
+    fn documents_may_name_the_hosts_of_their_cloud_only() {
+        let may_name = |cloud: &Cloud, url: &str| cloud.document_url(url).is_some();
         let cloud = Cloud::public();
         for url in [
             "https://login.microsoftonline.com/x/discovery/v2.0/keys",
             "https://LOGIN.microsoftonline.com/x?appid=1",
             "https://login.microsoftonline.com:443/x",
             "https://login.windows.net/common/discovery/keys",
+            "https://login.microsoftonline.com",
         ] {
-            assert!(cloud.may_name(url), "{url}");
+            assert!(may_name(&cloud, url), "{url}");
         }
         for url in [
             "http://login.microsoftonline.com/x",
@@ -418,8 +447,16 @@ mod tests {
             "https://",
             "",
             " https://login.microsoftonline.com/x",
+            "HTTPS://login.microsoftonline.com/x",
+            "https://login.microsoftonline.com/x ",
+            "https://login.microsoftonline.com/\tx",
+            "https://login.microsoft\nonline.com/x",
+            "https:\\\\login.microsoftonline.com/x",
+            "https://login.microsoftonline.com\u{3002}/x",
+            "https://login%2emicrosoftonline.com/x",
+            "https://\u{ff4c}ogin.microsoftonline.com/x",
         ] {
-            assert!(!cloud.may_name(url), "{url}");
+            assert!(!may_name(&cloud, url), "{url}");
         }
     }
 
@@ -455,17 +492,28 @@ mod tests {
             let error = custom(login).unwrap_err();
             assert_eq!(error.faults().next().unwrap().field(), "cloud.login", "{login}");
         }
-        let local = custom("http://127.0.0.1:8080").unwrap();
-        assert!(local.may_name("http://127.0.0.1:8080/keys"));
-        assert!(!local.may_name("http://127.0.0.1:8081/keys"));
-        assert!(!local.may_name("http://10.0.0.1:8080/keys"));
-        assert!(!custom("http://[::1]:1").unwrap().may_name("http://[::1]x:1/keys"));
-        assert!(local.with_document_host("localhost:9").unwrap().may_name("http://localhost:9/keys"));
         let secure = custom("https://login.example").unwrap();
-        assert!(!secure.may_name("http://login.example/keys"));
-        let secure = secure.with_document_host("keys.example").unwrap();
-        assert!(secure.may_name("https://keys.example/keys") && !secure.may_name("http://keys.example/keys"));
         assert!(secure.clone().with_document_host("a b").is_err() && secure.with_document_host("").is_err());
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn documents_may_name_the_hosts_of_a_custom_cloud_only() {
+        let custom =
+            |login: &str| Cloud::custom(login, "https://sts.example/{tenantid}/", "https://x.example/{tenantid}/v2.0");
+        let may_name = |cloud: &Cloud, url: &str| cloud.document_url(url).is_some();
+        let local = custom("http://127.0.0.1:8080").unwrap();
+        assert!(may_name(&local, "http://127.0.0.1:8080/keys"));
+        assert!(!may_name(&local, "http://127.0.0.1:8081/keys"));
+        assert!(!may_name(&local, "http://10.0.0.1:8080/keys"));
+        assert!(!may_name(&local, "http://127.1:8080/keys"));
+        assert!(!may_name(&custom("http://[::1]:1").unwrap(), "http://[::1]x:1/keys"));
+        assert!(may_name(&custom("http://[::1]:1").unwrap(), "http://[::1]:1/keys"));
+        assert!(may_name(&local.with_document_host("localhost:9").unwrap(), "http://localhost:9/keys"));
+        let secure = custom("https://login.example").unwrap();
+        assert!(!may_name(&secure, "http://login.example/keys"));
+        let secure = secure.with_document_host("keys.example").unwrap();
+        assert!(may_name(&secure, "https://keys.example/keys") && !may_name(&secure, "http://keys.example/keys"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `Claims` as an axum extractor.
+//! [`Claims`] as an axum extractor.
 
 use std::error::Error;
 use std::fmt;
@@ -11,11 +11,11 @@ use http::{Extensions, StatusCode};
 use crate::policy::claims::Claims;
 use crate::telemetry::events;
 
-/// Hands a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
+/// Gives a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
 ///
-/// A request that did not pass the layer has none. It is answered 500, never 401: the sender can do
-/// nothing about it. For the same reason `Option<Claims>` is no extractor. It would turn a route that
-/// somebody forgot to protect into one that takes every caller for anonymous.
+/// A request that did not pass the layer has none. The response is 500, never 401, since the sender cannot fix it.
+/// `Option<Claims>` is not an extractor: on a route without the layer, it would take every caller for an
+/// anonymous one.
 ///
 /// ```
 /// use axum::Router;
@@ -40,7 +40,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Claims {
     }
 }
 
-/// The claims that the layer put in. That there are none is logged for the developer.
+/// The claims that the layer put into the extensions. Logs a missing layer for the developer.
 pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstreamAuthLayer> {
     extensions.get().ok_or_else(|| {
         tracing::error!(target: events::AXUM, "{MissingUpstreamAuthLayer}");
@@ -48,10 +48,10 @@ pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstr
     })
 }
 
-/// A request came to a handler of [`Claims`], or to a `Dispatcher`, and no
-/// [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) stands before it.
+/// A request reached a handler of [`Claims`], or a `Dispatcher`, without passing an
+/// [`UpstreamAuthLayer`](crate::UpstreamAuthLayer).
 ///
-/// As a response it is a 500 with a sentence for the developer.
+/// As a response it is a 500 with a hint for the developer.
 ///
 /// ```
 /// use axum::body::Body;
@@ -71,7 +71,7 @@ pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstr
 /// assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MissingUpstreamAuthLayer;
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_missing_layer_is_our_own_mistake_and_says_which_layer() {
+    async fn missing_layer_is_a_500_that_names_the_layer() {
         let mut parts = Request::new(()).into_parts().0;
         let extracted = Claims::from_request_parts(&mut parts, &()).await;
         let missing = extracted.unwrap_err();

@@ -30,7 +30,7 @@
 //!    server's:
 //!
 //!    ```text
-//!    cargo run --example explain_token -- token.txt
+//!    cargo run -p explain_token -- token.txt
 //!    ```
 //!
 //!    It prints every check with what is configured and what was found, and the remedy for the usual mistakes. In a
@@ -38,7 +38,7 @@
 //! 4. **How is Azure set up?**
 //!
 //!    ```text
-//!    az signalr show --name NAME --resource-group GROUP | cargo run --example check_azure
+//!    az signalr show --name NAME --resource-group GROUP | cargo run -p check_azure
 //!    ```
 //! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
 //!    the status of each failed upstream call.
@@ -71,7 +71,7 @@ pub mod faults {}
 #[doc = "This configuration is tested against a real nginx (`tests/nginx/run`)."]
 #[doc = ""]
 #[doc = "```text"]
-#[doc = include_str!("../../tests/nginx/site.conf")]
+#[doc = include_str!("nginx.conf")]
 #[doc = "```"]
 pub mod forward_auth {}
 

@@ -255,7 +255,7 @@ rejection_kinds! {
     ValidityReversed = "validity_reversed", Times, InvalidToken, "The token ends before it begins";
     /// `aud` is not among the allowed audiences.
     WrongAudience = "wrong_audience", Audience, InvalidToken, "The token is for another audience";
-    /// `iss` is not the issuer that `tid` and `ver` determine in this cloud.
+    /// `iss` is not the issuer that `tid` and `ver` require in this cloud.
     WrongIssuer = "wrong_issuer", Issuer, InvalidToken, "The issuer is not allowed";
     /// `tid` is not among the allowed tenants.
     WrongTenant = "wrong_tenant", Tenant, InvalidToken, "The tenant is not allowed";

@@ -102,7 +102,7 @@ fn missing(evidence: &Evidence<'_>) -> Vec<String> {
         return one(
             "The call looks like SignalR's, but it carries no token. In the SignalR resource's upstream settings \
             choose \"Use managed identity\" for this address, and check that no proxy takes Authorization away. A \
-            deployment with an API version before 2021-10-01 drops the setting without a word.",
+            deployment with an API version before 2021-10-01 silently drops the setting.",
         );
     }
     one(NO_TOKEN)
@@ -345,7 +345,7 @@ fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Strin
         .retry_after()
         .map_or_else(String::new, |wait| format!(" Another try makes sense in {}.", span(seconds(wait))));
     vec![format!(
-        "The keys cannot be had, so nothing can be said of the token{causes}.{next} Check that this machine reaches https://{} \
+        "The keys are unavailable, so the token cannot be checked{causes}.{next} Check that this machine reaches https://{} \
          (HTTPS_PROXY, firewall, DNS) and trusts its certificate (ca-certificates, SSL_CERT_FILE).",
         evidence.policy().cloud().login_host()
     )]

@@ -96,7 +96,7 @@ impl<'e> Evidence<'e> {
 
     /// The key the token names, if it is at hand.
     pub(super) fn key(&self) -> Option<VerificationKey> {
-        match self.validator.keys().lookup(&self.tenant()?, &self.key_id()?) {
+        match self.validator.keys().lookup(self.tenant()?, &self.key_id()?) {
             Lookup::Found(key) => Some(key),
             Lookup::Miss | Lookup::Rejected(_) => None,
         }
@@ -140,7 +140,7 @@ impl<'e> Evidence<'e> {
                 }
             },
             CheckName::Role => match policy.required_roles() {
-                [] => "none demanded".to_owned(),
+                [] => "none required".to_owned(),
                 roles => list(roles.iter().map(|role| escape_and_cut(role, MAX_VALUE))),
             },
         }

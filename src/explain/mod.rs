@@ -74,7 +74,7 @@ impl Validator {
             Ok(authorized) => authorized,
             Err(Unfinished::Rejected(rejection)) => return Err(rejection),
             Err(Unfinished::NeedsKey(tenant, key_id)) => {
-                let key = self.keys().resolve(&tenant, &key_id).await?;
+                let key = self.keys().resolve(tenant, &key_id).await?;
                 self.check_with_key(token, key, self.now())?
             }
         };

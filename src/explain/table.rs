@@ -5,23 +5,23 @@ use std::fmt;
 use super::explanation::{CheckState, Explanation};
 
 impl Explanation {
-    /// The table with colours for a terminal (ANSI escape codes).
+    /// The table with colors for a terminal (ANSI escape codes).
     #[must_use]
     pub fn colored(&self) -> impl fmt::Display + '_ {
-        Table { explanation: self, has_colours: true }
+        Table { explanation: self, has_colors: true }
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Table { explanation: self, has_colours: false }.fmt(f)
+        Table { explanation: self, has_colors: false }.fmt(f)
     }
 }
 
 /// The table, one check a line.
 struct Table<'e> {
     explanation: &'e Explanation,
-    has_colours: bool,
+    has_colors: bool,
 }
 
 impl fmt::Display for Table<'_> {
@@ -38,13 +38,13 @@ impl fmt::Display for Table<'_> {
             }
         }
         for check in self.explanation.checks() {
-            let (colour, word) = match check.state() {
+            let (color, word) = match check.state() {
                 CheckState::Failed => (RED, "FAILED"),
                 CheckState::NotReached => (DIM, "-     "),
                 CheckState::Passed => (GREEN, "ok    "),
             };
             write!(f, "{:<12} ", check.name())?;
-            self.paint(f, colour, word)?;
+            self.paint(f, color, word)?;
             writeln!(f, "  wanted  {}", check.configured())?;
             writeln!(f, "{:<19}  found   {}", "", check.found().unwrap_or("-"))?;
         }
@@ -56,8 +56,8 @@ impl fmt::Display for Table<'_> {
 }
 
 impl Table<'_> {
-    fn paint(&self, f: &mut fmt::Formatter<'_>, colour: &str, text: &str) -> fmt::Result {
-        if self.has_colours { write!(f, "{colour}{text}{RESET}") } else { f.write_str(text) }
+    fn paint(&self, f: &mut fmt::Formatter<'_>, color: &str, text: &str) -> fmt::Result {
+        if self.has_colors { write!(f, "{color}{text}{RESET}") } else { f.write_str(text) }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Single steps of the check for the fuzz targets and for the tests that replay their seeds. Compiled under
-//! `cfg(fuzzing)` and `cfg(test)` only, so that no build of a user reaches it. No stable interface.
+//! Single steps of the check, for the fuzz targets and for the tests that replay their seeds. Compiled under
+//! `cfg(fuzzing)` and `cfg(test)` only, so no build of a user reaches them. No stable interface.
 //!
-//! They lead to single steps of the check. None of them makes a [`Claims`](crate::Claims): what they say of
-//! a token is whether the step rejects it.
+//! None of them makes a [`Claims`](crate::Claims). Each says whether its step rejects a token.
 
-#[cfg(test)]
+// One of the targets is a discovery document, which only the feature reads.
+#[cfg(all(test, feature = "remote"))]
 mod replay;
 
 use http::HeaderMap;
@@ -33,7 +33,7 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Vec<u8>, RejectionKind> {
     BearerToken::from_headers(headers).and_then(BearerToken::token68).map(|token| token.as_bytes().to_vec())
 }
 
-/// Parses a token as far as that goes without a policy. Returns its `kid`.
+/// Parses a token, without a policy. Returns its `kid`.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub fn unverified_token(token: &[u8]) -> Result<String, RejectionKind> {
     Ok(token.key_id.as_str().to_owned())
 }
 
-/// All that a policy says of a token's claims: everything but key and signature.
+/// Checks the claims of a token: everything but key and signature.
 ///
 /// # Errors
 ///
@@ -55,12 +55,12 @@ pub fn claims(policy: &Policy, token: &[u8], now: Option<UnixTime>) -> Result<()
     policy.check_unverified(token, now).map_err(|rejection| rejection.kind())
 }
 
-/// The `jwks_uri` and the `cloud_instance_name` of a discovery document that is good for cloud and tenant.
+/// The `jwks_uri` and the `cloud_instance_name` of a discovery document that cloud and tenant accept.
 ///
 /// # Errors
 ///
-/// Why it is not.
+/// Why they reject it.
 #[cfg(feature = "remote")]
 pub fn discovery(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<(String, Option<String>), KeyError> {
-    Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri, found.cloud_instance_name))
+    Discovery::from_json(document, cloud, tenant).map(|found| (found.jwks_uri.into(), found.cloud_instance_name))
 }

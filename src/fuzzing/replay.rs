@@ -19,8 +19,8 @@ mod claims_text;
 #[path = "../../tests/fuzz/plain_json.rs"]
 mod plain_json;
 mod properties;
-#[path = "../../tests/fuzz/referee.rs"]
-mod referee;
+#[path = "../../tests/fuzz/reference.rs"]
+mod reference;
 #[path = "../../tests/fuzz/steps/mod.rs"]
 mod steps;
 

@@ -6,10 +6,10 @@ use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
 
-/// A key source that holds one [`KeySet`] for every tenant and never looks for another.
+/// A key source that has one [`KeySet`] for every tenant and never fetches another.
 ///
-/// For tests, and for machines without a network whose key document is brought to them. Entra
-/// replaces its keys every few weeks without notice, so a set does not stay good for long.
+/// For tests, and for machines without a network that get their key document some other way. Entra replaces its keys
+/// every few weeks without notice, so a set does not serve for long.
 #[derive(Clone, Debug)]
 pub struct FixedKeys {
     keys: KeySet,
@@ -24,7 +24,7 @@ impl FixedKeys {
 }
 
 impl KeySource for FixedKeys {
-    fn lookup(&self, _tenant: &TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, _tenant: TenantId, key: &KeyId) -> Lookup {
         match self.keys.entry(key) {
             Some(KeyEntry::Usable(key)) => Lookup::Found(key.clone()),
             Some(KeyEntry::Unusable(_)) => Lookup::Rejected(KeyError::unusable()),
@@ -32,11 +32,11 @@ impl KeySource for FixedKeys {
         }
     }
 
-    fn is_current(&self, _tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        matches!(self.keys.entry(id), Some(KeyEntry::Usable(held)) if held.is_same(key))
+    fn is_current(&self, _tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        self.keys.get(id) == Some(key)
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = match self.lookup(tenant, key) {
             Lookup::Found(key) => Ok(key),
             Lookup::Rejected(error) => Err(error),
@@ -52,13 +52,13 @@ mod tests {
     use crate::keys::sample::{another_key, document, id, key, read};
 
     #[test]
-    fn a_key_is_held_as_long_as_it_is_this_one_under_this_name() {
+    fn is_current_compares_the_whole_key() {
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
         let (keys, others) = (read(&document(&[key("a"), key("b")])), read(&document(&[another_key("a", 1)])));
         let (this, other) = (keys.usable().next().unwrap().clone(), others.usable().next().unwrap());
         let fixed = FixedKeys::new(keys);
-        assert!(fixed.is_current(&tenant, this.id(), &this));
-        assert!(!fixed.is_current(&tenant, &id("a"), other));
-        assert!(!fixed.is_current(&tenant, &id("never"), &this));
+        assert!(fixed.is_current(tenant, this.id(), &this));
+        assert!(!fixed.is_current(tenant, &id("a"), other));
+        assert!(!fixed.is_current(tenant, &id("never"), &this));
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn set(names: &[impl AsRef<str>]) -> KeySet {
     read(&document(&names.iter().map(|name| key(name.as_ref())).collect::<Vec<_>>()))
 }
 
-/// What the store makes of a good document.
+/// What a good document is read as.
 pub(crate) fn read(document: &str) -> KeySet {
     KeySet::from_json(document.as_bytes()).unwrap()
 }
@@ -23,7 +23,7 @@ pub(crate) fn document(entries: &[String]) -> String {
     format!("{{\"keys\":[{}]}}", entries.join(","))
 }
 
-/// The one key of this name.
+/// The key of this name.
 pub(crate) fn key(name: &str) -> String {
     another_key(name, 0)
 }
@@ -35,12 +35,12 @@ pub(crate) fn another_key(name: &str, number: u64) -> String {
 }
 
 /// An entry of this name that is a key, but not one that verifies RS256.
-pub(crate) fn unfit(name: &str) -> String {
+pub(crate) fn unusable(name: &str) -> String {
     format!(r#"{{"kty":"EC","use":"sig","kid":"{name}","crv":"P-256","x":"AA","y":"AA"}}"#)
 }
 
 /// An entry of this name that cannot be read as a key.
-pub(crate) fn unreadable(name: &str) -> String {
+pub(crate) fn malformed(name: &str) -> String {
     format!(r#"{{"kty":"RSA","use":"sig","kid":"{name}","n":7,"e":"AQAB"}}"#)
 }
 

@@ -13,45 +13,46 @@ use crate::signature::key::VerificationKey;
 ///
 /// Implemented for `Arc<K>` too, so that you can keep a source that you hand out.
 ///
-/// For a token that was verified before, a request asks [`is_current`](Self::is_current). For any other, or
-/// when that says no, it asks [`lookup`](Self::lookup), and only when the answer is [`Lookup::Miss`] also
-/// [`resolve`](Self::resolve). The tenant is always one of the policy's, and the token's claims are plausible by then.
+/// For a token of the token cache, a request asks [`is_current`](Self::is_current). For any other token, or when that
+/// says no, it asks [`lookup`](Self::lookup), and after [`Lookup::Miss`] also [`resolve`](Self::resolve). The tenant is
+/// always one of the policy's, and the token's claims have been checked by then.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
-    /// What is known of a key at this moment. Must not wait, neither for a lock that is held long nor
-    /// for anything else.
-    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup;
+    /// What is known of a key now. Must not wait, neither for a lock that is held long nor for anything else.
+    fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup;
 
-    /// Whether a key that was [`Lookup::Found`] before may still be used under this name, for tokens that
-    /// were verified with it. Must not wait either.
+    /// Whether a key that was [`Lookup::Found`] before is still the one of this `kid`, for tokens that were verified with
+    /// it. Must not wait either.
     ///
-    /// The default looks the key up again. A source that can tell without making a copy saves some time.
-    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        matches!(self.lookup(tenant, id), Lookup::Found(held) if held.is_same(key))
+    /// The default looks the key up again. A source that can tell without a copy saves some time: it compares keys
+    /// with `==`.
+    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+        matches!(self.lookup(tenant, id), Lookup::Found(found) if found == *key)
     }
 
-    /// Goes and finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
+    /// Finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
     ///
-    /// The future may be dropped at any time, when a client hangs up; whatever is under way for other
-    /// requests must not end with it.
+    /// The future may be dropped at any time, when a client disconnects. Whatever runs for other requests must not end
+    /// with it.
     ///
     /// # Errors
     ///
-    /// [`KeyError::unknown`] rejects the request with 401; answer it only when the keys are current.
+    /// [`KeyError::unknown`] rejects the request with 401; return it only when the keys are current.
     /// [`KeyError::unavailable`] answers 503, so that the sender may try again.
-    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
+    fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>>;
 
-    /// Waits until there are keys, or until it is known that there are none for now.
+    /// Starts loading the keys, and waits until there are some or until it is known that there are none for now.
     ///
-    /// The default is for sources that always have their keys: it is ready at once.
+    /// The default is for sources that always have their keys: it starts nothing and is ready at once.
     ///
     /// # Errors
     ///
     /// Why there are no keys.
-    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+    fn wait_for_keys(&self) -> KeyFuture<Result<(), KeyError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Whether requests can be judged at this moment.
+    /// Whether requests can be decided now. Does not wait, but may start loading the keys: a service that gets no traffic
+    /// before it is ready would not get ready otherwise.
     ///
     /// The default is for sources that always have their keys.
     fn is_ready(&self) -> bool {
@@ -60,20 +61,20 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 }
 
 impl<K: KeySource + ?Sized> KeySource for Arc<K> {
-    fn lookup(&self, tenant: &TenantId, id: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup {
         (**self).lookup(tenant, id)
     }
 
-    fn is_current(&self, tenant: &TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
         (**self).is_current(tenant, id, key)
     }
 
-    fn resolve(&self, tenant: &TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         (**self).resolve(tenant, id)
     }
 
-    fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
-        (**self).ready()
+    fn wait_for_keys(&self) -> KeyFuture<Result<(), KeyError>> {
+        (**self).wait_for_keys()
     }
 
     fn is_ready(&self) -> bool {
@@ -92,6 +93,6 @@ pub enum Lookup {
     Miss,
     /// The key, fit for use.
     Found(VerificationKey),
-    /// It is certain that this key does not verify this token.
+    /// It is certain that this key verifies no token of this tenant.
     Rejected(KeyError),
 }

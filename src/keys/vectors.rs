@@ -1,4 +1,4 @@
-//! Public test vectors through the code that checks signatures in earnest: the segments, the header, the key
+//! Public test vectors through the code that verifies signatures: the segments, the header, the key
 //! document, the key. Their payloads are no claims, so everything behind the signature is left out here.
 //!
 //! A vector that is labelled valid and rejected, or the other way round, is an agreed deviation or a

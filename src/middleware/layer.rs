@@ -63,7 +63,7 @@ impl<R> UpstreamAuthLayer<R> {
         self
     }
 
-    /// Judges the times of tokens by another clock, as [`Validator::with_clock`].
+    /// Checks the times of tokens by another clock, as [`Validator::with_clock`].
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.validator = self.validator.with_clock(clock);
         self
@@ -81,19 +81,19 @@ impl<R> UpstreamAuthLayer<R> {
         &self.validator
     }
 
-    /// Starts the loading of the keys and waits until there are some, or until the first try has failed.
-    /// To call it is optional; the first request starts the loading otherwise. Calling it again after an
-    /// error waits for the next try, which comes by itself.
+    /// Starts loading the keys, and waits until there are some or until the first attempt has failed. You need not
+    /// call it: the first request starts the loading otherwise. After an error, the next call waits for the next
+    /// attempt, which comes by itself.
     ///
     /// # Errors
     ///
-    /// If no tenant has keys: why.
-    pub async fn ready(&self) -> Result<(), KeyError> {
-        self.validator.keys().ready().await
+    /// Why no tenant has keys.
+    pub async fn wait_for_keys(&self) -> Result<(), KeyError> {
+        self.validator.keys().wait_for_keys().await
     }
 
-    /// Whether requests can be judged at this moment: there are keys for at least one tenant. Inside a
-    /// runtime this, too, starts the loading.
+    /// Whether requests can be decided now: there are keys for at least one tenant. Inside a runtime it also starts
+    /// loading the keys.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.validator.keys().is_ready()

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn recognizes_the_audience_of_graph() {
+    fn detects_the_audience_of_graph() {
         for audience in
             ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com/", "https://graph.microsoft.com"]
         {

@@ -50,8 +50,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// App roles of which the caller must have at least one, compared byte for byte. Default: no role is required,
-    /// since a managed identity has no roles unless somebody assigned one. **An empty list requires none, either.**
+    /// App roles of which the caller must have at least one, compared byte for byte. Default: none are
+    /// required, since a managed identity has no roles unless somebody assigned one. **An empty list
+    /// requires none, either.**
     pub fn required_roles(mut self, roles: impl IntoIterator<Item: Into<String>>) -> Self {
         self.required_roles = RequiredRoles::new(roles);
         self

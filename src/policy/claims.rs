@@ -21,7 +21,7 @@ use crate::token::version::TokenVersion;
 pub struct Claims(Arc<CachePadded<Arc<ClaimValues>>>);
 
 /// The value of each claim. What [`Claims`] prints and serializes derives from this list, and
-/// [`Claims::weight`] names each field, so a claim that is added here is nowhere forgotten.
+/// [`Claims::weight`] names each field, so the compiler finds every place that a new claim needs.
 #[derive(Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct ClaimValues {
     pub(crate) tenant_id: TenantId,

@@ -90,7 +90,7 @@ impl Policy {
         &self.0.callers
     }
 
-    /// The app roles of which a caller must have one. Empty if none is demanded.
+    /// The app roles of which a caller must have one. Empty if none is required.
     #[must_use]
     pub fn required_roles(&self) -> &[String] {
         self.0.required_roles.as_slice()

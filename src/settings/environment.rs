@@ -1,4 +1,4 @@
-//! Variables that have the prefix and are not in the table.
+//! Names in the environment: the prefix, and a warning for unknown ones.
 
 use super::fields::Field;
 use crate::telemetry::events;

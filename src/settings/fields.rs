@@ -2,7 +2,7 @@
 //! To add one, add a row here and say in [`Settings::validate`] what it does.
 
 use super::cloud::CloudChoice;
-use super::values::Value;
+use super::value::Value;
 use crate::cloud::Cloud;
 
 /// Declares [`Settings`] with a setter for each field, and [`Field`] with the name and the variable of each.

@@ -5,7 +5,7 @@ mod environment;
 mod fields;
 #[cfg(test)]
 mod tests;
-mod values;
+mod value;
 
 use std::ffi::OsString;
 use std::time::Duration;

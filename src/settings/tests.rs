@@ -62,7 +62,7 @@ fn every_variable_has_its_effect() {
         ("CLOUD", "us-government"),
         ("CLOCK_SKEW_SECS", "0"),
         ("REFRESH_SECS", "43200"),
-        ("REFETCH_COOLDOWN_SECS", "0"),
+        ("REFETCH_COOLDOWN_SECS", "1"),
         ("KEY_RETENTION_SECS", "0"),
         ("STALE_LIMIT_SECS", "604800"),
         ("FETCH_TIMEOUT_SECS", "1"),
@@ -80,7 +80,7 @@ fn every_variable_has_its_effect() {
     let seconds = Duration::from_secs;
     let expected = Timing {
         refresh: seconds(43_200),
-        refetch_cooldown: Duration::ZERO,
+        refetch_cooldown: seconds(1),
         key_retention: Duration::ZERO,
         stale_limit: seconds(604_800),
         fetch_timeout: seconds(1),
@@ -142,10 +142,12 @@ fn every_fault_names_its_variable_and_the_remedy() {
         ("REFRESH_SECS", Some("43201"), "write 1 to 43200 seconds"),
         ("REFRESH_SECS", Some("99999999999999999999"), "write digits only"),
         ("REFETCH_COOLDOWN_SECS", Some("x"), "write digits only"),
+        ("REFETCH_COOLDOWN_SECS", Some("0"), "write at least 1 second"),
         ("KEY_RETENTION_SECS", Some("604801"), "write 0 to 604800 seconds"),
         ("STALE_LIMIT_SECS", Some("0"), "write 1 to 604800 seconds"),
         ("STALE_LIMIT_SECS", Some("604801"), "write 1 to 604800 seconds"),
-        ("FETCH_TIMEOUT_SECS", Some("0"), "write at least 1 second"),
+        ("FETCH_TIMEOUT_SECS", Some("0"), "write 1 to 60 seconds"),
+        ("FETCH_TIMEOUT_SECS", Some("61"), "write 1 to 60 seconds"),
     ] {
         let error = validated(changed(&[(tail, value)])).unwrap_err();
         let faults = faults(&error);

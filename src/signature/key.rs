@@ -64,9 +64,12 @@ impl VerificationKey {
     pub(crate) fn same_modulus(&self, other: &Self) -> bool {
         self.0.modulus == other.0.modulus
     }
+}
 
-    /// Whether every check would decide alike with either key. The exponent is the same for all.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
+/// Equal keys have the same `kid`, modulus, issuer and cloud, so that every check decides alike with either.
+impl PartialEq for VerificationKey {
+    fn eq(&self, other: &Self) -> bool {
+        // The exponent is the same for all.
         Arc::ptr_eq(&self.0, &other.0)
             || (self.0.id == other.0.id
                 && self.same_modulus(other)
@@ -75,6 +78,8 @@ impl VerificationKey {
                 && self.0.document_cloud == other.0.document_cloud)
     }
 }
+
+impl Eq for VerificationKey {}
 
 impl fmt::Debug for VerificationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,15 +3,15 @@
 /// Escapes line ends, terminal sequences and marks that change the writing direction, and cuts the result to at most
 /// `max_bytes`. It never cuts an escape in two.
 pub(crate) fn escape_and_cut(text: &str, max_bytes: usize) -> String {
-    let mut output = String::new();
+    let mut escaped_text = String::new();
     for character in text.chars() {
         let escaped = character.escape_debug();
-        if output.len() + escaped.clone().map(char::len_utf8).sum::<usize>() > max_bytes {
+        if escaped_text.len() + escaped.clone().map(char::len_utf8).sum::<usize>() > max_bytes {
             break;
         }
-        output.extend(escaped);
+        escaped_text.extend(escaped);
     }
-    output
+    escaped_text
 }
 
 #[cfg(test)]

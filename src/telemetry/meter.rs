@@ -4,15 +4,16 @@
 //!
 //! | Name | Kind, unit | Labels | What |
 //! |---|---|---|---|
-//! | [`REQUESTS`] | counter | `outcome`, `kind` | requests that were judged |
-//! | [`TOKEN_CACHE_HITS`] | counter | | requests whose token was token_cache_hit, so that no signature was checked |
-//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token that was not token_cache_hit, rejected ones included, the wait for a key excluded |
+//! | [`REQUESTS`] | counter | `outcome`, `kind` | checked requests |
+//! | [`TOKEN_CACHE_HITS`] | counter | | requests whose token was in the token cache, so that no signature was verified |
+//! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token after a miss, rejected tokens included, the wait for a key excluded |
 //! | [`KEY_FETCHES`] | counter | `tenant`, `outcome` | attempts to fetch a tenant's keys |
-//! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last good answer, as it was when the latest attempt ended |
-//! | [`KEYS_HELD`] | gauge | `tenant` | usable keys, as they were when the latest attempt ended |
+//! | [`DISCOVERY_FAILURES`] | counter | `tenant` | successes among them that had to do without discovery |
+//! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last success, as it was when the latest attempt ended |
+//! | [`KEYS_CACHED`] | gauge | `tenant` | usable keys in the cache, as they were when the latest attempt ended |
 //!
-//! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `good`
-//! or `failed`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
+//! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `success`
+//! or `error`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
 //! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
 //! bounded whoever calls.
 //!
@@ -20,20 +21,23 @@
 //! every quarter of an hour at the latest, and the age grows. A tenant that never had keys has no age.
 
 #[cfg(feature = "metrics")]
-pub use names::{KEY_AGE_SECONDS, KEY_FETCHES, KEYS_HELD, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS, describe};
-#[cfg(feature = "remote")]
-pub(crate) use record::fetched;
+pub use names::{
+    DISCOVERY_FAILURES, KEY_AGE_SECONDS, KEY_FETCHES, KEYS_CACHED, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS,
+    describe,
+};
 pub(crate) use record::{Stopwatch, accepted, rejected, token_cache_hit};
+#[cfg(feature = "remote")]
+pub(crate) use record::{discovery_failed, keys_fetched};
 
 #[cfg(feature = "metrics")]
 mod names {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-    /// Requests that were judged. A counter by `outcome` and `kind`.
+    /// Checked requests. A counter by `outcome` and `kind`.
     pub const REQUESTS: &str = "signalr_upstream_auth_requests_total";
 
     /// Requests whose token was token_cache_hit. A counter.
-    pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_verified_token_hits_total";
+    pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_token_cache_hits_total";
 
     /// One full check of a token, in seconds. A histogram.
     pub const VERIFICATION_SECONDS: &str = "signalr_upstream_auth_verification_seconds";
@@ -41,16 +45,19 @@ mod names {
     /// Attempts to fetch keys. A counter by `tenant` and `outcome`.
     pub const KEY_FETCHES: &str = "signalr_upstream_auth_key_fetches_total";
 
-    /// The time since the last good answer, in seconds. A gauge by `tenant`.
+    /// Successful attempts that had to use the last known discovery document. A counter by `tenant`.
+    pub const DISCOVERY_FAILURES: &str = "signalr_upstream_auth_discovery_failures_total";
+
+    /// The time since the last success, in seconds. A gauge by `tenant`.
     pub const KEY_AGE_SECONDS: &str = "signalr_upstream_auth_key_age_seconds";
 
     /// Usable keys. A gauge by `tenant`.
-    pub const KEYS_HELD: &str = "signalr_upstream_auth_keys_held";
+    pub const KEYS_CACHED: &str = "signalr_upstream_auth_keys_cached";
 
     /// Tells the installed recorder what each name means and its unit. Optional; to be called once, after
     /// the recorder was installed.
     pub fn describe() {
-        describe_counter!(REQUESTS, Unit::Count, "Requests that were judged, by outcome and kind of rejection");
+        describe_counter!(REQUESTS, Unit::Count, "Checked requests, by outcome and kind of rejection");
         describe_counter!(TOKEN_CACHE_HITS, Unit::Count, "Requests whose token had been verified before");
         describe_histogram!(
             VERIFICATION_SECONDS,
@@ -58,8 +65,9 @@ mod names {
             "One full check of a token that was not token_cache_hit"
         );
         describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
-        describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last good answer of the key endpoint");
-        describe_gauge!(KEYS_HELD, Unit::Count, "Usable keys of a tenant");
+        describe_counter!(DISCOVERY_FAILURES, Unit::Count, "Successful fetches that had to do without discovery");
+        describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last successful fetch");
+        describe_gauge!(KEYS_CACHED, Unit::Count, "Usable keys of a tenant");
     }
 }
 
@@ -91,16 +99,21 @@ mod record {
     }
 
     #[cfg(feature = "remote")]
-    pub(crate) fn fetched(tenant: TenantId, is_good: bool, age: Option<Duration>, held: usize) {
-        let outcome = if is_good { "good" } else { "failed" };
+    pub(crate) fn discovery_failed(tenant: TenantId) {
+        counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.to_string()).increment(1);
+    }
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn keys_fetched(tenant: TenantId, is_success: bool, age: Option<Duration>, usable: usize) {
+        let outcome = if is_success { "success" } else { "error" };
         let tenant = tenant.to_string();
         counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(1);
         if let Some(age) = age {
             ::metrics::gauge!(names::KEY_AGE_SECONDS, "tenant" => tenant.clone()).set(age.as_secs_f64());
         }
         // Never more than a thousand.
-        let held = u32::try_from(held).unwrap_or(u32::MAX);
-        ::metrics::gauge!(names::KEYS_HELD, "tenant" => tenant).set(f64::from(held));
+        let usable = u32::try_from(usable).unwrap_or(u32::MAX);
+        ::metrics::gauge!(names::KEYS_CACHED, "tenant" => tenant).set(f64::from(usable));
     }
 
     /// Measures one check.
@@ -129,7 +142,10 @@ mod record {
     pub(crate) fn token_cache_hit() {}
 
     #[cfg(feature = "remote")]
-    pub(crate) fn fetched(_: crate::ids::TenantId, _: bool, _: Option<std::time::Duration>, _: usize) {}
+    pub(crate) fn discovery_failed(_: crate::ids::TenantId) {}
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn keys_fetched(_: crate::ids::TenantId, _: bool, _: Option<std::time::Duration>, _: usize) {}
 
     pub(crate) struct Stopwatch;
 

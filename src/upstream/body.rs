@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::error::{Error, ErrorKind};
+use crate::upstream::error::{Error, ErrorKind};
 
-/// How long the body of a call may be where nothing else is said: 2 MiB, axum's own default.
+/// The default limit of a body, in bytes: 2 MiB, as in axum.
 ///
-/// Microsoft documents no limit. Only bodies of calls whose token was accepted are read at all.
+/// Microsoft documents no limit. Behind the layer that checks the token, only bodies of authorized calls are read.
 pub const DEFAULT_BODY_LIMIT: usize = 2 * 1024 * 1024;
 
-/// Reads a body of at most `limit` bytes into one piece.
+/// Reads a body of at most `limit` bytes into one buffer.
 ///
 /// ```
 /// use http_body_util::Full;
@@ -39,7 +39,7 @@ where
     }
 }
 
-/// A limit of somebody else, axum's for example, arrives wrapped in the error of the body.
+/// Whether a limit ended the body. The error of an outer limit, such as axum's, comes wrapped in the body's error.
 fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_length_limit)
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a call of the service, beside its token. This file imports nothing of the crate.
+//! The error of a call: everything that can be wrong with it except its token. This file imports nothing of the crate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-/// Why a call of the service cannot be read, or an answer not be written.
+/// Why a call of the service was rejected, or a result could not be written.
 ///
-/// The text that [`Display`](fmt::Display) gives and that [`to_response`](Self::to_response) sends is
-/// fixed for each kind, but for the name of a header; it holds no value of the request. The
+/// [`Display`](fmt::Display) and [`to_response`](Self::to_response) give a fixed text for each kind, followed by the
+/// name of the header if there is one. The text contains no value of the request. The
 /// [`source`](std::error::Error::source) may quote the request's body.
 #[derive(Clone)]
 pub struct Error {
@@ -20,29 +20,28 @@ pub struct Error {
 }
 
 impl Error {
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The status that says so to the service, as in [`ErrorKind::status`].
+    /// The status of the response, as in [`ErrorKind::status`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind.status()
     }
 
-    /// The header that is missing, given twice or unreadable.
+    /// The header that is missing, repeated or unreadable.
     #[must_use]
     pub fn header(&self) -> Option<&HeaderName> {
         self.header.as_ref()
     }
 
-    /// The answer: the status and one line of plain text.
+    /// Creates the response: the status and one line of plain text.
     ///
-    /// The service does not show the text of a rejection to the client. The error itself rides in the
-    /// response's extensions, so that a layer outside can log or count it. With the feature `axum`
-    /// the type is also an axum response.
+    /// The service does not show the text to the client. The extensions of the response carry the error itself, so
+    /// that an outer layer can log or count it. With the feature `axum` the type is also an axum response.
     #[must_use]
     pub fn to_response<B: From<Bytes>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::from(self.to_string())));
@@ -53,7 +52,7 @@ impl Error {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
         if self.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 15.5.2 wants a challenge; no registered scheme describes this header.
+            // RFC 9110 section 15.5.2 requires a challenge. No registered scheme describes this header.
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("X-ASRS-Signature"));
         }
         response.extensions_mut().insert(self.clone());
@@ -74,6 +73,15 @@ impl From<ErrorKind> for Error {
         Self { kind, header: None, source: None }
     }
 }
+
+/// Compares the kind and the header. Sources have no equality.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.header == other.header
+    }
+}
+
+impl Eq for Error {}
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,14 +112,13 @@ impl std::error::Error for Error {
     }
 }
 
-/// Declares [`ErrorKind`] with everything that is said of a kind in one row.
+/// Declares [`ErrorKind`]: one row for each kind, with its name, status and description.
 macro_rules! error_kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $description:literal;)+) => {
         /// The kinds of [`Error`].
         ///
-        /// Statuses follow Microsoft's own receiver, the Azure Functions trigger, but for a body or a
-        /// header that cannot be read: that is 400 here, where the trigger's 500 would make the
-        /// service repeat a call that can never succeed.
+        /// The statuses are those of Microsoft's Azure Functions trigger, with one exception: an unreadable body or
+        /// header is 400. The trigger's 500 would make the service repeat a call that can never succeed.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -128,7 +135,7 @@ macro_rules! error_kinds {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The status that goes with the kind.
+            /// The status of the response to this kind.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)+ }
@@ -142,39 +149,39 @@ macro_rules! error_kinds {
 }
 
 error_kinds! {
-    /// The arguments of an invocation are not those the method takes. Typed handlers answer it with
-    /// an error completion and never with this status.
+    /// The arguments of an invocation do not have the types that the method takes. Typed handlers answer with an error
+    /// completion and never with this status.
     ArgumentsMismatch = "arguments_mismatch", BAD_REQUEST, "The arguments do not fit the method";
     /// The body is longer than the limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The body broke off, or could not be read to its end.
+    /// The body ended early, or could not be read to its end.
     BodyUnreadable = "body_unreadable", BAD_REQUEST, "The body cannot be read";
-    /// The body is of another event than the headers say, or names another method.
+    /// The body belongs to another event than the headers name, or names another method.
     EventMismatch = "event_mismatch", BAD_REQUEST, "The body belongs to another event than the headers name";
     /// A header is empty, or not UTF-8.
     InvalidHeader = "invalid_header", BAD_REQUEST, "A header is empty or not UTF-8";
-    /// No item of `X-ASRS-Signature` fits any of the keys.
+    /// No item of `X-ASRS-Signature` matches any of the keys.
     InvalidSignature = "invalid_signature", UNAUTHORIZED, "The connection's signature is invalid";
-    /// The body is not what the event and the content type call for.
+    /// The body does not have the form that the event and the content type require.
     MalformedBody = "malformed_body", BAD_REQUEST, "The body is malformed";
     /// The method is not `POST`.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The service calls with POST only";
     /// A header that every call carries is missing.
     MissingHeader = "missing_header", BAD_REQUEST, "A header is missing";
-    /// There is no `X-ASRS-Signature`, and the check demands one.
+    /// There is no `X-ASRS-Signature`, and the check requires one.
     MissingSignature = "missing_signature", UNAUTHORIZED, "The connection's signature is missing";
     /// No handler is registered for the hub and the event.
     NoHandler = "no_handler", NOT_FOUND, "No handler is registered for this hub and event";
-    /// A header that holds one value is given more than once.
+    /// A header that has a single value is given more than once.
     RepeatedHeader = "repeated_header", BAD_REQUEST, "A header is given more than once";
-    /// The completion is longer than the 16 MiB that the service takes.
+    /// The completion is longer than the 16 MiB that the service accepts.
     ResultTooLarge = "result_too_large", INTERNAL_SERVER_ERROR, "The result is too large for the service";
-    /// The category is neither `connections` nor `messages`, or the category `connections` comes with
-    /// an event other than `connected` and `disconnected`. No handler can be registered for those.
+    /// The category is neither `connections` nor `messages`, or the event of the category `connections` is neither
+    /// `connected` nor `disconnected`. You cannot register a handler for such an event.
     UnknownEvent = "unknown_event", NOT_FOUND, "The event is not known";
-    /// A result cannot be written in the protocol of the call.
+    /// The result has no form in the protocol of the call.
     UnserializableResult = "unserializable_result", INTERNAL_SERVER_ERROR, "The result cannot be serialized";
-    /// The content type is not one that the event can have.
+    /// The event cannot have this content type.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The content type is not supported";
 }
 
@@ -189,15 +196,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_listed_in_alphabetical_order_and_each_has_its_own_phrase() {
+    fn lists_kinds_in_alphabetical_order_with_unique_descriptions() {
         let names: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert!(names.is_sorted_by(|a, b| a < b));
-        let phrases: std::collections::BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.description()).collect();
-        assert_eq!(phrases.len(), names.len());
+        let descriptions: std::collections::BTreeSet<_> =
+            ErrorKind::ALL.iter().map(|kind| kind.description()).collect();
+        assert_eq!(descriptions.len(), names.len());
     }
 
     #[test]
-    fn a_rejection_says_which_header_and_carries_itself() {
+    fn errors_with_the_same_kind_and_header_are_equal() {
+        let hub = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-hub"));
+        let event = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-event"));
+        assert_eq!(hub, hub.clone());
+        assert_ne!(hub, event);
+        assert_ne!(hub, ErrorKind::MissingHeader.into());
+        assert_eq!(Error::because(ErrorKind::MalformedBody, "cause"), ErrorKind::MalformedBody.into());
+        assert_ne!(Error::from(ErrorKind::MalformedBody), ErrorKind::BodyTooLarge.into());
+    }
+
+    #[test]
+    fn response_names_the_header_and_carries_the_error() {
         let error = Error::of_header(ErrorKind::MissingHeader, &HeaderName::from_static("x-asrs-hub"));
         let response = error.to_response::<Bytes>();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
@@ -206,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_401_has_a_challenge_and_a_405_names_the_method() {
+    fn response_with_401_has_a_challenge_and_with_405_an_allow_header() {
         for kind in ErrorKind::ALL {
             let response = Error::from(*kind).to_response::<Bytes>();
             assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), kind.status().as_u16() == 401, "{kind}");

@@ -1,36 +1,42 @@
-//! What the service sends beside the token, and what it wants back (feature `upstream`).
+//! The calls of the service: typed headers and bodies, and the answers that it expects (feature `upstream`).
 //!
-//! The feature is off by default, since the token check needs none of it: neither a MessagePack
-//! library nor code that reads bodies is compiled for those who only want that.
+//! Use this module for the handler behind the layer that checks the token. The layer reads one header and never touches
+//! the body. This module parses the other headers and the body of a call, and writes the answer in the one form that
+//! does not break the client's stream. It verifies nothing. **Use it behind the layer.**
 //!
-//! The layer that checks the token reads one header and never touches the body. What comes after it
-//! is here: the headers of a call as a value, its body as a value, and the answer in the one form that
-//! does not break the client's stream. Nothing here proves anything. **Use it behind the layer.**
+//! The feature is off by default, since the token check needs neither a MessagePack library nor code that reads bodies.
+//!
+//! # Names
+//!
+//! Short names such as [`Error`], [`Event`], [`Context`] and [`Handler`] are meant to be qualified, as in
+//! [`std::io`] or [`std::fmt`]: write `upstream::Error`. Import the module, and by name the types
+//! that you use often. Do not import it with a glob (`upstream::*`): that would shadow or collide with `std::error::Error`,
+//! `std::task::Context`, `anyhow::Context` and `axum::handler::Handler`.
 //!
 //! # A call
 //!
-//! In serverless mode Azure SignalR Service calls its upstream with `POST` when something happens:
+//! In serverless mode, Azure SignalR Service calls its upstream with `POST` for each event:
 //!
 //! | Category | Event | Body | Answer |
 //! |---|---|---|---|
 //! | `connections` | `connected` | JSON: [`Connected`] | a status |
 //! | `connections` | `disconnected` | JSON: [`Disconnected`] | a status |
-//! | `messages` | the name of the method | JSON or MessagePack, as the client speaks: [`Invocation`] | a [`Completion`] |
+//! | `messages` | the name of the method | JSON or MessagePack, the client's protocol: [`Invocation`] | a [`Completion`] |
 //!
-//! 1. The headers become a [`Context`]: hub, event, connection, user, the user's claims, the client's
-//!    query. Its documentation says which of these are the client's own words.
+//! 1. The headers become a [`Context`]: hub, event, connection, user, the user's claims, the client's query. Its
+//!    documentation says which of these the client chooses.
 //! 2. The body becomes a [`Payload`]. The service sends it without the framing of the hub protocol.
-//! 3. An [`Invocation`] with an id is answered with status 200 and one [`Completion`], with framing:
-//!    the service hands the bytes on to the client as they are. Failures of the method are completions,
-//!    too. An invocation without an id, a "send", is answered with 200 and nothing.
-//! 4. Any other answer to an invocation reaches the client as "Invocation failed, status code N". The
-//!    service probably repeats a call after 408 and 5xx, so handlers should be idempotent, and what can
-//!    never succeed is answered 4xx here.
+//! 3. The answer to an [`Invocation`] with an id is status 200 and one [`Completion`], with framing: the service passes
+//!    the bytes on to the client unchanged. The failure of a method is a completion as well. The answer to an
+//!    invocation without an id, a "send", is 200 and an empty body.
+//! 4. Any other answer to an invocation reaches the client as "Invocation failed, status code N". The service probably
+//!    repeats a call after 408 and 5xx. So make handlers idempotent. This module answers 4xx to a call that can never
+//!    succeed.
 //!
 //! # With axum
 //!
-//! A [`Dispatcher`] calls handlers that are registered by hub and event. Their parameters are axum
-//! extractors, those of this module among them, and what they return must be an answer.
+//! A [`Dispatcher`] calls handlers that you register by hub and event. Their parameters are axum extractors, those of
+//! this module included. Their return type must be an answer.
 //!
 //! ```
 //! use axum::Router;
@@ -47,7 +53,13 @@
 //! ); // and `.layer(…)` with the layer that checks the token
 //! ```
 //!
-//! What is not a completion does not compile:
+//! <div class="warning">
+//!
+//! `Dispatcher`, `Handler` and the extractors require the feature **`axum`** in addition to `upstream`.
+//!
+//! </div>
+//!
+//! A handler of messages that does not return a completion does not compile:
 //!
 //! ```compile_fail,E0277
 //! use signalr_upstream_auth::upstream::Dispatcher;
@@ -55,12 +67,12 @@
 //! let dispatcher = Dispatcher::<()>::new().message("chat", "greet", async || "<h1>hello</h1>");
 //! ```
 //!
-//! [`Context`], [`Payload`], [`Invocation`], [`Arguments`] and [`Disconnected`] are extractors of any
-//! axum handler, too; [`Completion`] and [`Error`] are responses.
+//! [`Context`], [`Payload`], [`Invocation`], [`Arguments`] and [`Disconnected`] are also extractors of any axum handler;
+//! [`Completion`] and [`Error`] are responses.
 //!
 //! # Without axum
 //!
-//! The same through plain functions, here with hyper:
+//! Plain functions do the same, here with hyper:
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -69,14 +81,14 @@
 //! use http_body_util::Full;
 //! use hyper::{Request, Response, body::Incoming};
 //! use signalr_upstream_auth::upstream::{
-//!     Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, Reply, read_body,
+//!     self, Context, DEFAULT_BODY_LIMIT, HandlerError, IntoCompletion, Invocation, Payload, Reply, read_body,
 //! };
 //!
 //! async fn on_event(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
 //!     Ok(answer(request).await.unwrap_or_else(|error| error.to_response()))
 //! }
 //!
-//! async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
+//! async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, upstream::Error> {
 //!     let (parts, body) = request.into_parts();
 //!     let context = Context::from_headers(&parts.headers)?;
 //!     let body = read_body(body, DEFAULT_BODY_LIMIT).await?;
@@ -97,15 +109,17 @@
 //!
 //! # The signature
 //!
-//! [`SignatureCheck`] and [`SignatureLayer`] check `X-ASRS-Signature` in addition to the token. **They
-//! never replace it.**
+//! [`SignatureCheck`] and [`VerifySignatureLayer`] check `X-ASRS-Signature` in addition to the token. **They never
+//! replace it.**
 //!
-//! # What is not here
+//! # Not in this module
 //!
-//! Streaming from clients does not exist in serverless mode. Messages *to* clients go through the
-//! service's REST API. A decision whether somebody may connect belongs into `negotiate`: there is no
-//! event before the connection is made.
+//! - Streaming from clients: serverless mode does not have it.
+//! - Messages *to* clients: send them through the service's REST API.
+//! - The decision who may connect: make it in `negotiate`. The service raises no event before a connection exists.
 
+// Imports point one way: error <- hub <- call <- answer <- payload <- dispatch. `body` and `signature_layer` import
+// from the first three only.
 mod answer;
 mod body;
 mod call;
@@ -136,4 +150,4 @@ pub use error::{Error, ErrorKind};
 pub use hub::invocation::Invocation;
 pub use hub::protocol::Protocol;
 pub use payload::Payload;
-pub use signature_layer::{SignatureFuture, SignatureGuard, SignatureLayer};
+pub use signature_layer::{VerifySignature, VerifySignatureFuture, VerifySignatureLayer};

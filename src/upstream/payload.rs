@@ -1,30 +1,30 @@
-//! The body of a call, as its headers call for.
+//! The body of a call, parsed as its headers require.
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::error::{Error, ErrorKind};
 use crate::upstream::call::connection::{Connected, Disconnected};
 use crate::upstream::call::context::{Context, Event};
+use crate::upstream::error::{Error, ErrorKind};
 use crate::upstream::hub::invocation::Invocation;
 use crate::upstream::hub::protocol::Protocol;
 
-/// The body of a call, as a value of its event.
+/// The body of a call: one variant for each kind of event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Payload {
-    /// A client has connected.
+    /// A client connected.
     Connected(Connected),
-    /// A connection is gone.
+    /// A connection closed.
     Disconnected(Disconnected),
-    /// A client has called a method.
+    /// A client called a method.
     Message(Invocation),
 }
 
 impl Payload {
-    /// Reads the body of the call that the headers describe.
+    /// Parses the body of the call that the headers describe.
     ///
-    /// This is the whole of a handler without a framework:
+    /// A complete handler without a framework:
     ///
     /// ```
     /// use bytes::Bytes;
@@ -52,19 +52,19 @@ impl Payload {
     /// // [1, {}, "42", "echo", ["hi"]]
     /// let body = Bytes::from_static(b"\x95\x01\x80\xa242\xa4echo\x91\xa2hi");
     /// let response = on_event(&headers, body)?;
-    /// // its length, and [3, {}, "42", 3, "hi"]
+    /// // the length, and [3, {}, "42", 3, "hi"]
     /// assert_eq!(&response.body()[..], b"\x0a\x95\x03\x80\xa242\x03\xa2hi");
     /// # Ok::<(), upstream::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`UnsupportedMediaType`](ErrorKind::UnsupportedMediaType) if the content type is neither JSON nor
-    /// MessagePack, or is not JSON for `connected` and `disconnected`;
-    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) if there are two;
-    /// [`MalformedBody`](ErrorKind::MalformedBody) if the body cannot be read;
-    /// [`EventMismatch`](ErrorKind::EventMismatch) if the body names another method than
-    /// `X-ASRS-Event`, without regard to ASCII case and to blanks at the ends, which HTTP takes off.
+    /// [`UnsupportedMediaType`](ErrorKind::UnsupportedMediaType) if the content type is neither JSON nor MessagePack,
+    /// or is MessagePack for `connected` or `disconnected`;
+    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) if there are several content types;
+    /// [`MalformedBody`](ErrorKind::MalformedBody) if the body cannot be parsed;
+    /// [`EventMismatch`](ErrorKind::EventMismatch) if the body names another method than `X-ASRS-Event`. The names are
+    /// compared without regard to ASCII case and to surrounding spaces and tabs, which HTTP removes.
     pub fn parse(context: &Context, headers: &HeaderMap, body: Bytes) -> Result<Self, Error> {
         let protocol = Protocol::from_headers(headers)?;
         match (context.event(), protocol) {
@@ -75,9 +75,9 @@ impl Payload {
             }
             (Event::Message(target), _) => {
                 let invocation = Invocation::parse(protocol, body)?;
-                // Blanks at the ends of a header's value are lost on the way (RFC 9110 section 5.5).
-                let blank = |c| c == ' ' || c == '\t';
-                if !invocation.target().trim_matches(blank).eq_ignore_ascii_case(target.trim_matches(blank)) {
+                // HTTP removes optional whitespace around the value of a header (RFC 9110 section 5.5).
+                let whitespace = |c| c == ' ' || c == '\t';
+                if !invocation.target().trim_matches(whitespace).eq_ignore_ascii_case(target.trim_matches(whitespace)) {
                     return Err(ErrorKind::EventMismatch.into());
                 }
                 Ok(Self::Message(invocation))

@@ -1,4 +1,4 @@
-//! The signature check as a tower layer.
+//! The signature check as tower middleware: layer, service and response future.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,11 +9,12 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::error::Error;
+use crate::telemetry::events;
 use crate::upstream::call::headers;
 use crate::upstream::call::signature::SignatureCheck;
+use crate::upstream::error::Error;
 
-/// Puts a [`SignatureCheck`] in front of a service, **behind** the layer that checks the token.
+/// Applies [`VerifySignature`] to a service, **inside** the layer that checks the token.
 ///
 /// <div class="warning">
 ///
@@ -21,56 +22,58 @@ use crate::upstream::call::signature::SignatureCheck;
 ///
 /// </div>
 ///
-/// A rejection is an empty response with the status of the [`Error`], which rides in its extensions. The
-/// body of the request is not touched.
-///
 /// ```
 /// use axum::{Router, routing::post};
-/// use signalr_upstream_auth::upstream::{SignatureCheck, SignatureLayer};
+/// use signalr_upstream_auth::upstream::{SignatureCheck, VerifySignatureLayer};
 ///
 /// let check = SignatureCheck::new(["primary-key-for-tests-only"])?;
 /// let app: Router = Router::new()
 ///     .route("/upstream", post(|| async {}))
-///     .layer(SignatureLayer::new(check));
-///     // and, as the last one, the layer that checks the token: in axum the last layer comes first
+///     .layer(VerifySignatureLayer::new(check));
+///     // Add the layer that checks the token last: axum runs the last layer first.
 /// # Ok::<(), signalr_upstream_auth::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct SignatureLayer {
+pub struct VerifySignatureLayer {
     check: SignatureCheck,
 }
 
-impl SignatureLayer {
-    /// A layer that makes this check.
+impl VerifySignatureLayer {
+    /// Creates a layer that runs this check.
     pub fn new(check: SignatureCheck) -> Self {
         Self { check }
     }
 }
 
-impl<S> Layer<S> for SignatureLayer {
-    type Service = SignatureGuard<S>;
+impl<S> Layer<S> for VerifySignatureLayer {
+    type Service = VerifySignature<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SignatureGuard { inner, check: self.check.clone() }
+        VerifySignature { inner, check: self.check.clone() }
     }
 }
 
-/// The service that [`SignatureLayer`] makes.
+/// Calls the inner service with requests whose `X-ASRS-Signature` passes a [`SignatureCheck`], and rejects all
+/// others.
+///
+/// Made by [`VerifySignatureLayer`]. A rejection is an empty response with the status of the
+/// [`Error`], which it carries in its extensions. The service does not touch the body of the
+/// request.
 #[derive(Clone, Debug)]
-pub struct SignatureGuard<S> {
+pub struct VerifySignature<S> {
     inner: S,
     check: SignatureCheck,
 }
 
-impl<S, B, R> Service<Request<B>> for SignatureGuard<S>
+impl<S, B, R> Service<Request<B>> for VerifySignature<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
     R: Default,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = SignatureFuture<S::Future>;
+    type Future = VerifySignatureFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -79,19 +82,20 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         headers::mark_sensitive(request.headers_mut());
         match self.check.check(request.headers()) {
-            Ok(()) => SignatureFuture { state: State::Called { inner: self.inner.call(request) } },
+            Ok(()) => VerifySignatureFuture { state: State::Called { response: self.inner.call(request) } },
             Err(error) => {
-                tracing::debug!(target: crate::telemetry::events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check rejected a call");
-                SignatureFuture { state: State::Rejected { error: Some(error) } }
+                tracing::debug!(target: events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check rejected a call");
+                VerifySignatureFuture { state: State::Rejected { error: Some(error) } }
             }
         }
     }
 }
 
 pin_project! {
-    /// The response of [`SignatureGuard`].
+    /// Resolves to the inner service's response, or to a rejection. The response future of [`VerifySignature`].
     #[derive(Debug)]
-    pub struct SignatureFuture<F> {
+    #[must_use = "futures do nothing unless polled"]
+    pub struct VerifySignatureFuture<F> {
         #[pin]
         state: State<F>,
     }
@@ -99,19 +103,14 @@ pin_project! {
 
 pin_project! {
     #[derive(Debug)]
-    #[project = StateProjection]
+    #[project = StateProj]
     enum State<F> {
-        Called {
-            #[pin]
-            inner: F,
-        },
-        Rejected {
-            error: Option<Error>,
-        },
+        Called { #[pin] response: F },
+        Rejected { error: Option<Error> },
     }
 }
 
-impl<F, R, E> Future for SignatureFuture<F>
+impl<F, R, E> Future for VerifySignatureFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Default,
@@ -120,16 +119,17 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Called { inner } => inner.poll(cx),
-            StateProjection::Rejected { error } => match error.take() {
-                Some(error) => Poll::Ready(Ok(rejection(&error))),
-                None => Poll::Pending,
-            },
+            StateProj::Called { response } => response.poll(cx),
+            StateProj::Rejected { error } => {
+                #[expect(clippy::expect_used, reason = "a future is not polled again after it was ready")]
+                let error = error.take().expect("polled after completion");
+                Poll::Ready(Ok(rejection(&error)))
+            }
         }
     }
 }
 
-/// Without the line of text: an empty body is all that every body type has.
+/// Drops the line of text: `R: Default` can only be empty.
 fn rejection<R: Default>(error: &Error) -> Response<R> {
     let mut response = error.to_response::<bytes::Bytes>().map(|_| R::default());
     response.headers_mut().remove(http::header::CONTENT_TYPE);

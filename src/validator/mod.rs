@@ -133,7 +133,7 @@ impl Validator {
         let hit = self.0.cache.get(token)?;
         let (cached, claims) = (hit.authorized()?, hit.claims()?);
         self.0.policy.check_times(&cached.validity, now).ok()?;
-        let is_current = self.0.keys.is_current(&claims.tenant_id(), &cached.key_id, &cached.key);
+        let is_current = self.0.keys.is_current(claims.tenant_id(), &cached.key_id, &cached.key);
         is_current.then(|| {
             meter::token_cache_hit();
             meter::accepted();
@@ -147,7 +147,7 @@ impl Validator {
         let unverified =
             if RejectionLog::is_enabled() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
         let check = async move {
-            let key = validator.keys().resolve(&tenant, &key_id).await;
+            let key = validator.keys().resolve(tenant, &key_id).await;
             let (stopwatch, now) = (Stopwatch::start(), validator.now());
             let token = BearerToken::from_token68(&token)?;
             let outcome = key.map_err(Rejection::from).and_then(|key| validator.check_with_key(token, key, now));
@@ -194,7 +194,7 @@ impl Validator {
         let jws = CompactJws::decode(token).map_err(Rejection::from)?;
         let checked = self.0.policy.check_claims(UnverifiedToken::parse(&jws)?, now)?;
         let tenant = checked.tenant();
-        match self.0.keys.lookup(&tenant, checked.key_id()) {
+        match self.0.keys.lookup(tenant, checked.key_id()) {
             Lookup::Found(key) => Ok(self.finish(checked, key)?),
             Lookup::Rejected(error) => Err(Rejection::from(error).into()),
             Lookup::Miss => Err(Unfinished::NeedsKey(tenant, checked.key_id().clone())),

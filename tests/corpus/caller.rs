@@ -1,14 +1,14 @@
-//! Who may call, once the signature holds.
+//! Callers, roles and delegated tokens: what is checked after the signature.
 
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Callers, Policy, RejectionKind as K};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
+use crate::fixture::{Entry, Expected, Fixture, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let not_allowed = rejected(403, K::CallerNotAllowed).signed();
     let delegated = rejected(403, K::DelegatedToken).signed();
-    let mut entries = bench.tokens(
+    let mut entries = fixture.tokens(
         not_allowed,
         &[
             ("another caller", |token| token.caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap())),
@@ -42,7 +42,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             }),
         ],
     );
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         delegated,
         &[
             ("a user's token", |token| token.delegated()),
@@ -68,7 +68,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             }),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MalformedClaims).signed(),
         &[
             ("oid: no GUID", |token| token.claim("oid", "x").claim("sub", "x")),
@@ -93,7 +93,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("oid: a distinguished name", |token| token.claim("oid", "CN=x,DC=y").claim("sub", "CN=x,DC=y")),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         PASS,
         &[
             ("our caller", |token| token),
@@ -104,11 +104,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
 
-    let by = |callers: Callers| bench.entra.policy_builder_for(callers);
+    let by = |callers: Callers| fixture.entra.policy_builder_for(callers);
     let mut to = |name: &str, expected: Expected, token: TokenBuilder, policy: &Policy| {
         entries.push(Entry::to_policy(name, expected, Sent::token(&token.mint()), policy.clone()));
     };
-    let token = || bench.token();
+    let token = || fixture.token();
     let by_client = by(Callers::parse_client_ids([CLIENT]).unwrap());
     to("by client: appid", PASS, token(), &by_client);
     to("by client: azp", PASS, token().v2(), &by_client);
@@ -151,7 +151,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     to("by client: a blank behind", not_allowed, token().claim("appid", format!("{CLIENT} ")), &by_client);
 
     let pair = |tenant: &str| by(Callers::new([(tenant.parse().unwrap(), OBJECT.parse().unwrap())]).unwrap());
-    to("by tenant and object", PASS, token(), &pair(&bench.tenant()));
+    to("by tenant and object", PASS, token(), &pair(&fixture.tenant()));
     let any = by(Callers::dangerous_any_in_tenant());
     to("any caller: a stranger", PASS, token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()), &any);
     to("any caller: a user", delegated, token().delegated(), &any);
@@ -164,7 +164,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     to("any caller: a bad signature", rejected(401, K::InvalidSignature).signed(), token().signature([7; 256]), &any);
 
     let missing_role = rejected(403, K::MissingRole).signed();
-    let with_role = bench.entra.policy_builder().required_roles(["Upstream.Call", "Admin"]).build().unwrap();
+    let with_role = fixture.entra.policy_builder().required_roles(["Upstream.Call", "Admin"]).build().unwrap();
     to("a role: it", PASS, token().roles(["Upstream.Call"]), &with_role);
     to("a role: the other", PASS, token().roles(["x", "Admin"]), &with_role);
     to("a role: as one text", PASS, token().claim("roles", "Admin"), &with_role);

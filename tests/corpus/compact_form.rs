@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, rejected};
+use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let good = bench.good();
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
+    let good = fixture.good();
     let parts: Vec<_> = good.split('.').collect();
     let [header, claims, signature] = parts[..] else { unreachable!() };
     let (signed, _) = good.rsplit_once('.').unwrap();
@@ -83,7 +83,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     }
 
     // What is decoded is not what was meant.
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         malformed,
         &[
             ("claims: no bytes", |token| token.raw_claims("")),
@@ -140,10 +140,10 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ("claims: lists nested 4,000 deep and not closed", format!("{{\"aud\":{}", "[".repeat(4000))),
         ("claims: objects nested and not closed", format!("{{\"aud\":{}", "{\"a\":".repeat(1000))),
     ] {
-        entries.push(Entry::sent(name, malformed, Sent::token(&bench.token().raw_claims(text).mint())));
+        entries.push(Entry::sent(name, malformed, Sent::token(&fixture.token().raw_claims(text).mint())));
     }
     // Nothing of an unknown member is kept, so its depth costs nothing.
-    let nested = bench.token().raw_claims(deep("[", "]")).mint();
+    let nested = fixture.token().raw_claims(deep("[", "]")).mint();
     entries.push(Entry::sent(
         "claims: an unknown member nested 4,000 deep",
         rejected(401, K::MissingClaim),
@@ -152,7 +152,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
 
     // The signature as other bytes.
     let invalid = rejected(401, K::InvalidSignature).signed();
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         invalid,
         &[
             ("signature: none", |token| token.signature([])),
@@ -183,7 +183,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ] {
         changed.push(Entry::sent(name, invalid, Sent::token(&format!("{signed}.{}", encode(&bytes)))));
     }
-    let other = bench.good();
+    let other = fixture.good();
     let (_, signature_of_other) = other.rsplit_once('.').unwrap();
     changed.push(Entry::sent(
         "signature: of another good token",
@@ -198,7 +198,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ));
     entries.extend(changed);
 
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         PASS,
         &[
             ("an unknown claim", |token| token.claim("unknown", 1)),
@@ -214,19 +214,19 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("a text beyond ASCII", |token| token.claim("name", "\u{dc}n\u{ef}c\u{f6}de \u{1f980}")),
         ],
     ));
-    let spaced = spaced_token(bench);
+    let spaced = spaced_token(fixture);
     entries.push(Entry::sent("claims with blanks between", PASS, Sent::token(&spaced)));
     entries
 }
 
 /// A good token whose claims are written with blanks and with escapes.
-fn spaced_token(bench: &Bench) -> String {
-    let good = bench.good();
+fn spaced_token(fixture: &Fixture) -> String {
+    let good = fixture.good();
     let claims = URL_SAFE_NO_PAD.decode(good.split('.').nth(1).unwrap()).unwrap();
     let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
     let text =
         serde_json::to_string_pretty(&claims).unwrap().replace("\"aud\"", "\"\\u0061ud\"").replace("\n", "\r\n\t");
-    bench.token().raw_claims(format!(" {text}\n")).mint()
+    fixture.token().raw_claims(format!(" {text}\n")).mint()
 }
 
 fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {

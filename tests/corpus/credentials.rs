@@ -2,10 +2,10 @@
 
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, rejected};
+use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let mut entries = bench.lines(
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
+    let mut entries = fixture.lines(
         PASS,
         &[
             ("the usual", &["Bearer {}"]),
@@ -16,11 +16,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("many spaces", &["Bearer                     {}"]),
         ],
     );
-    entries.extend(bench.lines(
+    entries.extend(fixture.lines(
         rejected(401, K::MissingCredentials),
         &[("an empty value", &[""]), ("one space", &[" "]), ("spaces", &["       "])],
     ));
-    entries.extend(bench.lines(
+    entries.extend(fixture.lines(
         rejected(401, K::UnsupportedScheme),
         &[
             ("the token alone", &["{}"]),
@@ -56,7 +56,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("a long scheme", &[LONG_SCHEME]),
         ],
     ));
-    entries.extend(bench.lines(
+    entries.extend(fixture.lines(
         rejected(400, K::MalformedCredentials),
         &[
             ("Bearer alone", &["Bearer"]),
@@ -98,7 +98,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("letters that fold to ASCII", &["Bearer \u{ff25}{}"]),
         ],
     ));
-    entries.extend(bench.lines(
+    entries.extend(fixture.lines(
         rejected(400, K::MultipleCredentials),
         &[
             ("the same line twice", &["Bearer {}", "Bearer {}"]),
@@ -113,7 +113,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
 
-    let good = bench.good();
+    let good = fixture.good();
     let filled = |count: usize, fill: &str| format!("Bearer {}", fill.repeat(count));
     let mut sized =
         |name: &str, expected, line: String| entries.push(Entry::sent(name, expected, Sent::lines(&[line])));
@@ -138,11 +138,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         rejected(401, K::UnsupportedScheme),
         format!("Basic {}", "a".repeat(100_000)),
     );
-    let padded = |padding: usize| bench.token().claim("padding", "x".repeat(padding)).mint();
+    let padded = |padding: usize| fixture.token().claim("padding", "x".repeat(padding)).mint();
     sized("a good token of 4,000 bytes", PASS, format!("Bearer {}", padded(1500)));
-    let not_remembered = PASS.signed();
-    sized("a good token too large to be remembered", not_remembered, format!("Bearer {}", padded(4000)));
-    sized("a good token near the limit", not_remembered, format!("Bearer {}", padded(10_700)));
+    let not_cached = PASS.signed();
+    sized("a good token too large to be cached", not_cached, format!("Bearer {}", padded(4000)));
+    sized("a good token near the limit", not_cached, format!("Bearer {}", padded(10_700)));
     sized("a good token beyond the limit", rejected(401, K::TokenTooLarge), format!("Bearer {}", padded(12_000)));
     let invisible = [0x80_u8, 0xff];
     for byte in invisible {

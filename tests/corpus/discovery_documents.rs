@@ -1,14 +1,14 @@
-//! Discovery documents (OpenID Connect Discovery 1.0) that must not lead a service astray.
+//! Discovery documents (OpenID Connect Discovery 1.0): hostile ones must change nothing, good ones must be accepted.
 
 use mock_entra::{Endpoint, Fault, MockEntra};
 use serde_json::{Value, json};
 use signalr_upstream_auth::TokenVersion;
 
-use crate::bench::{Bench, Entry, Expected, NOT_FOLLOWED, TAKEN};
+use crate::fixture::{Entry, Expected, Fixture, NOT_FOLLOWED, TAKEN};
 
 type Served = fn(&MockEntra) -> Fault;
 
-pub fn entries(_: &Bench) -> Vec<Entry> {
+pub fn entries(_: &Fixture) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut served = |expected: Expected, rows: &[(&str, Served)]| {
         entries.extend(rows.iter().map(|(name, fault)| Entry::served(name, expected, Endpoint::Discovery, fault)));
@@ -133,7 +133,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond 256 kibibytes", |_| Fault::oversize(262_145)),
             ("answer: beyond 256 kibibytes in chunks", |_| Fault::oversize(262_145).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::connection_refused()),
+            ("answer: a connection that closes", |_| Fault::reset()),
         ],
     );
     served(

@@ -3,10 +3,10 @@
 use serde_json::json;
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, rejected};
+use crate::fixture::{Entry, Fixture, PASS, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let mut entries = bench.tokens(
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
+    let mut entries = fixture.tokens(
         rejected(401, K::AlgorithmNotAllowed),
         &[
             ("alg: none, with no signature", |token| token.algorithm("none")),
@@ -51,7 +51,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("alg: markup", |token| token.header("alg", "<script>alert(1)</script>")),
         ],
     );
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MalformedHeader),
         &[
             ("alg: missing", |token| token.without_header("alg")),
@@ -75,7 +75,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("typ: a number", |token| token.header("typ", 1)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MissingKeyId),
         &[
             ("kid: missing", |token| token.without_header("kid")),
@@ -85,7 +85,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     // A name that no document has: one look at the provider, then the end.
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::UnknownKey).fetching(1, 1),
         &[
             ("kid: unknown", |token| token.key_id("nobody-knows")),
@@ -106,7 +106,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("kid: markup", |token| token.header("kid", "<img src=x onerror=alert(1)>")),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::CriticalHeader),
         &[
             ("crit: exp", |token| token.header("crit", ["exp"])),
@@ -126,7 +126,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("zip: null", |token| token.header("zip", json!(null))),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::UnsupportedType),
         &[
             ("typ: empty", |token| token.header("typ", "")),
@@ -148,7 +148,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("typ: at-jwt", |token| token.header("typ", "at-jwt")),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::DuplicateMember),
         &[
             ("alg twice, the same", |token| token.duplicate_header("alg", "RS256")),
@@ -160,7 +160,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("an empty name twice", |token| token.duplicate_header("", 1).duplicate_header("", 1)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         PASS,
         &[
             ("typ: missing", |token| token.without_header("typ")),

@@ -1,4 +1,4 @@
-//! Key documents (RFC 7517, RFC 7518 section 6.3) as Entra, an odd proxy or an enemy might serve them.
+//! JWK sets (RFC 7517, RFC 7518 section 6.3) as Entra, a faulty proxy or an attacker serves them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,12 +6,12 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey};
 use serde_json::{Value, json};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, KEPT, PASS, TAKEN, rejected};
+use crate::fixture::{Entry, Expected, Fixture, KEPT, PASS, TAKEN, rejected};
 
 type Listed = fn(&SigningKey) -> Jwk;
 type Served = fn(&MockEntra) -> Fault;
 
-pub fn entries(_: &Bench) -> Vec<Entry> {
+pub fn entries(_: &Fixture) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut listed = |expected: Expected, rows: &[(&str, Listed)]| {
         entries.extend(rows.iter().map(|(name, listed)| Entry::listed(name, expected, listed)));
@@ -202,7 +202,7 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
             ("answer: beyond a mebibyte", |_| Fault::oversize(1_048_577)),
             ("answer: beyond a mebibyte in chunks", |_| Fault::oversize(1_048_577).chunked()),
             ("answer: without end", |_| Fault::endless()),
-            ("answer: a connection that closes", |_| Fault::connection_refused()),
+            ("answer: a connection that closes", |_| Fault::reset()),
             ("answer: no HTTP", |_| Fault::raw("SSH-2.0-OpenSSH\r\n")),
             ("answer: cut short", |_| Fault::truncated(100)),
         ],

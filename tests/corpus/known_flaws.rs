@@ -1,10 +1,9 @@
-//! One named case, at least, for every class of flaw that token validators are known for, and for every defect seen in
-//! other Rust crates of this kind. What each class is about stands at its head.
+//! At least one named case for every class of flaw that token validators are known for, and for every defect that was
+//! found in other Rust crates of this kind.
 //!
-//! Two things hold for every entry of the corpus and need no case: nothing but the tenant's two documents is asked for, so
-//! that no `kid` gets into a path or a query; and nothing that is rejected gets to the handler, nor is anything that needs
-//! no fetch kept waiting. What cannot be told by one request is in `elsewhere.rs`. Advisories against what this crate is
-//! built of are checked by `.github/workflows/audit.yml`.
+//! Two rules hold for every entry of the corpus and need no case here. A service fetches only the two documents of its
+//! tenant, so no `kid` gets into a path or a query. A rejected request never reaches the handler, and a request that
+//! needs no fetch never waits. `.github/workflows/audit.yml` checks the advisories against the dependencies.
 
 use std::time::Duration;
 
@@ -14,10 +13,12 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use serde_json::json;
 use signalr_upstream_auth::{Callers, RejectionKind as K, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, rejected};
 use crate::caller::PolicyFor as _;
-use crate::common::NOON;
-use crate::rotation::{empty_set_of_500, new_key, token as token_of, without_cooldown};
+use crate::fixture::{
+    Entry, Expected, Fixture, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, rejected,
+};
+use crate::rotation::{empty_set_of_500, new_key, token as token_of, with_shortest_cooldown};
+use support::NOON;
 
 /// The published identifiers that have a case here.
 const IDENTIFIERS: &[&str] = &[
@@ -82,23 +83,23 @@ const IDENTIFIERS: &[&str] = &[
     "CVE-2026-47673",
 ];
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let mut entries = Vec::new();
-    published(bench, &mut entries);
-    peers(bench, &mut entries);
+    published(fixture, &mut entries);
+    peers(fixture, &mut entries);
     peers_keys(&mut entries);
-    nesting(bench, &mut entries);
-    floods(bench, &mut entries);
+    nesting(fixture, &mut entries);
+    floods(fixture, &mut entries);
     entries
 }
 
-/// Tokens that name a key nobody knows, to make the service fetch. Only what is plausible otherwise may.
-fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
+/// Tokens that name a key nobody knows, to make the service fetch. Only a token whose claims are checked may.
+fn floods(fixture: &Fixture, entries: &mut Vec<Entry>) {
     let mut add = |name: &str, kind: K, token: TokenBuilder| {
         let name = format!("an unknown key and {name}");
         entries.push(Entry::sent(name, rejected(401, kind), Sent::token(&token.key_id("unknown").mint())));
     };
-    let token = || bench.token();
+    let token = || fixture.token();
     add("another algorithm", K::AlgorithmNotAllowed, token().algorithm("PS256"));
     add("crit", K::CriticalHeader, token().header("crit", ["x"]));
     add("another type", K::UnsupportedType, token().header("typ", "id+jwt"));
@@ -117,7 +118,7 @@ fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
     add("a start in the future", K::NotYetValid, token().claim("nbf", NOON + 1000));
     add("an issue in the future", K::IssuedInFuture, token().claim("iat", NOON + 1000));
     add("an end before its start", K::ValidityReversed, token().claim("nbf", NOON).claim("exp", NOON - 1));
-    // What is judged only after the signature does not keep a fetch back.
+    // What is checked only after the signature does not keep a fetch back.
     for (name, token) in [
         ("a stranger", token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap())),
         ("a user", token().delegated()),
@@ -133,11 +134,11 @@ fn floods(bench: &Bench, entries: &mut Vec<Entry>) {
 }
 
 /// Classes with published identifiers.
-fn published(bench: &Bench, entries: &mut Vec<Entry>) {
+fn published(fixture: &Fixture, entries: &mut Vec<Entry>) {
     let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
     };
-    let token = || bench.token();
+    let token = || fixture.token();
     let algorithm = rejected(401, K::AlgorithmNotAllowed);
 
     // "none" and algorithm confusion.
@@ -151,7 +152,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         token().algorithm("PS256"),
     );
     add("CVE-2021-46743: the algorithm by the key's name", algorithm, token().algorithm("HS512"));
-    let text = String::from_utf8(bench.entra.key_document(TokenVersion::V2).into_bytes()).unwrap();
+    let text = String::from_utf8(fixture.entra.key_document(TokenVersion::V2).into_bytes()).unwrap();
     let signed_with_text = hmac_with(&text, &token());
     entries.push(Entry::sent(
         "CVE-2026-48526: the text of the key document as the secret",
@@ -185,13 +186,13 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     };
     // A key from the token.
     let stranger = SigningKey::stranger();
-    let ours = bench.entra.signing_key().key_id().clone();
+    let ours = fixture.entra.signing_key().key_id().clone();
     let posing = stranger.clone().with_key_id(ours.clone());
     let own_key =
         json!({"kty": "RSA", "kid": ours.as_str(), "n": URL_SAFE_NO_PAD.encode(stranger.modulus()), "e": "AQAB"});
     add("CVE-2018-0114, CVE-2026-27962: the key in jwk", invalid, token().signed_by(&posing).header("jwk", &own_key));
     add("the certificate in x5c", invalid, token().signed_by(&posing).header("x5c", [stranger.certificate()]));
-    let trap = format!("{}/common/discovery/v2.0/keys", bench.trap.url());
+    let trap = format!("{}/common/discovery/v2.0/keys", fixture.trap.url());
     add("CVE-2024-21643: a document in jku", invalid, token().signed_by(&posing).header("jku", &trap));
     add("a certificate in x5u", invalid, token().signed_by(&posing).header("x5u", &trap));
     add(
@@ -201,7 +202,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     );
     add("a document in jku with a good signature", PASS, token().header("jku", &trap).header("x5u", &trap));
     add("a document in kid", rejected(401, K::UnknownKey).fetching(1, 1), token().key_id(trap.as_str()));
-    add("an issuer that has documents of its own", rejected(401, K::WrongIssuer), token().issuer(bench.trap.url()));
+    add("an issuer that has documents of its own", rejected(401, K::WrongIssuer), token().issuer(fixture.trap.url()));
     let header = json!({"alg": "RS256", "kid": ours.as_str(), "header": {"alg": "none"}});
     add("GHSA-jc38-x7x8-2xc8: an unprotected header within", PASS, token().raw_header(header.to_string()));
 
@@ -219,7 +220,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     add(
         "CVE-2025-30144: the issuer in a list",
         types,
-        token().claim("iss", [bench.issuer(TokenVersion::V1), "https://evil.example".to_owned()]),
+        token().claim("iss", [fixture.issuer(TokenVersion::V1), "https://evil.example".to_owned()]),
     );
     add(
         "the claims as a list in the order of a struct",
@@ -271,29 +272,25 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
     }
 
     // Caches. A good token was accepted by the same service before each of these.
-    let good = bench.good();
+    let good = fixture.good();
     let (signed, signature) = good.rsplit_once('.').unwrap();
-    entries.push(Entry::sent("CVE-2026-35039: a token that will be remembered", PASS, Sent::token(&good)));
+    entries.push(Entry::sent("CVE-2026-35039: a token that will be cached", PASS, Sent::token(&good)));
     let stranger_claims = token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()).mint();
     let of_stranger = stranger_claims.rsplit_once('.').unwrap().0;
     for (name, expected, token) in [
-        ("CVE-2026-35039: other claims under a remembered signature", invalid, format!("{of_stranger}.{signature}")),
+        ("CVE-2026-35039: other claims under a cached signature", invalid, format!("{of_stranger}.{signature}")),
         (
-            "CVE-2026-35039: another signature behind remembered claims",
+            "CVE-2026-35039: another signature behind cached claims",
             invalid,
             format!("{signed}.{}", URL_SAFE_NO_PAD.encode([7; 256])),
         ),
         (
-            "CVE-2026-35039: the end of a remembered token alone",
+            "CVE-2026-35039: the end of a cached token alone",
             rejected(401, K::MalformedToken),
             signature[signature.len() - 32..].to_owned(),
         ),
-        (
-            "CVE-2026-35039: a remembered token with a letter before",
-            rejected(401, K::MalformedToken),
-            format!("A{good}"),
-        ),
-        ("CVE-2026-35039: a remembered token with a letter in another case", invalid, recased(&good)),
+        ("CVE-2026-35039: a cached token with a letter before", rejected(401, K::MalformedToken), format!("A{good}")),
+        ("CVE-2026-35039: a cached token with a letter in another case", invalid, recased(&good)),
     ] {
         entries.push(Entry::sent(name, expected, Sent::token(&token)));
     }
@@ -318,11 +315,11 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         rejected(401, K::UnknownKey).fetching(1, 1),
         token().key_id("x"),
     );
-    entries.push(Entry::story(
+    entries.push(Entry::scenario(
         "CVE-2026-39350: a key that comes while a request waits for it",
         PASS.fetching_once(1, 1),
-        |entra, story| {
-            let key = new_key(story, entra);
+        |entra, scenario| {
+            let key = new_key(scenario, entra);
             Sent::token(&token_of(entra).signed_by(&key).mint())
         },
     ));
@@ -330,7 +327,7 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
         "CVE-2024-45809: a good token while no keys can be had",
         rejected(503, K::KeysUnavailable).retrying(1, 1),
         Endpoint::Keys,
-        |_| Fault::connection_refused(),
+        |_| Fault::reset(),
     ));
     entries.push(Entry::sent(
         "CVE-2026-47673: a good token under another scheme",
@@ -356,11 +353,11 @@ fn published(bench: &Bench, entries: &mut Vec<Entry>) {
 }
 
 /// What other Rust crates for this purpose were seen to do.
-fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
+fn peers(fixture: &Fixture, entries: &mut Vec<Entry>) {
     let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
     };
-    let token = || bench.token();
+    let token = || fixture.token();
     let other = OTHER_TENANT.parse().unwrap();
     add("peers: the issuer is not looked at, since the keys fit", rejected(401, K::WrongTenant), token().tenant(other));
     add(
@@ -369,7 +366,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         token().issuer("https://evil.example"),
     );
     add(
-        "peers: no audience passes where one is demanded",
+        "peers: no audience passes where one is required",
         rejected(401, K::MissingClaim),
         token().without_claim("aud"),
     );
@@ -378,7 +375,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         rejected(401, K::MalformedClaims),
         token().claim("aud", json!(null)),
     );
-    add("peers: no issuer passes where one is demanded", rejected(401, K::MissingClaim), token().without_claim("iss"));
+    add("peers: no issuer passes where one is required", rejected(401, K::MissingClaim), token().without_claim("iss"));
     add("peers: nbf is not looked at", rejected(401, K::NotYetValid), token().claim("nbf", NOON + 1000));
     add("peers: nbf becomes compulsory", PASS, token().without_claim("nbf"));
     add("peers: exp is optional", rejected(401, K::MissingClaim), token().without_claim("exp"));
@@ -404,7 +401,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         token().caller(STRANGER.parse().unwrap(), STRANGER.parse().unwrap()),
     );
     add("peers: iat is not looked at", rejected(401, K::IssuedInFuture), token().claim("iat", NOON + 1000));
-    add("peers: the audience may not be a list", PASS, token().claim("aud", [bench.audience()]));
+    add("peers: the audience may not be a list", PASS, token().claim("aud", [fixture.audience()]));
     add(
         "peers: a bad signature costs a fetch",
         rejected(401, K::InvalidSignature).signed(),
@@ -437,9 +434,9 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     add(
         "peers: a nested value stands for a text where another crate switches that on",
         rejected(401, K::MalformedClaims),
-        token().claim("tid", json!({"$serde_json::private::RawValue": format!("\"{}\"", bench.tenant())})),
+        token().claim("tid", json!({"$serde_json::private::RawValue": format!("\"{}\"", fixture.tenant())})),
     );
-    let widest = bench.entra.policy_builder().clock_skew(Duration::from_secs(600)).build().unwrap();
+    let widest = fixture.entra.policy_builder().clock_skew(Duration::from_secs(600)).build().unwrap();
     for (name, expected, token) in [
         ("a token of 1970 passes", rejected(401, K::Expired), token().claim("exp", 0).without_claim("nbf")),
         (
@@ -453,14 +450,14 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
         let name = format!("peers: with the widest leeway {name}");
         entries.push(Entry::to_policy(name, expected, Sent::token(&token.mint()), widest.clone()));
     }
-    let by_client = Callers::parse_client_ids([bench.entra.caller_client_id().to_string()]).unwrap();
+    let by_client = Callers::parse_client_ids([fixture.entra.caller_client_id().to_string()]).unwrap();
     entries.push(Entry::to_policy(
         "peers: client_id is read before appid",
         rejected(403, K::CallerNotAllowed).signed(),
         Sent::token(
-            &token().claim("appid", STRANGER).claim("client_id", bench.entra.caller_client_id().to_string()).mint(),
+            &token().claim("appid", STRANGER).claim("client_id", fixture.entra.caller_client_id().to_string()).mint(),
         ),
-        bench.entra.policy_builder_for(by_client),
+        fixture.entra.policy_builder_for(by_client),
     ));
     let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
@@ -500,7 +497,7 @@ fn peers(bench: &Bench, entries: &mut Vec<Entry>) {
     entries.push(Entry::sent(
         "peers: the scheme must be in one case",
         PASS,
-        Sent::lines(&[format!("BEARER {}", bench.good())]),
+        Sent::lines(&[format!("BEARER {}", fixture.good())]),
     ));
     let unusable = rejected(401, K::UnusableKey);
     entries
@@ -568,68 +565,77 @@ fn peers_keys(entries: &mut Vec<Entry>) {
     let found = PASS.fetching_once(1, 1);
     let unknown = |entra: &MockEntra| Sent::token(&token_of(entra).key_id("unknown").mint());
     let good = |entra: &MockEntra| Sent::token(&token_of(entra).mint());
-    entries.push(Entry::story("peers: a rotation is never noticed", found, |entra, story| {
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("peers: a rotation is never noticed", found, |entra, scenario| {
+        let key = new_key(scenario, entra);
         Sent::token(&token_of(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("peers: the first token after a rotation is a panic", found, |entra, story| {
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("peers: the first token after a rotation is a panic", found, |entra, scenario| {
+        let key = new_key(scenario, entra);
         Sent::token(&token_of(entra).v2().signed_by(&key).mint())
     }));
     let unknown_key = rejected(401, K::UnknownKey).after(1, 1);
-    entries.push(Entry::story("peers: each unknown kid is a fetch", unknown_key, |entra, story| {
-        story.in_turn(
+    entries.push(Entry::scenario("peers: each unknown kid is a fetch", unknown_key, |entra, scenario| {
+        scenario.in_turn(
             (0..50).map(|number| Sent::token(&token_of(entra).key_id(format!("k{number}").as_str()).mint())),
             Some(K::UnknownKey),
         );
         unknown(entra)
     }));
-    entries.push(Entry::story("peers: a search that fails takes the keys away", PASS.after(1, 1), |entra, story| {
-        story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::status(500)));
-        story.in_turn([unknown(entra)], Some(K::KeysUnavailable));
-        good(entra)
-    }));
-    entries.push(Entry::story("peers: a refresh that hangs is the last", PASS.after(3, 3), |entra, story| {
-        story.configure(|keys| keys.fetch_timeout(Duration::from_millis(200)));
-        story.happens(|entra, _| entra.fail_next(2, Endpoint::Keys, Fault::hang()));
-        story.refresh(false);
-        story.refresh(false);
-        let key = new_key(story, entra);
-        story.refresh(true);
+    entries.push(Entry::scenario(
+        "peers: an on-demand refresh that fails takes the keys away",
+        PASS.after(1, 1),
+        |entra, scenario| {
+            scenario.happens(|entra, _| entra.fail(Endpoint::Any, Fault::status(500)));
+            scenario.in_turn([unknown(entra)], Some(K::KeysUnavailable));
+            good(entra)
+        },
+    ));
+    entries.push(Entry::scenario("peers: a refresh that hangs is the last", PASS.after(3, 3), |entra, scenario| {
+        scenario.configure(|keys| keys.fetch_timeout(Duration::from_millis(200)));
+        scenario.happens(|entra, _| entra.fail_next(2, Endpoint::Keys, Fault::hang()));
+        scenario.refresh(false);
+        scenario.refresh(false);
+        let key = new_key(scenario, entra);
+        scenario.refresh(true);
         Sent::token(&token_of(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("peers: a fetch keeps those waiting who need none", PASS.after(1, 0), |entra, story| {
-        story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
-        story.left(unknown(entra));
-        good(entra)
-    }));
-    entries.push(Entry::story(
-        "peers: a set without usable keys ends the search",
+    entries.push(Entry::scenario(
+        "peers: a fetch keeps those waiting who need none",
+        PASS.after(1, 0),
+        |entra, scenario| {
+            scenario.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
+            scenario.left(unknown(entra));
+            good(entra)
+        },
+    ));
+    entries.push(Entry::scenario(
+        "peers: a set without usable keys ends the on-demand refresh",
         found.after(1, 1),
-        |entra, story| {
-            story.configure(without_cooldown);
-            let key = new_key(story, entra);
-            story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, json_text(r#"{"keys":[{"kid":"x"}]}"#)));
-            story.in_turn([Sent::token(&token_of(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        |entra, scenario| {
+            scenario.configure(with_shortest_cooldown);
+            let key = new_key(scenario, entra);
+            scenario.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, json_text(r#"{"keys":[{"kid":"x"}]}"#)));
+            scenario.in_turn([Sent::token(&token_of(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+            scenario.cools_down();
             Sent::token(&token_of(entra).signed_by(&key).mint())
         },
     ));
     // Neither stays what the provider has withdrawn, nor what was accepted before under it.
     let withdrawn = rejected(401, K::UnknownKey).after(1, 1).fetching_once(1, 1);
-    entries.push(Entry::story(
-        "peers: a withdrawn key still counts for those seen before",
+    entries.push(Entry::scenario(
+        "peers: a withdrawn key still counts for cached tokens",
         withdrawn,
-        |entra, story| {
-            story.configure(|keys| keys.key_retention(Duration::ZERO));
+        |entra, scenario| {
+            scenario.configure(|keys| keys.key_retention(Duration::ZERO));
             let (key, seen) = (entra.signing_key(), token_of(entra).mint());
-            story.in_turn([Sent::token(&seen)], None);
-            story.happens(move |entra, _| entra.withhold(key.key_id()));
-            story.refresh(true);
+            scenario.in_turn([Sent::token(&seen)], None);
+            scenario.happens(move |entra, _| entra.withhold(key.key_id()));
+            scenario.refresh(true);
             Sent::token(&seen)
         },
     ));
-    entries.push(Entry::story("peers: each request fetches both documents", PASS, |entra, story| {
-        story.in_turn((0..10).map(|_| good(entra)), None);
+    entries.push(Entry::scenario("peers: each request fetches both documents", PASS, |entra, scenario| {
+        scenario.in_turn((0..10).map(|_| good(entra)), None);
         good(entra)
     }));
     entries.push(Entry::unserved(
@@ -647,17 +653,17 @@ fn peers_keys(entries: &mut Vec<Entry>) {
 }
 
 /// Depth that a parser which calls itself would pay for with its stack, in every text that comes from outside.
-fn nesting(bench: &Bench, entries: &mut Vec<Entry>) {
+fn nesting(fixture: &Fixture, entries: &mut Vec<Entry>) {
     let lists = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let objects = |depth: usize| format!("{}0{}", "{\"a\":".repeat(depth), "}".repeat(depth));
-    let key_id = bench.entra.signing_key().key_id().clone();
+    let key_id = fixture.entra.signing_key().key_id().clone();
     for (form, deep, deeper) in [("lists", lists(3000), lists(400_000)), ("objects", objects(1200), objects(120_000))] {
         let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
             entries.push(Entry::sent(format!("nested {form} {name}"), expected, Sent::token(&token.mint())));
         };
-        let token = || bench.token();
+        let token = || fixture.token();
         let header = |member: &str| format!("{{\"alg\":\"RS256\",\"kid\":\"{}\",{member}:{deep}}}", key_id.as_str());
-        // Nobody reads it, so nobody minds; such a token is too large to be remembered.
+        // Nobody reads it, so nobody minds; such a token is too large to be cached.
         add("in a header member that nobody knows", PASS.signed(), token().raw_header(header("\"x\"")));
         add("in typ", rejected(401, K::MalformedHeader), token().raw_header(header("\"typ\"")));
         add("in crit", rejected(401, K::CriticalHeader), token().raw_header(header("\"crit\"")));
@@ -706,9 +712,9 @@ fn recased(token: &str) -> String {
 fn every_published_identifier_has_a_case() {
     let _turn = crate::turn();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bench = runtime.block_on(Bench::new());
+    let fixture = runtime.block_on(Fixture::new());
     let _inside = runtime.enter();
-    let names: Vec<_> = entries(&bench).into_iter().map(|entry| entry.name).collect();
+    let names: Vec<_> = entries(&fixture).into_iter().map(|entry| entry.name).collect();
     let missing: Vec<_> = IDENTIFIERS.iter().filter(|id| !names.iter().any(|name| name.contains(**id))).collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
 }

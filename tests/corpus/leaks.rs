@@ -1,7 +1,8 @@
-//! Whether anything of a token came out again: in the compact form it was sent in, or decoded.
+//! Finds anything of a token in responses and logs: as it was sent, or decoded.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -29,16 +30,40 @@ pub struct Written<'t> {
     pub text: &'t str,
 }
 
-/// Texts as sets of the runs of [`RUN`] bytes in them.
-struct Runs<'t>(HashSet<&'t [u8]>);
+/// Texts, to find what another text has in common with one of them.
+struct Texts<'t> {
+    texts: Vec<&'t [u8]>,
+    /// For each pattern of `blocks` the texts and the places in them.
+    places: Vec<Vec<(usize, usize)>>,
+    /// Every second half of a run: whatever has a run in common with a text has one of these in common with it.
+    blocks: AhoCorasick,
+}
 
-impl<'t> Runs<'t> {
-    fn of(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        Self(texts.into_iter().flat_map(|text| text.as_bytes().windows(RUN)).collect())
+impl<'t> Texts<'t> {
+    fn of(texts: Vec<&'t [u8]>) -> Self {
+        let mut places: BTreeMap<&[u8], Vec<_>> = BTreeMap::new();
+        for (number, text) in texts.iter().enumerate() {
+            for (block, at) in text.chunks_exact(RUN / 2).zip((0..).step_by(RUN / 2)) {
+                places.entry(block).or_default().push((number, at));
+            }
+        }
+        let blocks = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(places.keys()).unwrap();
+        Self { texts, places: places.into_values().collect(), blocks }
     }
 
-    fn has(&self, run: &[u8]) -> bool {
-        self.0.contains(run)
+    /// Every run of [`RUN`] bytes that is in one of these texts and in the other, for each block that is in it.
+    fn runs_in(&self, other: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
+        self.blocks.find_overlapping_iter(other).flat_map(move |block| {
+            self.places[block.pattern().as_usize()].iter().flat_map(move |(number, at)| {
+                let (before, behind) = self.texts[*number].split_at(*at);
+                let (other_before, other_behind) = other.split_at(block.start());
+                let before = before.iter().rev().zip(other_before.iter().rev()).take(RUN / 2);
+                let behind = behind.iter().zip(other_behind).take(RUN);
+                let start = block.start() - before.take_while(|(one, other)| one == other).count();
+                let end = block.start() + behind.take_while(|(one, other)| one == other).count();
+                other[start..end].windows(RUN)
+            })
+        })
     }
 }
 
@@ -48,25 +73,27 @@ pub fn find<'s>(
     known: &[String],
     written: &[Written<'_>],
 ) -> Result<(), String> {
-    let written: Vec<_> = written.iter().map(|written| (written, Runs::of([written.text]))).collect();
-    let leak = |piece: &[u8]| {
-        let place = written.iter().find(|(_, runs)| runs.has(piece))?.0.place;
-        Some(format!("`{}` of what was sent is in the {place}", String::from_utf8_lossy(piece)))
-    };
-    for (written, _) in &written {
+    for written in written {
         if written.text.contains(CANARY) {
             return Err(format!("a claim or a header member that is nobody's business is in the {}", written.place));
         }
     }
     let sent: Vec<_> = sent.into_iter().collect();
-    for piece in sent.iter().flat_map(|text| text.windows(RUN)).filter(|piece| piece.iter().any(|byte| *byte != b' ')) {
-        leak(piece).map_or(Ok(()), Err)?;
-    }
     let segments: Vec<_> = sent.iter().flat_map(|text| segments(text)).collect();
-    let excerpts: Vec<_> = segments.iter().flat_map(|segment| loggable(segment)).collect();
-    let allowed = Runs::of(excerpts.iter().chain(known).map(String::as_str));
-    for piece in segments.iter().flat_map(|segment| segment.windows(RUN)).filter(|piece| !allowed.has(piece)) {
-        leak(piece).map_or(Ok(()), |leak| Err(format!("decoded: {leak}")))?;
+    let shown_members: Vec<_> = segments.iter().flat_map(|segment| loggable(segment)).collect();
+    let is_blank = |run: &[u8]| run.iter().all(|byte| *byte == b' ');
+    let allowed: HashSet<_> = shown_members.iter().chain(known).flat_map(|text| text.as_bytes().windows(RUN)).collect();
+    let (encoded, decoded) = (Texts::of(sent), Texts::of(segments.iter().map(Vec::as_slice).collect()));
+    for written in written {
+        let text = written.text.as_bytes();
+        let leak =
+            |run: &[u8]| format!("`{}` of what was sent is in the {}", String::from_utf8_lossy(run), written.place);
+        if let Some(run) = encoded.runs_in(text).find(|run| !is_blank(run)) {
+            return Err(leak(run));
+        }
+        if let Some(run) = decoded.runs_in(text).find(|run| !allowed.contains(run)) {
+            return Err(format!("decoded: {}", leak(run)));
+        }
     }
     Ok(())
 }
@@ -91,13 +118,13 @@ fn loggable(segment: &[u8]) -> Vec<String> {
     // Members stay text, so that no depth of nesting is too much.
     let Ok(members) = serde_json::from_slice::<HashMap<String, &RawValue>>(segment) else { return Vec::new() };
     let shown = ["tid", "oid", "appid", "azp", "ver", "uti", "kid"];
-    let excerpt = |text: &str| -> String { text.chars().flat_map(char::escape_debug).take(EXCERPT).collect() };
+    let escaped = |text: &str| -> String { text.chars().flat_map(char::escape_debug).take(SHOWN_LENGTH).collect() };
     shown
         .iter()
         .filter_map(|name| serde_json::from_str::<String>(members.get(*name)?.get()).ok())
-        .flat_map(|text| [excerpt(&text), text.chars().take(EXCERPT).collect()])
+        .flat_map(|text| [escaped(&text), text.chars().take(SHOWN_LENGTH).collect()])
         // JSON and the log both put it into quotes.
-        .map(|excerpt| format!("\"{excerpt}\""))
+        .map(|escaped| format!("\"{escaped}\""))
         .collect()
 }
 
@@ -105,10 +132,10 @@ fn loggable(segment: &[u8]) -> Vec<String> {
 const RUN: usize = 12;
 
 /// So many bytes of a claim may be shown.
-const EXCERPT: usize = 64;
+const SHOWN_LENGTH: usize = 64;
 
 #[test]
-fn what_leaks_is_found_in_any_form() {
+fn finds_leaks_in_any_form() {
     let claims = r#"{"tid":"a-tenant-of-some-length","sub":"a-subject-of-some-length"}"#;
     let line = format!("Bearer eyJhbGciOiJSUzI1NiJ9.{}.AAAA", lenient_encode(claims));
     let seen = |text: &str| find([line.as_bytes()], &[], &[Written { place: "log", text }]).is_err();
@@ -118,6 +145,9 @@ fn what_leaks_is_found_in_any_form() {
     assert!(seen(&format!("claims: {claims}")));
     assert!(seen(&format!("header: {line}")));
     assert!(seen(&format!("...{}...", &line[40..60])));
+    // As little as is no accident, wherever it begins.
+    assert!((0..line.len() - RUN).all(|at| seen(&line[at..at + RUN])));
+    assert!(!seen(&line[40..40 + RUN - 1]));
     assert!(seen("roles=[\"canary-bird role\"]"));
 }
 

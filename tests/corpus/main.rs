@@ -1,8 +1,8 @@
-//! The hostile corpus: every request this crate was ever thought to meet, each as its difference from a good one,
-//! with the answer it must get and the work it may cause. Good ones stand among them, so that to reject everything fails.
+//! The hostile corpus. Each entry is a request as its difference from a good one, with the response it must get and the
+//! work it may cause. Good requests stand among them, so that a service that rejects everything fails.
 //!
-//! Whatever the entry, the body is not polled, the handler is reached by good requests only, memory stays bounded, all
-//! answers of one kind are alike, and nothing of a credential is in an answer or in a log at any level.
+//! For every entry the handler is reached by accepted requests only, the body is not polled, memory stays bounded, and
+//! all responses of one kind are equal. Nothing of a credential is in a response, or in a log at any level.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,14 +12,12 @@
 )]
 #![allow(unreachable_pub, reason = "the modules of one test")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-mod bench;
 mod caller;
 mod compact_form;
 mod credentials;
 mod discovery_documents;
+mod edges;
+mod fixture;
 mod jose_header;
 mod key_documents;
 mod known_flaws;
@@ -27,26 +25,27 @@ mod leaks;
 mod parties;
 mod request;
 mod rotation;
-mod story;
+mod scenario;
 mod times;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bench::{Bench, Entry, HEAP, Outcome, fetched};
+use fixture::{Entry, Fixture, HEAP, Outcome, fetched};
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use leaks::Written;
 use signalr_upstream_auth::RejectionKind as K;
 
-type Area = (&'static str, fn(&Bench) -> Vec<Entry>);
+type Area = (&'static str, fn(&Fixture) -> Vec<Entry>);
 
 const AREAS: &[Area] = &[
     ("caller", caller::entries),
     ("compact_form", compact_form::entries),
     ("credentials", credentials::entries),
     ("discovery_documents", discovery_documents::entries),
+    ("edges", edges::entries),
     ("jose_header", jose_header::entries),
     ("key_documents", key_documents::entries),
     ("known_flaws", known_flaws::entries),
@@ -65,7 +64,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
+fn every_entry_gets_its_response_and_causes_bounded_work() {
     let _turn = turn();
     let mut failures = Vec::new();
     let mut answers: BTreeMap<K, (HeaderMap, String)> = BTreeMap::new();
@@ -73,25 +72,29 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
     let mut passed = 0;
     for (area, entries) in AREAS {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let bench = runtime.block_on(Bench::new());
+        let fixture = runtime.block_on(Fixture::new());
         let entries = {
             let _inside = runtime.enter();
-            entries(&bench)
+            entries(&fixture)
         };
+        let mut names = BTreeSet::new();
         for entry in entries {
+            if !names.insert(entry.name.clone()) {
+                failures.push(format!("{area}: {}: another entry has the name", entry.name));
+            }
             if entry.expected.is_hostile() {
                 rejected += 1;
             } else {
                 passed += 1;
             }
             let name = format!("{area}: {}", entry.name);
-            for outcome in runtime.block_on(bench.run(&entry)) {
-                if let Err(why) = judge(&entry, &outcome, &mut answers) {
+            for outcome in runtime.block_on(fixture.run(&entry)) {
+                if let Err(why) = check(&entry, &outcome, &mut answers) {
                     failures.push(format!("{name}: {why}"));
                 }
             }
         }
-        let unaccounted = runtime.block_on(bench.unaccounted());
+        let unaccounted = runtime.block_on(fixture.unaccounted());
         if unaccounted != (0, 0) {
             failures.push(format!("{area}: {unaccounted:?} documents were fetched behind the answers"));
         }
@@ -104,38 +107,20 @@ fn every_entry_gets_its_answer_and_causes_no_more_work_than_it_may() {
     assert!(passed >= 180, "only {passed} good entries");
 }
 
-#[test]
-fn every_entry_has_a_name_of_its_own() {
-    let _turn = turn();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bench = runtime.block_on(Bench::new());
-    let _inside = runtime.enter();
-    for (area, entries) in AREAS {
-        let entries = entries(&bench);
-        let names: BTreeSet<_> = entries.iter().map(|entry| &entry.name).collect();
-        let repeated: Vec<_> = entries
-            .iter()
-            .map(|entry| &entry.name)
-            .filter(|name| entries.iter().filter(|other| other.name == **name).count() > 1)
-            .collect();
-        assert_eq!(names.len(), entries.len(), "{area}: {repeated:?}");
-    }
-}
-
-fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap, String)>) -> Result<(), String> {
+fn check(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap, String)>) -> Result<(), String> {
     let expected = entry.expected;
     if outcome.panicked {
         return Err("a panic".to_owned());
     }
-    demand("fetches before it", outcome.before.clone(), Ok(expected.fetches_before(outcome.is_repeated)))?;
-    demand("kind", outcome.kind, expected.kind)?;
-    demand("status", outcome.status, expected.status)?;
-    expected.judge_fetches(outcome.fetches, outcome.is_repeated)?;
-    demand("refresh", outcome.refreshed, expected.refresh.filter(|_| !outcome.is_repeated))?;
-    demand("signatures checked", outcome.signatures, expected.signatures(outcome.is_repeated))?;
-    demand("handler reached", outcome.handler_reached, expected.kind.is_none())?;
-    demand("body polled", outcome.body_polled, false)?;
-    demand("connections to where a token points", outcome.trapped, 0)?;
+    expect_eq("fetches before it", outcome.before.clone(), Ok(expected.fetches_before(outcome.is_repeated)))?;
+    expect_eq("kind", outcome.kind, expected.kind)?;
+    expect_eq("status", outcome.status, expected.status)?;
+    expected.check_fetches(outcome.fetches, outcome.is_repeated)?;
+    expect_eq("refresh", outcome.refreshed, expected.refresh.filter(|_| !outcome.is_repeated))?;
+    expect_eq("signatures checked", outcome.signatures, expected.signatures(outcome.is_repeated))?;
+    expect_eq("handler reached", outcome.handler_reached, expected.kind.is_none())?;
+    expect_eq("body polled", outcome.body_polled, false)?;
+    expect_eq("connections to where a token points", outcome.trapped, 0)?;
     let is_expected = |path: &&String| outcome.usual_paths.contains(path) || entry.keys_at == Some(path.as_str());
     if let Some(path) = outcome.paths.iter().find(|path| !is_expected(path)) {
         return Err(format!("`{path}` was asked for"));
@@ -144,7 +129,7 @@ fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
         return Err(format!("`{path}` was not asked for"));
     }
     if expected.fetches(outcome.is_repeated) == (0, 0) {
-        demand("polls of what needs no fetch", outcome.polls, 1)?;
+        expect_eq("polls of what needs no fetch", outcome.polls, 1)?;
     }
     let bound = HEAP + 6 * entry.bytes() + fetched(outcome.served);
     if outcome.heap > bound {
@@ -160,17 +145,17 @@ fn judge(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
         (_, None) => Some("Bearer".to_owned()),
         (_, Some(code)) => Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description())),
     };
-    demand("WWW-Authenticate", text(WWW_AUTHENTICATE), challenge.as_deref())?;
-    demand("Cache-Control", text(CACHE_CONTROL), Some("no-store"))?;
-    demand("Retry-After", text(RETRY_AFTER).is_some(), status == 503)?;
-    demand("body", outcome.body.as_str(), "")?;
+    expect_eq("WWW-Authenticate", text(WWW_AUTHENTICATE), challenge.as_deref())?;
+    expect_eq("Cache-Control", text(CACHE_CONTROL), Some("no-store"))?;
+    expect_eq("Retry-After", text(RETRY_AFTER).is_some(), status == 503)?;
+    expect_eq("body", outcome.body.as_str(), "")?;
     let mut headers = outcome.headers.clone();
     headers.remove(RETRY_AFTER);
     let first = answers.entry(kind).or_insert_with(|| (headers.clone(), outcome.body.clone()));
-    demand("answer, against the first of its kind", &(headers, outcome.body.clone()), first)
+    expect_eq("answer, against the first of its kind", &(headers, outcome.body.clone()), first)
 }
 
-fn demand<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(
+fn expect_eq<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(
     what: &str,
     found: T,
     expected: U,

@@ -3,16 +3,16 @@
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind as K, Tenants, TokenVersion};
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, Sent, rejected};
+use crate::fixture::{Entry, Expected, Fixture, OTHER_TENANT, PASS, Sent, rejected};
 use TokenVersion::{V1, V2};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |name: &str, expected: Expected, token: TokenBuilder| {
         entries.push(Entry::sent(name, expected, Sent::token(&token.mint())));
     };
-    let token = || bench.token();
-    let (tenant, v1, v2) = (bench.tenant(), bench.issuer(V1), bench.issuer(V2));
+    let token = || fixture.token();
+    let (tenant, v1, v2) = (fixture.tenant(), fixture.issuer(V1), fixture.issuer(V2));
     let other = OTHER_TENANT.parse().unwrap();
     let issuer = rejected(401, K::WrongIssuer);
     for (name, text) in [
@@ -88,7 +88,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         add(name, wrong_tenant, token().claim("tid", text));
     }
 
-    let audience = bench.audience();
+    let audience = fixture.audience();
     let wrong_audience = rejected(401, K::WrongAudience);
     for (name, text) in [
         ("aud: somebody else's URI", "api://somebody-else".to_owned()),
@@ -160,9 +160,9 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     let policy = Policy::builder(
         Tenants::parse([tenant.as_str(), OTHER_TENANT]).unwrap(),
         Audiences::parse(["api://signalr", "https://contoso.example/up/"]).unwrap(),
-        Callers::new([(bench.entra.tenant(), bench.entra.caller_object_id())]).unwrap(),
+        Callers::new([(fixture.entra.tenant(), fixture.entra.caller_object_id())]).unwrap(),
     )
-    .cloud(bench.entra.cloud())
+    .cloud(fixture.entra.cloud())
     .build()
     .unwrap();
     for (name, expected, token) in [

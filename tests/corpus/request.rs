@@ -1,17 +1,17 @@
 //! Everything around the `Authorization` header: other places for a token, other methods and paths, headers that other
-//! systems believe.
+//! systems trust.
 
 use http::Method;
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, rejected};
+use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let good = bench.good();
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
+    let good = fixture.good();
     let bearer = format!("Bearer {good}");
     let none: [&str; 0] = [];
     let without = || Sent::lines(&none);
-    let with = || Sent::token(&bench.good());
+    let with = || Sent::token(&fixture.good());
     let mut entries = Vec::new();
 
     let missing = rejected(401, K::MissingCredentials);

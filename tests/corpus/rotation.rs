@@ -1,5 +1,5 @@
-//! Keys that come and go after the first load, met with every setting as it is by default: so that a key nobody knew yet
-//! costs one fetch, and the next in less than 30 seconds none.
+//! Keys that appear and disappear after the first load, with the default settings: the first unknown key costs one
+//! fetch, the next one within 30 seconds none.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::RejectionKind as K;
 use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
-use crate::bench::{Bench, Entry, Expected, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
+use crate::fixture::{COOLDOWN, Entry, Expected, Fixture, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
 use crate::leaks::with_canaries;
-use crate::story::Story;
+use crate::scenario::Scenario;
 
-pub fn entries(_: &Bench) -> Vec<Entry> {
+pub fn entries(_: &Fixture) -> Vec<Entry> {
     let mut entries = new_keys();
-    entries.extend(failed_searches());
+    entries.extend(failed_on_demand_refreshes());
     entries.extend(withdrawn_keys());
-    entries.extend(forgotten_keys());
+    entries.extend(revoked_keys());
     entries.extend(crowds());
     entries.extend(floods());
     entries
@@ -25,15 +25,15 @@ pub fn entries(_: &Bench) -> Vec<Entry> {
 fn new_keys() -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |name: &str, expected: Expected, change: fn(TokenBuilder) -> TokenBuilder| {
-        entries.push(Entry::story(format!("a new key: {name}"), expected, |entra, story| {
-            let key = new_key(story, entra);
+        entries.push(Entry::scenario(format!("a new key: {name}"), expected, |entra, scenario| {
+            let key = new_key(scenario, entra);
             Sent::token(&change(token(entra).signed_by(&key)).mint())
         }));
     };
     let found = PASS.fetching_once(1, 1);
     add("a good token", found, |token| token);
     add("a good token of version 2", found, TokenBuilder::v2);
-    add("a good token too large to be remembered", PASS.signed().fetching_once(1, 1), |token| {
+    add("a good token too large to be cached", PASS.signed().fetching_once(1, 1), |token| {
         token.claim("padding", "x".repeat(6000))
     });
     let signed = |status, kind| rejected(status, kind).signed().fetching_once(1, 1);
@@ -48,30 +48,30 @@ fn new_keys() -> Vec<Entry> {
     add("another tenant", rejected(401, K::WrongTenant), |token| token.tenant(OTHER_TENANT.parse().unwrap()));
 
     let signed = rejected(401, K::InvalidSignature).signed().fetching_once(1, 1);
-    entries.push(Entry::story("a new key: the claims of another token", signed, |entra, story| {
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("a new key: the claims of another token", signed, |entra, scenario| {
+        let key = new_key(scenario, entra);
         let (one, other) = (token(entra).signed_by(&key).mint(), stranger(token(entra)).signed_by(&key).mint());
         Sent::token(&format!("{}.{}", other.rsplit_once('.').unwrap().0, one.rsplit_once('.').unwrap().1))
     }));
-    entries.push(Entry::story("a new key: signed by one that was held before", signed, |entra, story| {
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("a new key: signed by one that was held before", signed, |entra, scenario| {
+        let key = new_key(scenario, entra);
         Sent::token(&token(entra).key_id(key.key_id().clone()).mint())
     }));
-    entries.push(Entry::story("a new key: signed by a stranger in its name", signed, |entra, story| {
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("a new key: signed by a stranger in its name", signed, |entra, scenario| {
+        let key = new_key(scenario, entra);
         Sent::token(&token(entra).signed_by(&SigningKey::stranger().with_key_id(key.key_id().clone())).mint())
     }));
     let missing_role = rejected(403, K::MissingRole).signed().fetching_once(1, 1);
-    entries.push(Entry::story("a new key: a caller without the role", missing_role, |entra, story| {
-        story.policy = entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario("a new key: a caller without the role", missing_role, |entra, scenario| {
+        scenario.policy = entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
+        let key = new_key(scenario, entra);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
 
     let mut listed = |name: &str, kind: K, list: fn(&SigningKey) -> Jwk| {
         let expected = rejected(401, kind).fetching_once(1, 1);
-        entries.push(Entry::story(format!("a new key: {name}"), expected, |entra, story| {
-            let key = new_key_as(story, entra, list);
+        entries.push(Entry::scenario(format!("a new key: {name}"), expected, |entra, scenario| {
+            let key = new_key_as(scenario, entra, list);
             Sent::token(&token(entra).signed_by(&key).mint())
         }));
     };
@@ -86,56 +86,57 @@ fn new_keys() -> Vec<Entry> {
     listed("without its modulus", K::UnusableKey, |key| Jwk::from(key).without_member("n"));
     listed("without its name", K::UnknownKey, |key| Jwk::from(key).without_member("kid"));
 
-    entries.push(Entry::story("a new key in the place of all others", found, |entra, story| {
+    entries.push(Entry::scenario("a new key in the place of all others", found, |entra, scenario| {
         let key = entra.new_key();
         let published = key.clone();
-        story.happens(move |entra, _| {
+        scenario.happens(move |entra, _| {
             entra.rotate_abruptly();
             entra.publish(&published);
         });
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a key that one good answer lacks", PASS.after(1, 1), |entra, story| {
+    entries.push(Entry::scenario("a key that one successful response lacks", PASS.after(1, 1), |entra, scenario| {
         let held = entra.signing_key();
-        story.happens(move |entra, _| entra.withhold(held.key_id()));
-        story.refresh(true);
+        scenario.happens(move |entra, _| entra.withhold(held.key_id()));
+        scenario.refresh(true);
         Sent::token(&token(entra).mint())
     }));
-    entries.push(Entry::story("a key that is not published yet, then is", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
+    entries.push(Entry::scenario("a key that is not published yet, then is", found.after(1, 1), |entra, scenario| {
+        scenario.configure(with_shortest_cooldown);
         let key = entra.new_key();
-        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::UnknownKey));
+        scenario.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::UnknownKey));
+        scenario.cools_down();
         let published = key.clone();
-        story.happens(move |entra, _| entra.publish(&published));
+        scenario.happens(move |entra, _| entra.publish(&published));
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a token of the key before a rotation", PASS.after(1, 1), |entra, story| {
+    entries.push(Entry::scenario("a token of the key before a rotation", PASS.after(1, 1), |entra, scenario| {
         let before = token(entra).mint();
-        let key = new_key(story, entra);
-        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], None);
+        let key = new_key(scenario, entra);
+        scenario.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], None);
         Sent::token(&before)
     }));
     entries
 }
 
-/// A search for a key that no document has, or that no document answers.
-fn failed_searches() -> Vec<Entry> {
+/// An on-demand refresh for a key that no document has, or that no document answers.
+fn failed_on_demand_refreshes() -> Vec<Entry> {
     let mut entries = Vec::new();
     let unknown = rejected(401, K::UnknownKey).fetching_once(1, 1);
-    entries.push(Entry::story("a key that is still not listed", unknown, |entra, _| {
+    entries.push(Entry::scenario("a key that is still not listed", unknown, |entra, _| {
         Sent::token(&token(entra).signed_by(&entra.new_key()).mint())
     }));
     let mut failing = |name: &str, fetches: (usize, usize), endpoint: Endpoint, fault: fn() -> Fault| {
         let expected = rejected(503, K::KeysUnavailable).fetching_once(fetches.0, fetches.1);
-        entries.push(Entry::story(format!("a new key while {name}"), expected, |entra, story| {
-            let key = new_key(story, entra);
-            story.happens(move |entra, _| entra.fail(endpoint, fault()));
+        entries.push(Entry::scenario(format!("a new key while {name}"), expected, |entra, scenario| {
+            let key = new_key(scenario, entra);
+            scenario.happens(move |entra, _| entra.fail(endpoint, fault()));
             Sent::token(&token(entra).signed_by(&key).mint())
         }));
         let expected = PASS.after(fetches.0, fetches.1);
-        entries.push(Entry::story(format!("a key that is held while {name}"), expected, |entra, story| {
-            story.happens(move |entra, _| entra.fail(endpoint, fault()));
-            story.in_turn([Sent::token(&token(entra).key_id("x").mint())], Some(K::KeysUnavailable));
+        entries.push(Entry::scenario(format!("a key that is held while {name}"), expected, |entra, scenario| {
+            scenario.happens(move |entra, _| entra.fail(endpoint, fault()));
+            scenario.in_turn([Sent::token(&token(entra).key_id("x").mint())], Some(K::KeysUnavailable));
             Sent::token(&token(entra).mint())
         }));
     };
@@ -146,42 +147,49 @@ fn failed_searches() -> Vec<Entry> {
     failing("the keys are an empty set", (1, 1), Endpoint::Keys, || json_text(r#"{"keys":[]}"#));
     failing("the keys are a page for people", (1, 1), Endpoint::Keys, Fault::html);
     failing("discovery is a page for people", (1, 0), Endpoint::Discovery, Fault::html);
-    failing("connections are reset", (1, 1), Endpoint::Any, Fault::connection_refused);
+    failing("connections are reset", (1, 1), Endpoint::Any, Fault::reset);
     // Discovery says nothing wrong by saying nothing; the keys come from where they were.
     let found = PASS.fetching_once(1, 1);
-    entries.push(Entry::story("a new key while discovery answers 500", found, |entra, story| {
-        let key = new_key(story, entra);
-        story.happens(|entra, _| entra.fail(Endpoint::Discovery, Fault::status(500)));
+    entries.push(Entry::scenario("a new key while discovery answers 500", found, |entra, scenario| {
+        let key = new_key(scenario, entra);
+        scenario.happens(|entra, _| entra.fail(Endpoint::Discovery, Fault::status(500)));
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a new key after a search that failed", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
-        let key = new_key(story, entra);
-        story.happens(|entra, _| entra.fail_next(2, Endpoint::Any, Fault::status(500)));
-        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
-        Sent::token(&token(entra).signed_by(&key).mint())
-    }));
-    entries.push(Entry::story("a new key after a set without usable keys", found.after(1, 1), |entra, story| {
-        story.configure(without_cooldown);
-        let key = new_key(story, entra);
+    entries.push(Entry::scenario(
+        "a new key after an on-demand refresh that failed",
+        found.after(1, 1),
+        |entra, scenario| {
+            scenario.configure(with_shortest_cooldown);
+            let key = new_key(scenario, entra);
+            scenario.happens(|entra, _| entra.fail_next(2, Endpoint::Any, Fault::status(500)));
+            scenario.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+            scenario.cools_down();
+            Sent::token(&token(entra).signed_by(&key).mint())
+        },
+    ));
+    entries.push(Entry::scenario("a new key after a set without usable keys", found.after(1, 1), |entra, scenario| {
+        scenario.configure(with_shortest_cooldown);
+        let key = new_key(scenario, entra);
         let unusable = || json_text(r#"{"keys":[{"kty":"EC","kid":"x"}]}"#);
-        story.happens(move |entra, _| entra.fail_next(1, Endpoint::Keys, unusable()));
-        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        scenario.happens(move |entra, _| entra.fail_next(1, Endpoint::Keys, unusable()));
+        scenario.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        scenario.cools_down();
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     // A fetch that hangs ends with its limit, here a short one.
     let given_up = rejected(503, K::KeysUnavailable).fetching_once(1, 1);
-    entries.push(Entry::story("a new key while the keys hang", given_up, |entra, story| {
-        story.configure(|keys| keys.fetch_timeout(Duration::from_millis(300)));
-        let key = new_key(story, entra);
-        story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::hang()));
+    entries.push(Entry::scenario("a new key while the keys hang", given_up, |entra, scenario| {
+        scenario.configure(|keys| keys.fetch_timeout(Duration::from_millis(300)));
+        let key = new_key(scenario, entra);
+        scenario.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::hang()));
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a new key after a fetch that hung", found.after(1, 1), |entra, story| {
-        story.configure(|keys| without_cooldown(keys).fetch_timeout(Duration::from_millis(300)));
-        let key = new_key(story, entra);
-        story.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, Fault::hang_in_body(100)));
-        story.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+    entries.push(Entry::scenario("a new key after a fetch that hung", found.after(1, 1), |entra, scenario| {
+        scenario.configure(|keys| with_shortest_cooldown(keys).fetch_timeout(Duration::from_millis(300)));
+        let key = new_key(scenario, entra);
+        scenario.happens(|entra, _| entra.fail_next(1, Endpoint::Keys, Fault::hang_in_body(100)));
+        scenario.in_turn([Sent::token(&token(entra).signed_by(&key).mint())], Some(K::KeysUnavailable));
+        scenario.cools_down();
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     let meanwhile = [
@@ -189,37 +197,42 @@ fn failed_searches() -> Vec<Entry> {
         ("a stranger", rejected(403, K::CallerNotAllowed).signed().after(1, 0), |entra| stranger(token(entra))),
     ];
     for (name, expected, make) in meanwhile {
-        entries.push(Entry::story(format!("while a fetch for another key hangs: {name}"), expected, |entra, story| {
-            story.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
-            story.left(Sent::token(&token(entra).key_id("x").mint()));
-            Sent::token(&make(entra).mint())
-        }));
+        entries.push(Entry::scenario(
+            format!("while a fetch for another key hangs: {name}"),
+            expected,
+            |entra, scenario| {
+                scenario.happens(|entra, _| entra.fail(Endpoint::Any, Fault::hang()));
+                scenario.left(Sent::token(&token(entra).key_id("x").mint()));
+                Sent::token(&make(entra).mint())
+            },
+        ));
     }
     entries
 }
 
-/// A key that was good and is not any more, while a token of it is remembered.
+/// A key that was good and is not any more, while a token of it is cached.
 fn withdrawn_keys() -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |name: &str, expected: Expected, relist: fn(&MockEntra, &SigningKey)| {
-        // Once by a refresh, once by the search for another key, for a token seen before and for one that was not.
-        for (by, is_refresh) in [("a refresh", true), ("a search", false)] {
-            for (age, is_seen) in [("remembered", true), ("fresh", false)] {
+        // Once by a refresh, once by the on-demand refresh for another key, for a cached token and for one
+        // that is not.
+        for (by, is_refresh) in [("a refresh", true), ("an on-demand refresh", false)] {
+            for (age, is_seen) in [("cached", true), ("fresh", false)] {
                 let name = format!("{name} by {by}: a {age} token");
-                entries.push(Entry::story(name, expected.after(1, 1), |entra, story| {
-                    story.configure(|keys| keys.key_retention(Duration::ZERO));
+                entries.push(Entry::scenario(name, expected.after(1, 1), |entra, scenario| {
+                    scenario.configure(|keys| keys.key_retention(Duration::ZERO));
                     let (key, newer) = (entra.signing_key(), entra.new_key());
                     let seen = token(entra).mint();
-                    story.in_turn([Sent::token(&seen)], None);
+                    scenario.in_turn([Sent::token(&seen)], None);
                     let published = newer.clone();
-                    story.happens(move |entra, _| {
+                    scenario.happens(move |entra, _| {
                         entra.publish(&published);
                         relist(entra, &key);
                     });
                     if is_refresh {
-                        story.refresh(true);
+                        scenario.refresh(true);
                     } else {
-                        story.in_turn([Sent::token(&token(entra).signed_by(&newer).mint())], None);
+                        scenario.in_turn([Sent::token(&token(entra).signed_by(&newer).mint())], None);
                     }
                     Sent::token(&if is_seen { seen } else { token(entra).mint() })
                 }));
@@ -249,16 +262,16 @@ fn withdrawn_keys() -> Vec<Entry> {
         entra.withhold(key.key_id());
         entra.publish(SigningKey::stranger().with_key_id(key.key_id().clone()));
     });
-    entries.push(Entry::story(
-        "not listed and not retained: a remembered token",
+    entries.push(Entry::scenario(
+        "not listed and not retained: a cached token",
         rejected(401, K::UnknownKey).after(1, 1).fetching_once(1, 1),
-        |entra, story| {
-            story.configure(|keys| keys.key_retention(Duration::ZERO));
+        |entra, scenario| {
+            scenario.configure(|keys| keys.key_retention(Duration::ZERO));
             let key = entra.signing_key();
             let seen = token(entra).mint();
-            story.in_turn([Sent::token(&seen)], None);
-            story.happens(move |entra, _| entra.withhold(key.key_id()));
-            story.refresh(true);
+            scenario.in_turn([Sent::token(&seen)], None);
+            scenario.happens(move |entra, _| entra.withhold(key.key_id()));
+            scenario.refresh(true);
             Sent::token(&seen)
         },
     ));
@@ -266,16 +279,16 @@ fn withdrawn_keys() -> Vec<Entry> {
 }
 
 /// A key that the operator has taken out of use.
-fn forgotten_keys() -> Vec<Entry> {
+fn revoked_keys() -> Vec<Entry> {
     let mut entries = Vec::new();
     let revoked = rejected(401, K::RevokedKey);
-    let revoke = |story: &mut Story, key: &SigningKey| {
+    let revoke = |scenario: &mut Scenario, key: &SigningKey| {
         let id = key.key_id().clone();
-        story.happens(move |_, keys| keys.revoke(&id));
+        scenario.happens(move |_, keys| keys.revoke(&id));
     };
     let mut add = |name: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
-        entries.push(Entry::story(format!("a revoked key: {name}"), expected, |entra, story| {
-            revoke(story, &entra.signing_key());
+        entries.push(Entry::scenario(format!("a revoked key: {name}"), expected, |entra, scenario| {
+            revoke(scenario, &entra.signing_key());
             Sent::token(&make(entra).mint())
         }));
     };
@@ -284,32 +297,32 @@ fn forgotten_keys() -> Vec<Entry> {
     add("a stranger", revoked, |entra| stranger(token(entra)));
     add("an end in the past", rejected(401, K::Expired), |entra| token(entra).expired());
     add("a token of another key", PASS, |entra| token(entra).signed_by(&entra.signing_keys()[1]));
-    entries.push(Entry::story("a revoked key: a remembered token", revoked, |entra, story| {
+    entries.push(Entry::scenario("a revoked key: a cached token", revoked, |entra, scenario| {
         let seen = token(entra).mint();
-        story.in_turn([Sent::token(&seen)], None);
-        revoke(story, &entra.signing_key());
+        scenario.in_turn([Sent::token(&seen)], None);
+        revoke(scenario, &entra.signing_key());
         Sent::token(&seen)
     }));
-    entries.push(Entry::story("a revoked key that is listed again", revoked.after(1, 1), |entra, story| {
-        revoke(story, &entra.signing_key());
-        story.refresh(true);
+    entries.push(Entry::scenario("a revoked key that is listed again", revoked.after(1, 1), |entra, scenario| {
+        revoke(scenario, &entra.signing_key());
+        scenario.refresh(true);
         Sent::token(&token(entra).mint())
     }));
-    entries.push(Entry::story("a revoked key that was never listed", revoked, |entra, story| {
+    entries.push(Entry::scenario("a revoked key that was never listed", revoked, |entra, scenario| {
         let key = entra.new_key();
-        revoke(story, &key);
+        revoke(scenario, &key);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a revoked key that is published now", revoked, |entra, story| {
-        let key = new_key(story, entra);
-        revoke(story, &key);
+    entries.push(Entry::scenario("a revoked key that is published now", revoked, |entra, scenario| {
+        let key = new_key(scenario, entra);
+        revoke(scenario, &key);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
-    entries.push(Entry::story("a key that was revoked and is not any more", PASS, |entra, story| {
+    entries.push(Entry::scenario("a key that was revoked and is not any more", PASS, |entra, scenario| {
         let key = entra.signing_key();
-        revoke(story, &key);
-        story.in_turn([Sent::token(&token(entra).mint())], Some(K::RevokedKey));
-        story.happens(move |_, keys| keys.reinstate(key.key_id()));
+        revoke(scenario, &key);
+        scenario.in_turn([Sent::token(&token(entra).mint())], Some(K::RevokedKey));
+        scenario.happens(move |_, keys| keys.reinstate(key.key_id()));
         Sent::token(&token(entra).mint())
     }));
     entries
@@ -321,14 +334,14 @@ fn crowds() -> Vec<Entry> {
         (0..100).map(|_| Sent::token(&token(entra).signed_by(key).mint())).collect()
     };
     vec![
-        Entry::story("a new key in a hundred tokens at once", PASS.after(1, 1), |entra, story| {
-            let key = new_key(story, entra);
-            story.at_once(crowd(entra, &key), None);
+        Entry::scenario("a new key in a hundred tokens at once", PASS.after(1, 1), |entra, scenario| {
+            let key = new_key(scenario, entra);
+            scenario.at_once(crowd(entra, &key), None);
             Sent::token(&token(entra).signed_by(&key).mint())
         }),
-        Entry::story("a new key in a hundred tokens in turn", PASS.after(1, 1), |entra, story| {
-            let key = new_key(story, entra);
-            story.in_turn(crowd(entra, &key), None);
+        Entry::scenario("a new key in a hundred tokens in turn", PASS.after(1, 1), |entra, scenario| {
+            let key = new_key(scenario, entra);
+            scenario.in_turn(crowd(entra, &key), None);
             Sent::token(&token(entra).signed_by(&key).mint())
         }),
     ]
@@ -343,10 +356,10 @@ fn floods() -> Vec<Entry> {
     for (name, is_at_once) in [("at once", true), ("in turn", false)] {
         let mut add = |what: &str, expected: Expected, make: fn(&MockEntra) -> TokenBuilder| {
             let name = format!("a hundred unknown keys {name}: {what}");
-            entries.push(Entry::story(name, expected.after(1, 1), |entra, story| {
+            entries.push(Entry::scenario(name, expected.after(1, 1), |entra, scenario| {
                 match is_at_once {
-                    true => story.at_once(flood(entra), Some(K::UnknownKey)),
-                    false => story.in_turn(flood(entra), Some(K::UnknownKey)),
+                    true => scenario.at_once(flood(entra), Some(K::UnknownKey)),
+                    false => scenario.in_turn(flood(entra), Some(K::UnknownKey)),
                 }
                 Sent::token(&make(entra).mint())
             }));
@@ -355,46 +368,50 @@ fn floods() -> Vec<Entry> {
         add("a good token", PASS, token);
     }
     let unavailable = rejected(503, K::KeysUnavailable).after(1, 1);
-    entries.push(Entry::story("a hundred unknown keys while the keys answer 500", unavailable, |entra, story| {
-        story.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::status(500)));
-        story.at_once(flood(entra), Some(K::KeysUnavailable));
-        Sent::token(&token(entra).key_id("x").mint())
-    }));
+    entries.push(Entry::scenario(
+        "a hundred unknown keys while the keys answer 500",
+        unavailable,
+        |entra, scenario| {
+            scenario.happens(|entra, _| entra.fail(Endpoint::Keys, Fault::status(500)));
+            scenario.at_once(flood(entra), Some(K::KeysUnavailable));
+            Sent::token(&token(entra).key_id("x").mint())
+        },
+    ));
     // The price of the cooldown: a rotation within it waits for its end.
-    entries.push(Entry::story(
+    entries.push(Entry::scenario(
         "a new key right after a flood",
         rejected(401, K::UnknownKey).after(1, 1),
-        |entra, story| {
-            story.at_once(flood(entra), Some(K::UnknownKey));
-            let key = new_key(story, entra);
+        |entra, scenario| {
+            scenario.at_once(flood(entra), Some(K::UnknownKey));
+            let key = new_key(scenario, entra);
             Sent::token(&token(entra).signed_by(&key).mint())
         },
     ));
-    entries.push(Entry::story("a new key after a flood and a refresh", PASS.after(2, 2), |entra, story| {
-        story.at_once(flood(entra), Some(K::UnknownKey));
-        let key = new_key(story, entra);
-        story.refresh(true);
+    entries.push(Entry::scenario("a new key after a flood and a refresh", PASS.after(2, 2), |entra, scenario| {
+        scenario.at_once(flood(entra), Some(K::UnknownKey));
+        let key = new_key(scenario, entra);
+        scenario.refresh(true);
         Sent::token(&token(entra).signed_by(&key).mint())
     }));
     let invalid = rejected(401, K::InvalidSignature).signed();
-    entries.push(Entry::story("a hundred bad signatures of a key that is held", invalid, |entra, story| {
+    entries.push(Entry::scenario("a hundred bad signatures of a key that is held", invalid, |entra, scenario| {
         let bad = || Sent::token(&token(entra).signature([7; 256]).mint());
-        story.at_once((0..100).map(|_| bad()), Some(K::InvalidSignature));
+        scenario.at_once((0..100).map(|_| bad()), Some(K::InvalidSignature));
         bad()
     }));
     entries
 }
 
 /// A key that is published once the keys are loaded.
-pub fn new_key(story: &mut Story, entra: &MockEntra) -> SigningKey {
-    new_key_as(story, entra, |key| key.into())
+pub fn new_key(scenario: &mut Scenario, entra: &MockEntra) -> SigningKey {
+    new_key_as(scenario, entra, |key| key.into())
 }
 
 /// The same with a difference.
-fn new_key_as(story: &mut Story, entra: &MockEntra, listed: fn(&SigningKey) -> Jwk) -> SigningKey {
+fn new_key_as(scenario: &mut Scenario, entra: &MockEntra, listed: fn(&SigningKey) -> Jwk) -> SigningKey {
     let key = entra.new_key();
     let entry = listed(&key);
-    story.happens(move |entra, _| entra.publish(entry.clone()));
+    scenario.happens(move |entra, _| entra.publish(entry.clone()));
     key
 }
 
@@ -402,8 +419,8 @@ pub fn token(entra: &MockEntra) -> TokenBuilder {
     with_canaries(entra.token())
 }
 
-pub fn without_cooldown(keys: RemoteKeysBuilder) -> RemoteKeysBuilder {
-    keys.refetch_cooldown(Duration::ZERO)
+pub fn with_shortest_cooldown(keys: RemoteKeysBuilder) -> RemoteKeysBuilder {
+    keys.refetch_cooldown(COOLDOWN)
 }
 
 /// An answer of status 500 that has an empty set of keys in it.

@@ -1,14 +1,14 @@
-//! The times of a token (RFC 7519 sections 4.1.4 to 4.1.6), judged at noon with 300 seconds of skew.
+//! The times of a token (RFC 7519 sections 4.1.4 to 4.1.6), checked at noon with 300 seconds of skew.
 
 use serde_json::json;
 use signalr_upstream_auth::RejectionKind as K;
 use signalr_upstream_auth::clock::UnixTime;
 
-use crate::bench::{Bench, Entry, PASS, Sent, rejected};
-use crate::common::NOON;
+use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
+use support::NOON;
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
-    let mut entries = bench.tokens(
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
+    let mut entries = fixture.tokens(
         PASS,
         &[
             ("exp: at the last second of the skew", |token| token.claim("exp", NOON - 300).without_claim("nbf")),
@@ -24,7 +24,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("iat: behind exp", |token| token.claim("iat", NOON + 10).claim("exp", NOON + 5)),
         ],
     );
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::Expired),
         &[
             ("exp: a second beyond the skew", |token| token.claim("exp", NOON - 301)),
@@ -35,7 +35,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("exp: expired and not valid yet", |token| token.claim("exp", NOON - 301).claim("nbf", NOON + 301)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::NotYetValid),
         &[
             ("nbf: a second beyond the skew", |token| token.claim("nbf", NOON + 301)),
@@ -44,7 +44,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("nbf: in milliseconds", |token| token.claim("nbf", NOON * 1000).claim("exp", NOON * 1000 + 1)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::IssuedInFuture),
         &[
             ("iat: a second beyond the skew", |token| token.claim("iat", NOON + 301)),
@@ -53,14 +53,14 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("iat: in milliseconds", |token| token.claim("iat", NOON * 1000)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::ValidityReversed),
         &[
             ("nbf: a second behind exp", |token| token.claim("nbf", NOON + 1).claim("exp", NOON)),
             ("nbf: behind exp, both within the skew", |token| token.claim("nbf", NOON + 299).claim("exp", NOON - 299)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MissingClaim),
         &[
             ("exp: missing", |token| token.without_claim("exp")),
@@ -68,7 +68,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("exp: expires_in instead", |token| token.without_claim("exp").claim("expires_in", 3600)),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MalformedClaims),
         &[
             ("exp: before 1970", |token| token.claim("exp", -1)),
@@ -112,10 +112,10 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         entries.push(Entry::sent(
             name,
             rejected(401, K::MalformedClaims),
-            Sent::token(&bench.token().raw_claims(text).mint()),
+            Sent::token(&fixture.token().raw_claims(text).mint()),
         ));
     }
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::DuplicateMember),
         &[
             ("exp: twice, the same", |token| token.claim("exp", NOON).duplicate_claim("exp", NOON)),
@@ -126,21 +126,21 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     let unreadable = rejected(503, K::ClockUnavailable);
-    entries.push(Entry::clockless("no clock: a good token", unreadable, Sent::token(&bench.good())));
+    entries.push(Entry::clockless("no clock: a good token", unreadable, Sent::token(&fixture.good())));
     entries.push(Entry::clockless(
         "no clock: an expired token",
         unreadable,
-        Sent::token(&bench.token().expired().mint()),
+        Sent::token(&fixture.token().expired().mint()),
     ));
     entries.push(Entry::clockless(
         "no clock: a token for another audience",
         rejected(401, K::WrongAudience),
-        Sent::token(&bench.token().audience("api://x").mint()),
+        Sent::token(&fixture.token().audience("api://x").mint()),
     ));
-    let strict = bench.entra.policy_builder().clock_skew(std::time::Duration::ZERO).build().unwrap();
+    let strict = fixture.entra.policy_builder().clock_skew(std::time::Duration::ZERO).build().unwrap();
     let with_skew = |offset: i64| {
         Sent::token(
-            &bench
+            &fixture
                 .token()
                 .claim("exp", i64::try_from(NOON).unwrap() + offset)
                 .without_claim("nbf")
@@ -150,7 +150,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     };
     entries.push(Entry::to_policy("no skew: exp now", PASS, with_skew(0), strict.clone()));
     entries.push(Entry::to_policy("no skew: exp a second ago", rejected(401, K::Expired), with_skew(-1), strict));
-    let lenient = bench.entra.policy_builder().clock_skew(std::time::Duration::from_secs(600)).build().unwrap();
+    let lenient = fixture.entra.policy_builder().clock_skew(std::time::Duration::from_secs(600)).build().unwrap();
     entries.push(Entry::to_policy("most skew: exp 600 seconds ago", PASS, with_skew(-600), lenient.clone()));
     entries.push(Entry::to_policy(
         "most skew: exp 601 seconds ago",

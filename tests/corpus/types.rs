@@ -1,11 +1,11 @@
-//! The JSON types of claims, and names that come twice or almost.
+//! The JSON types of claims, and names that occur twice or differ in case.
 
 use serde_json::{Value, json};
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::bench::{Bench, Entry, PASS, Sent, rejected};
+use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
 
-pub fn entries(bench: &Bench) -> Vec<Entry> {
+pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let mut entries = Vec::new();
     // Every claim that is read, in every type that it is not.
     let texts = ["iss", "tid", "ver", "oid", "sub", "appid", "azp", "idtyp", "scp", "uti"];
@@ -18,7 +18,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ];
     for name in texts {
         for (kind, value) in &wrong {
-            let token = bench.token().claim(name, value).mint();
+            let token = fixture.token().claim(name, value).mint();
             entries.push(Entry::sent(
                 format!("{name}: {kind}"),
                 rejected(401, K::MalformedClaims),
@@ -38,7 +38,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ];
     for name in ["aud", "roles"] {
         for (kind, value) in &wrong_lists {
-            let token = bench.token().claim(name, value).mint();
+            let token = fixture.token().claim(name, value).mint();
             entries.push(Entry::sent(
                 format!("{name}: {kind}"),
                 rejected(401, K::MalformedClaims),
@@ -46,7 +46,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ));
         }
     }
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MalformedClaims),
         &[
             ("aud: half a surrogate pair", |token| token.raw_claims(r#"{"aud":"\ud800"}"#)),
@@ -56,12 +56,12 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
     ));
     // A claim that is read comes twice, with the same value.
     for name in ["aud", "iss", "tid", "ver", "oid", "sub", "appid"] {
-        let good = bench.token();
+        let good = fixture.token();
         let value = claim_of(&good.mint(), name);
         let token = good.duplicate_claim(name, value).mint();
         entries.push(Entry::sent(format!("{name}: twice"), rejected(401, K::DuplicateMember), Sent::token(&token)));
     }
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::DuplicateMember),
         &[
             ("roles: twice", |token| token.roles(["a"]).duplicate_claim("roles", ["b"])),
@@ -81,7 +81,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("TID alone", |token| token.without_claim("tid").claim("TID", "11111111-aaaa-4bbb-8ccc-222222222222")),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MissingClaim),
         &[
             ("no claims", |token| token.raw_claims("{}")),
@@ -101,11 +101,11 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
         ],
     ));
     // What is not looked at before the signature is missing only after it.
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::MissingClaim).signed(),
         &[("oid: missing", |token| token.without_claim("oid")), ("sub: missing", |token| token.without_claim("sub"))],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         rejected(401, K::UnsupportedVersion),
         &[
             ("ver: 1", |token| token.claim("ver", "1")),
@@ -118,7 +118,7 @@ pub fn entries(bench: &Bench) -> Vec<Entry> {
             ("ver: another script's digits", |token| token.claim("ver", "\u{661}.\u{660}")),
         ],
     ));
-    entries.extend(bench.tokens(
+    entries.extend(fixture.tokens(
         PASS,
         &[
             ("roles: one text", |token| token.claim("roles", "Upstream.Call")),

@@ -13,4 +13,4 @@ fi
 npm install --silent --no-fund --no-audit --no-save --prefix "$folder" jose@6
 
 DIFFERENTIAL_PYTHON3=$folder/venv/bin/python3 DIFFERENTIAL_MODULES=$folder \
-    .ci/at_least 1 cargo test --locked --test differential -- --ignored --nocapture
+    .ci/at_least 1 cargo test --locked --test it -- differential:: --ignored --nocapture

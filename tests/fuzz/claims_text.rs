@@ -1,6 +1,6 @@
-//! Claims as JSON text, to be changed by a case.
+//! Claims as JSON text, which a case changes.
 
-use super::referee::{AUDIENCE, CLIENT, NOW, OBJECT, ROLE, TENANT};
+use super::reference::{AUDIENCE, CLIENT, NOW, OBJECT, ROLE, TENANT};
 
 /// Good claims of a token as Entra writes them, each with its JSON text.
 pub fn good(is_v2: bool) -> Vec<(String, String)> {

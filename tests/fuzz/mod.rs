@@ -1,5 +1,5 @@
-//! What every fuzz target asserts, as plain functions of bytes: the targets in `fuzz/` call them with what the
-//! fuzzer makes up, `tests/fuzz_corpus.rs` with its seeds and what it found worth keeping.
+//! The assertions of every fuzz target as functions of bytes. The targets in `fuzz/` call them with generated input,
+//! `tests/properties/replay.rs` with the seeds.
 
 #![allow(dead_code, unreachable_pub, reason = "shared by targets, each of which needs a part of it")]
 #![allow(
@@ -12,7 +12,7 @@
 pub mod claims_text;
 pub mod key_document;
 pub mod plain_json;
-pub mod referee;
+pub mod reference;
 pub mod service;
 #[cfg(fuzzing)]
 pub mod steps;

@@ -1,5 +1,4 @@
-//! A second reading of JSON (RFC 8259), written to be plain: no library, no shortcuts, nothing shared with
-//! the crate.
+//! A reference parser of JSON (RFC 8259): no library, no shortcuts, nothing shared with the crate.
 
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
-//! The whole service: requests made of good tokens, of bad ones and of pieces of both. The handler is
-//! reached exactly by a request with one `Authorization` line that carries a good token unaltered, whether the key is
-//! at hand or has to be waited for.
+//! The whole service: requests made of good tokens, of bad ones and of pieces of both. A request reaches the handler
+//! exactly if it has one `Authorization` line with an unchanged good token, whether its key is cached or has to be
+//! fetched.
 //!
-//! The service lives through the whole run, so what it remembers of tokens is part of the test.
+//! The service lives through the whole run, so its token cache is part of the test.
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ use tower::{Layer, ServiceExt};
 #[derive(Arbitrary, Debug)]
 struct Call<'a> {
     lines: Vec<Line<'a>>,
-    /// Sent this many times, so that a token may be recognised.
+    /// Sent this many times, so that a token may be cached.
     repeat: bool,
     /// Sent to a service that has to wait for its keys as well.
     waits: bool,
@@ -62,7 +62,7 @@ enum Edit {
     Swap { one: u16, other: u16 },
 }
 
-struct Bench {
+struct Fixture {
     runtime: Runtime,
     at_hand: UpstreamAuthLayer,
     waiting: UpstreamAuthLayer,
@@ -73,30 +73,30 @@ struct Bench {
 
 pub fn run(data: &[u8]) {
     let Ok(call) = Call::arbitrary(&mut Unstructured::new(data)) else { return };
-    let bench = bench();
+    let fixture = fixture();
     let mut request = Request::new(());
     let mut lines = Vec::new();
     for line in call.lines.iter().take(3) {
-        let line = bench.line(line);
+        let line = fixture.line(line);
         let Ok(value) = HeaderValue::from_bytes(&line) else { return };
         request.headers_mut().append(AUTHORIZATION, value);
         lines.push(line);
     }
     let expected = match &lines[..] {
-        [line] => bench.is_good(line),
+        [line] => fixture.is_good(line),
         _ => false,
     };
     let shown = || lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n");
     for _ in 0..=usize::from(call.repeat) {
-        let rejection = bench.rejection(&bench.at_hand, request.clone());
+        let rejection = fixture.rejection(&fixture.at_hand, request.clone());
         assert_eq!(rejection.is_none(), expected, "{}", shown());
         if call.waits {
-            assert_eq!(bench.rejection(&bench.waiting, request.clone()), rejection, "{}", shown());
+            assert_eq!(fixture.rejection(&fixture.waiting, request.clone()), rejection, "{}", shown());
         }
     }
 }
 
-impl Bench {
+impl Fixture {
     fn is_good(&self, line: &[u8]) -> bool {
         let Ok(line) = std::str::from_utf8(line) else { return false };
         let Some((scheme, token)) = line.split_once(' ') else { return false };
@@ -179,7 +179,7 @@ struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Option<UnixTime> {
-        Some(UnixTime::from_secs(super::referee::NOW))
+        Some(UnixTime::from_secs(super::reference::NOW))
     }
 }
 
@@ -188,11 +188,11 @@ impl Clock for Noon {
 pub struct Far(pub FixedKeys);
 
 impl KeySource for Far {
-    fn lookup(&self, _: &TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
         Lookup::Miss
     }
 
-    fn resolve(&self, tenant: &TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
         let answer = self.0.resolve(tenant, key);
         Box::pin(async move {
             // The request is put aside and taken up again, as it is for a fetch.
@@ -202,9 +202,9 @@ impl KeySource for Far {
     }
 }
 
-fn bench() -> &'static Bench {
-    static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| {
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Noon);
         let entra = runtime.block_on(MockEntra::builder().clock(Arc::clone(&clock)).start());
@@ -235,6 +235,6 @@ fn bench() -> &'static Bench {
             token().header("crit", ["exp"]),
         ];
         let all = good.iter().cloned().chain(bad.map(|token| token.mint())).collect();
-        Bench { runtime, at_hand, waiting, good, all, _entra: entra }
+        Fixture { runtime, at_hand, waiting, good, all, _entra: entra }
     })
 }

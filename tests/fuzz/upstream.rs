@@ -1,5 +1,5 @@
-//! A call of SignalR as text, headers and body: what is read of it is what a plain reading finds there, nothing of a
-//! claim is lost, nothing secret is shown, and the answer to an invocation is one well-framed completion.
+//! A call of SignalR as text, headers and body. The crate reads what the reference parser reads, loses nothing of a
+//! claim, shows no secret, and answers an invocation with one well-framed completion.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,15 +25,15 @@ pub fn run(data: &[u8]) {
     }
     let _ = SignatureCheck::new(["0123456789abcdef0123456789abcdef0123456789A="]).unwrap().check(&headers);
     let Ok(context) = Context::from_headers(&headers) else { return };
-    let sole = |name: &str| {
+    let single = |name: &str| {
         let mut lines = headers.get_all(name).iter();
         let line = lines.next().map(|value| value.as_bytes());
         assert!(lines.next().is_none(), "{name} twice");
         line
     };
-    assert_eq!(sole("x-asrs-hub"), Some(context.hub().as_bytes()));
-    assert_eq!(sole("x-asrs-connection-id"), Some(context.connection_id().as_bytes()));
-    assert_eq!(sole("x-asrs-user-id").unwrap_or_default(), context.user_id().unwrap_or_default().as_bytes());
+    assert_eq!(single("x-asrs-hub"), Some(context.hub().as_bytes()));
+    assert_eq!(single("x-asrs-connection-id"), Some(context.connection_id().as_bytes()));
+    assert_eq!(single("x-asrs-user-id").unwrap_or_default(), context.user_id().unwrap_or_default().as_bytes());
     assert!(!context.hub().is_empty() && !context.connection_id().is_empty());
     assert_no_letter_is_lost(&headers, &context);
     assert_nothing_secret_is_shown(&context);
@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) {
             // HTTP takes blanks off the ends of a header's value.
             let blank = [' ', '\t'];
             assert!(invocation.target().trim_matches(blank).eq_ignore_ascii_case(name.trim_matches(blank)));
-            assert_as_plainly_read(&invocation, body);
+            assert_as_in_reference(&invocation, body);
             assert_answered(&invocation);
         }
         (Event::Connected, Payload::Connected(_)) | (Event::Disconnected, Payload::Disconnected(_)) => {}
@@ -77,7 +77,7 @@ fn assert_nothing_secret_is_shown(context: &Context) {
     }
 }
 
-fn assert_as_plainly_read(invocation: &Invocation, body: &[u8]) {
+fn assert_as_in_reference(invocation: &Invocation, body: &[u8]) {
     if invocation.protocol() != Protocol::Json {
         return;
     }

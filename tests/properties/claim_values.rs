@@ -1,8 +1,8 @@
-//! Names and values that matter in some claim.
+//! Names and values of claims that some check reads.
 
 use proptest::prelude::*;
 
-use super::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, TENANT};
+use super::reference::{AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, TENANT};
 
 pub(crate) const NAMES: [&str; 15] =
     ["aud", "iss", "iat", "nbf", "exp", "appid", "azp", "oid", "sub", "tid", "ver", "scp", "idtyp", "roles", "Tid"];

@@ -1,5 +1,5 @@
-//! Tokens that are really signed, in three clouds, with every kind of key, good ones and altered ones: whatever is
-//! accepted keeps every rule by a second, plain reading of its header, its key, its signature and its claims.
+//! Signed tokens in three clouds, with every kind of key, good ones and altered ones. Each accepted one keeps every
+//! rule by a reference implementation for its header, its key, its signature and its claims.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,26 +20,29 @@ use signalr_upstream_auth::{Audiences, Callers, Claims, Cloud, Policy, Tenants, 
 use tokio::runtime::{Builder, Runtime};
 
 use super::claim_values::{NAMES, value};
-use super::common::{NOON, StillClock, request, send};
 use super::fuzz::claims_text::{good, written};
 use super::fuzz::plain_json::assert_no_name_twice;
 use super::fuzz::plain_json::parse;
-use super::fuzz::referee::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, ROLE, TENANT};
+use super::fuzz::reference::{AUDIENCE, AUDIENCE_URI, CLIENT, OBJECT, OTHER_TENANT, ROLE, TENANT};
 use super::fuzz::service::Far;
+use support::{NOON, StillClock, cases, request, send};
 
-const CASES: u32 = 4000;
+/// How many tokens are tried.
+fn all_cases() -> u32 {
+    cases(1000)
+}
 
 #[test]
-fn whatever_is_accepted_keeps_every_rule_by_a_second_reading() {
-    let bench = bench();
+fn accepted_tokens_keep_every_rule_of_the_reference() {
+    let fixture = fixture();
     let tally = RefCell::new(Tally::default());
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: all_cases(), failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&case(), |case| {
-            let (token, now) = (case.token(bench), NOON.saturating_add_signed(case.offset));
-            let accepted = bench.send(&case, &token, now);
+            let (token, now) = (case.token(fixture), NOON.saturating_add_signed(case.offset));
+            let accepted = fixture.send(&case, &token, now);
             if let Some(claims) = &accepted {
-                let place = &bench.places[case.cloud];
+                let place = &fixture.places[case.cloud];
                 assert_every_rule_holds(place, &RULES[case.policy], &token, now, claims);
             }
             assert!(accepted.is_some() || !case.is_good(), "a good token is rejected");
@@ -52,15 +55,15 @@ fn whatever_is_accepted_keeps_every_rule_by_a_second_reading() {
 
 /// Only few sizes of keys are made here, so this token was signed elsewhere.
 #[test]
-fn a_key_of_a_size_that_entra_does_not_use_signs_for_nobody() {
-    let bench = bench();
+fn rejects_keys_of_a_size_that_entra_does_not_use() {
+    let fixture = fixture();
     let case = Case { kid: ODD_SIZE, ..Case::PLAIN };
     let header = format!(r#"{{"typ":"JWT","alg":"RS256","kid":"{}"}}"#, KEYS[ODD_SIZE].0);
     let signed = format!("{}.{}", encode(&header), encode(&written(&good(false))));
     assert!(verifies(ODD_MODULUS, &signed, ODD_SIGNATURE));
     let token = format!("{signed}.{ODD_SIGNATURE}");
-    if let Some(claims) = bench.send(&case, &token, NOON) {
-        assert_every_rule_holds(&bench.places[case.cloud], &RULES[case.policy], &token, NOON, &claims);
+    if let Some(claims) = fixture.send(&case, &token, NOON) {
+        assert_every_rule_holds(&fixture.places[case.cloud], &RULES[case.policy], &token, NOON, &claims);
         panic!("accepted");
     }
 }
@@ -134,7 +137,7 @@ struct Names {
     v2_issuer: &'static str,
     label: &'static str,
     /// Whether a key with another label is rejected.
-    demands_label: bool,
+    requires_label: bool,
 }
 
 const CLOUDS: [Names; 3] = [
@@ -142,19 +145,19 @@ const CLOUDS: [Names; 3] = [
         v1_issuer: "https://sts.windows.net/T/",
         v2_issuer: "https://login.microsoftonline.com/T/v2.0",
         label: "microsoftonline.com",
-        demands_label: true,
+        requires_label: true,
     },
     Names {
         v1_issuer: "https://sts.windows.net/T/",
         v2_issuer: "https://login.microsoftonline.us/T/v2.0",
         label: "microsoftonline.us",
-        demands_label: true,
+        requires_label: true,
     },
     Names {
         v1_issuer: "https://sts.chinacloudapi.cn/T/",
         v2_issuer: "https://login.partner.microsoftonline.cn/T/v2.0",
         label: "partner.microsoftonline.cn",
-        demands_label: false,
+        requires_label: false,
     },
 ];
 
@@ -163,7 +166,7 @@ const CLOUDS: [Names; 3] = [
 enum Serves {
     All,
     FirstTenant,
-    /// Every tenant of a cloud that demands no label.
+    /// Every tenant of a cloud that requires no label.
     CloudWithoutLabel,
     Nobody,
 }
@@ -198,7 +201,7 @@ struct Place {
     services: Vec<[UpstreamAuthLayer; 2]>,
 }
 
-struct Bench {
+struct Fixture {
     runtime: Runtime,
     clock: Arc<StillClock>,
     key: SigningKey,
@@ -206,9 +209,9 @@ struct Bench {
     places: Vec<Place>,
 }
 
-fn bench() -> &'static Bench {
-    static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| {
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let clock = StillClock::at(NOON);
         let (key, large) = (SigningKey::generate(), KeyPair::generate(KeySize::Rsa3072).unwrap());
@@ -224,7 +227,7 @@ fn bench() -> &'static Bench {
             Place { names, document, services }
         });
         let places = places.collect();
-        Bench { runtime, clock, key, large, places }
+        Fixture { runtime, clock, key, large, places }
     })
 }
 
@@ -276,7 +279,7 @@ fn document(names: &Names, other: &Names, key: &SigningKey, large: &KeyPair) -> 
     ] })
 }
 
-impl Bench {
+impl Fixture {
     fn send(&self, case: &Case, token: &str, now: u64) -> Option<Claims> {
         self.clock.set(now);
         let service = &self.places[case.cloud].services[case.policy][usize::from(case.waits)];
@@ -410,7 +413,7 @@ impl Case {
         tampered: None,
     };
 
-    fn token(&self, bench: &Bench) -> String {
+    fn token(&self, fixture: &Fixture) -> String {
         let text = |text: &str| json!(text).to_string();
         let mut header: Vec<_> = [("typ", "JWT"), ("alg", self.algorithm), ("kid", KEYS[self.kid].0)]
             .map(|(name, value)| (name.to_owned(), text(value)))
@@ -426,7 +429,7 @@ impl Case {
         self.header.iter().for_each(|change| change.apply(&mut header));
         self.claims.iter().for_each(|change| change.apply(&mut claims));
         let signed = format!("{}.{}", encode(&written(&header)), encode(&written(&claims)));
-        let signature = bench.sign(self.signer.unwrap_or(self.kid), self.algorithm, signed.as_bytes());
+        let signature = fixture.sign(self.signer.unwrap_or(self.kid), self.algorithm, signed.as_bytes());
         let mut token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)).into_bytes();
         if let Some(at) = self.tampered {
             let at = at.index(token.len());
@@ -440,7 +443,7 @@ impl Case {
         let is_served = match KEYS[self.kid].1 {
             Serves::All => true,
             Serves::FirstTenant => !self.is_other_tenant,
-            Serves::CloudWithoutLabel => !CLOUDS[self.cloud].demands_label,
+            Serves::CloudWithoutLabel => !CLOUDS[self.cloud].requires_label,
             Serves::Nobody => false,
         };
         // The second rules know the caller in the first tenant, the third know no other tenant.
@@ -521,7 +524,7 @@ fn assert_every_rule_holds(place: &Place, rules: &Rules, token: &str, now: u64, 
 
     let audience = match &body["aud"] {
         Value::Array(audiences) if audiences.len() == 1 => audiences[0].as_str(),
-        sole => sole.as_str(),
+        single => single.as_str(),
     };
     let audience = audience.unwrap();
     let is_by_id = rules.audience_ids.iter().any(|id| {
@@ -555,7 +558,7 @@ fn assert_every_rule_holds(place: &Place, rules: &Rules, token: &str, now: u64, 
     let held: Vec<_> = match &body["roles"] {
         Value::Array(roles) => roles.iter().map(|role| role.as_str().unwrap()).collect(),
         Value::Null => Vec::new(),
-        sole => vec![sole.as_str().unwrap()],
+        single => vec![single.as_str().unwrap()],
     };
     assert!(rules.roles.is_empty() || rules.roles.iter().any(|role| held.contains(role)), "roles {held:?}");
     for name in ["azp", "appid", "uti"] {
@@ -575,7 +578,7 @@ fn assert_every_rule_holds(place: &Place, rules: &Rules, token: &str, now: u64, 
     if let Some(template) = said("issuer") {
         assert!(issuers.contains(&template.replace("{tenantid}", tenant)), "a key of {template}");
     }
-    if let Some(label) = said("cloud_instance_name").filter(|_| place.names.demands_label) {
+    if let Some(label) = said("cloud_instance_name").filter(|_| place.names.requires_label) {
         assert_eq!(label, place.names.label);
     }
     assert!(verifies(modulus, token.rsplit_once('.').unwrap().0, signature), "signature");
@@ -630,18 +633,18 @@ impl Tally {
             let found = self.accepted.get(what).copied().unwrap_or_default();
             assert!(found >= floor, "only {found} times: {what}; {:?}", self.accepted);
         };
-        enough("accepted", CASES / 10);
-        enough("rejected", CASES / 10);
-        enough("waited", CASES / 30);
-        enough("other header", CASES / 100);
-        enough("other claims", CASES / 100);
-        enough("other time", CASES / 100);
+        enough("accepted", all_cases() / 10);
+        enough("rejected", all_cases() / 10);
+        enough("waited", all_cases() / 30);
+        enough("other header", all_cases() / 100);
+        enough("other claims", all_cases() / 100);
+        enough("other time", all_cases() / 100);
         for cloud in 0..CLOUDS.len() {
-            enough(&format!("cloud {cloud} v2 false"), CASES / 80);
-            enough(&format!("cloud {cloud} v2 true"), CASES / 80);
+            enough(&format!("cloud {cloud} v2 false"), all_cases() / 80);
+            enough(&format!("cloud {cloud} v2 true"), all_cases() / 80);
         }
         for policy in 0..RULES.len() {
-            enough(&format!("policy {policy}"), CASES / 80);
+            enough(&format!("policy {policy}"), all_cases() / 80);
         }
         for (name, serves) in KEYS {
             let floor = match serves {

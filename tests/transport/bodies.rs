@@ -1,4 +1,4 @@
-//! Answers with the wrong content, too much of it, or not all of it.
+//! Responses with the wrong content, too much of it, or not all of it.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::TokenVersion;
 
 use super::gzip;
+use super::harness::{Harness, reckless, suffer};
 use super::heap::{Heap, alone};
-use super::rig::{Rig, reckless, suffer};
 use super::table::Row;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn scenario_11_cut_short() {
         Fault::truncated(100).chunked(),
         Fault::raw("HTTP/1.1 200 OK\r\nContent-Le"),
         Fault::raw(""),
-        Fault::connection_refused(),
+        Fault::reset(),
     ];
     let figures = suffer(faults.map(|fault| (Endpoint::Keys, fault))).await;
     Row::new(11, "cut JSON, cut chunk, short body, half a head, reset")
@@ -68,14 +68,14 @@ fn scenario_16_too_much() {
         for fault in [Fault::oversize(10_000_000), Fault::oversize(10_000_000).chunked(), Fault::endless()] {
             for endpoint in [Endpoint::Keys, Endpoint::Any] {
                 let entra = MockEntra::start().await;
-                let rig =
-                    Rig::warm_with(&entra, entra.policy(), |keys| keys.fetch_timeout(Duration::from_secs(5))).await;
+                let harness =
+                    Harness::warm_with(&entra, entra.policy(), |keys| keys.fetch_timeout(Duration::from_secs(5))).await;
                 entra.fail(endpoint, fault.clone());
                 let (before, heap) = (entra.requests(), Heap::start());
-                failed += rig.attempt(1).await.failed;
+                failed += harness.attempt(1).await.failed;
                 most = (most.0.max(entra.requests().bytes_sent() - before.bytes_sent()), most.1.max(heap.peak()));
                 requests += entra.requests().log().len() - before.log().len();
-                lost += rig.lost().await;
+                lost += harness.lost().await;
             }
         }
         Row::new(16, "10 MB with a length, in chunks, without end")
@@ -96,7 +96,7 @@ fn scenario_16_too_much() {
 fn scenario_17_a_bomb() {
     alone("bodies::scenario_17_a_bomb", async {
         let entra = MockEntra::start().await;
-        let rig = Rig::warm_with(&entra, entra.policy(), |keys| {
+        let harness = Harness::warm_with(&entra, entra.policy(), |keys| {
             keys.configure_client(reckless).fetch_timeout(Duration::from_secs(5))
         })
         .await;
@@ -106,17 +106,17 @@ fn scenario_17_a_bomb() {
         for coding in ["gzip", "x-gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"] {
             entra.fail(Endpoint::Keys, Fault::gzip(gzip::spaces(10_000_000)).header("Content-Encoding", coding));
             let start = Heap::start();
-            failed += rig.attempt(1).await.failed;
+            failed += harness.attempt(1).await.failed;
             heap = heap.max(start.peak());
         }
         // The good document is no better for being wrapped.
         let wrapped = gzip::wrap(entra.key_document(TokenVersion::V2).as_bytes());
         entra.fail(Endpoint::Keys, Fault::gzip(wrapped.clone()));
-        failed += rig.attempt(1).await.failed;
+        failed += harness.attempt(1).await.failed;
         entra.fail(Endpoint::Keys, Fault::content("application/json", wrapped));
-        failed += rig.attempt(1).await.failed;
+        failed += harness.attempt(1).await.failed;
         let requests = entra.requests().log().len() - before.log().len();
-        let lost = rig.lost().await;
+        let lost = harness.lost().await;
         Row::new(17, "10 MB in 65 KB of gzip, with gzip switched on by another crate and by the user")
             .fetches(requests, 18)
             .lost(lost, 0)
@@ -127,25 +127,25 @@ fn scenario_17_a_bomb() {
 }
 
 #[tokio::test]
-async fn a_good_document_that_claims_a_coding_is_not_believed() {
+async fn rejects_document_with_a_content_coding() {
     let entra = MockEntra::start().await;
-    let rig = Rig::warm(&entra).await;
+    let harness = Harness::warm(&entra).await;
     let good = entra.key_document(TokenVersion::V2);
     for (coding, failed) in [("gzip", 1), ("br", 1), ("identity, gzip", 1), ("identity", 0)] {
         let fault = Fault::content("application/json", good.clone()).header("Content-Encoding", coding);
         entra.fail(Endpoint::Keys, fault);
-        assert_eq!(rig.attempt(1).await.failed, failed, "{coding}");
+        assert_eq!(harness.attempt(1).await.failed, failed, "{coding}");
     }
-    assert_eq!(rig.lost().await, 0);
+    assert_eq!(harness.lost().await, 0);
 }
 
 #[tokio::test]
-async fn what_was_not_asked_for_is_rejected_at_discovery_as_well() {
+async fn repeats_first_load_after_a_failed_discovery() {
     let faults = [Fault::html(), Fault::gzip("x"), Fault::oversize(300 * 1024), Fault::status(500)];
     for fault in faults {
         let entra = MockEntra::start().await;
         entra.fail_next(1, Endpoint::Discovery, fault);
-        let _rig = Rig::warm(&entra).await;
+        let _harness = Harness::warm(&entra).await;
         let requests = entra.requests();
         assert_eq!((requests.discovery(), requests.keys()), (2, 1), "the first attempt ended with discovery");
     }

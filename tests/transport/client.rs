@@ -1,4 +1,4 @@
-//! The client that is built: what a user can set, what holds all the same, and when it cannot be built.
+//! The HTTP client: what a user can configure, what holds in spite of it, and when it cannot be built.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,12 +17,12 @@ use signalr_upstream_auth::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::rig::reckless;
+use super::harness::reckless;
 
 const CHILD: &str = "TEST_HAS_NO_CERTIFICATES";
 
 #[test]
-fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do() {
+fn machine_without_certificates_is_a_configuration_error_with_a_remedy() {
     if std::env::var_os(CHILD).is_some() {
         let error = RemoteKeys::new(&public_policy()).unwrap_err();
         let fault = error.faults().next().unwrap();
@@ -33,10 +33,10 @@ fn a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(async {
             let entra = MockEntra::start().await;
-            RemoteKeys::new(&entra.policy()).unwrap().ready().await.unwrap();
+            RemoteKeys::new(&entra.policy()).unwrap().wait_for_keys().await.unwrap();
         });
     }
-    let name = "client::a_machine_without_certificates_is_a_configuration_error_that_says_what_to_do";
+    let name = "client::machine_without_certificates_is_a_configuration_error_with_a_remedy";
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", name]).env(CHILD, "1");
     child.env("SSL_CERT_FILE", "/nonexistent/file").env("SSL_CERT_DIR", "/nonexistent/folder");
@@ -76,7 +76,7 @@ async fn heads(configure: fn(ClientBuilder) -> ClientBuilder) -> String {
 }
 
 #[tokio::test]
-async fn a_request_is_plain_http_1_that_wants_json_uncompressed() {
+async fn fetches_by_http_1_and_asks_for_uncompressed_json() {
     for configure in [reckless, |client| client] {
         let head = heads(configure).await;
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
@@ -93,7 +93,7 @@ async fn a_request_is_plain_http_1_that_wants_json_uncompressed() {
 }
 
 #[tokio::test]
-async fn every_fault_of_the_configuration_is_told_at_once() {
+async fn reports_every_fault_of_the_configuration_at_once() {
     let entra = MockEntra::start().await;
     let stranger = "22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
     let error = RemoteKeys::builder(&entra.policy())
@@ -111,7 +111,7 @@ async fn every_fault_of_the_configuration_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
+async fn reports_unusable_host_before_the_first_request() {
     let entra = MockEntra::start().await;
     for host in ["xn--a.example", "login.xn--0"] {
         let issuer = format!("https://{host}/{{tenantid}}/v2.0");
@@ -123,20 +123,25 @@ async fn a_host_that_cannot_be_asked_is_told_before_the_first_request() {
 }
 
 #[tokio::test]
-async fn the_deadline_is_that_of_the_builder_whatever_the_client_was_told() {
+async fn fetch_timeout_wins_over_the_clients_own() {
     let entra = MockEntra::start().await;
     let keys = RemoteKeys::builder(&entra.policy())
         .configure_client(|client| client.timeout(std::time::Duration::ZERO))
         .build()
         .unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_deadline_without_end_is_none() {
+async fn loads_keys_with_a_fetch_timeout_without_end() {
     let entra = MockEntra::start().await;
-    let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(std::time::Duration::MAX).build().unwrap();
-    keys.ready().await.unwrap();
+    let keys = |timeout| RemoteKeys::builder(&entra.policy()).fetch_timeout(timeout).build();
+    for too_long in [std::time::Duration::from_secs(61), std::time::Duration::MAX] {
+        let error = keys(too_long).unwrap_err();
+        assert_eq!(error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>(), ["fetch_timeout_secs"]);
+    }
+    let keys = keys(std::time::Duration::from_secs(60)).unwrap();
+    keys.wait_for_keys().await.unwrap();
     keys.refresh_now().await.unwrap();
 }
 
@@ -145,7 +150,7 @@ fn bearer(token: &str) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn keys_of_another_policy_are_our_own_mistake() {
+async fn reports_keys_of_another_policy_as_unavailable() {
     let entra = MockEntra::start().await;
     let other = MockEntra::builder().tenant("22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap()).start().await;
     let keys = RemoteKeys::new(&other.policy()).unwrap();
@@ -157,12 +162,12 @@ async fn keys_of_another_policy_are_our_own_mistake() {
 }
 
 #[test]
-fn a_request_outside_of_any_runtime_is_judged_by_the_keys_at_hand() {
+fn checks_request_outside_of_any_runtime_with_cached_keys() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (entra, layer) = runtime.block_on(async {
         let entra = MockEntra::start().await;
         let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
-        layer.ready().await.unwrap();
+        layer.wait_for_keys().await.unwrap();
         (entra, layer)
     });
     let verdict = |token: &str| {

@@ -1,4 +1,4 @@
-//! Floods that must not reach the provider: what is rejected before its key is looked up, and bad signatures.
+//! Floods that must not reach the provider: tokens rejected before their key is looked up, and bad signatures.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -33,7 +33,7 @@ async fn scenario_36_a_flood_of_bad_signatures() {
 }
 
 #[tokio::test]
-async fn tokens_that_fail_a_claim_check_cause_no_fetch_and_leave_the_cooldown_alone() {
+async fn rejected_claims_cause_no_fetch_and_start_no_cooldown() {
     let (entra, validator) = warm().await;
     let before = requests(&entra);
     for number in 0..100 {
@@ -58,7 +58,7 @@ async fn warm() -> (MockEntra, Validator) {
     let entra = MockEntra::start().await;
     let policy = entra.policy();
     let keys = RemoteKeys::new(&policy).unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     (entra, Validator::new(policy, keys))
 }
 

@@ -1,4 +1,4 @@
-//! Just enough of gzip (RFC 1952) and deflate (RFC 1951) to wrap a text and to make much out of little.
+//! As much of gzip (RFC 1952) and deflate (RFC 1951) as wraps a text and makes a bomb.
 
 /// The bytes as they are, in a wrapper that any reader of gzip accepts.
 pub(super) fn wrap(bytes: &[u8]) -> Vec<u8> {

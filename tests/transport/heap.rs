@@ -1,4 +1,4 @@
-//! A test in a process of its own, where the whole heap is its own.
+//! Runs a test in a process of its own, where the whole heap is its own.
 
 use std::process::Command;
 

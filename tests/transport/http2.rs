@@ -1,6 +1,6 @@
-//! Servers that speak HTTP/2, which is not spoken here.
+//! Servers that speak HTTP/2, which the client does not.
 
-use super::rig::Attempts;
+use super::harness::Attempts;
 use super::servers::{Behaviour, TlsServer};
 use super::silence::{slowest, within_deadline};
 use super::table::Row;
@@ -28,16 +28,16 @@ async fn scenario_46_http_2() {
     ] {
         for protocol in [&b"h2"[..], b"http/1.1"] {
             let server = TlsServer::start().await;
-            // The user's `http2_prior_knowledge` is among what the rig configures.
-            let rig = server.warm(|keys| keys).await;
+            // The user's `http2_prior_knowledge` is among what the harness configures.
+            let harness = server.warm(|keys| keys).await;
             let before = server.handshakes();
             server.behave(Behaviour::Speak { protocol, bytes: bytes.clone(), again });
-            attempts += rig.attempt(1).await;
+            attempts += harness.attempt(1).await;
             requests += server.requests_since_warm();
             if protocol == b"h2" {
                 handshakes += server.handshakes() - before;
             }
-            lost += rig.lost().await;
+            lost += harness.lost().await;
             left_open += server.open_after_a_second().await;
         }
     }

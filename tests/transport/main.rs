@@ -1,5 +1,5 @@
-//! The faults of a provider that concern connections, over loopback and in real time. The scenarios of the store
-//! itself are beside it, in `src/keys/scenarios`; `src/docs/faults.md` has the table of all.
+//! Faults of a provider that concern connections, over loopback and in real time. The scenarios of the key store are in
+//! `src/keys/remote/tests/scenarios`; `src/docs/faults.md` has the table of all.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
@@ -8,11 +8,11 @@ mod client;
 mod discovery;
 mod flood;
 mod gzip;
+mod harness;
 mod heap;
 mod http2;
 mod names;
 mod redirects;
-mod rig;
 mod servers;
 mod shutdown;
 mod silence;

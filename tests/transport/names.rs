@@ -1,4 +1,4 @@
-//! Names that are not found.
+//! Host names that do not resolve.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::rig::Attempts;
+use super::harness::Attempts;
 use super::servers::TlsServer;
 use super::silence::{slowest, within_deadline};
 use super::table::Row;
@@ -50,12 +50,12 @@ async fn scenario_20_names() {
         let server = TlsServer::start().await;
         let count = Arc::<AtomicUsize>::default();
         let resolver = Resolver { good: server.address(), wrong, asked: Arc::clone(&count) };
-        let rig = server.warm_resolving(resolver, |keys| keys).await;
+        let harness = server.warm_resolving(resolver, |keys| keys).await;
         server.close_connections();
-        figures += rig.attempt(2).await;
+        figures += harness.attempt(2).await;
         requests += server.requests_since_warm();
         asked += count.load(Ordering::Relaxed) - 1;
-        lost += rig.lost().await;
+        lost += harness.lost().await;
     }
     Row::new(20, "the name does not exist, the resolver fails, hangs, answers nothing")
         .fetches(requests, 0)

@@ -1,4 +1,4 @@
-//! Answers that lead elsewhere.
+//! Responses that redirect.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::TokenVersion;
 use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
-use super::rig::{Rig, reckless};
+use super::harness::{Harness, reckless};
 use super::servers::Trap;
 use super::table::Row;
 
@@ -25,21 +25,21 @@ async fn scenario_18_redirects() {
             "/common/discovery/v2.0/keys".to_owned(),
         ] {
             let entra = MockEntra::start().await;
-            let rig = Rig::warm_with(&entra, entra.policy(), |keys| keys.configure_client(reckless)).await;
+            let harness = Harness::warm_with(&entra, entra.policy(), |keys| keys.configure_client(reckless)).await;
             let before = entra.requests().log().len();
             entra.fail(Endpoint::Keys, Fault::redirect(status, &location));
-            failed += rig.attempt(1).await.failed;
+            failed += harness.attempt(1).await.failed;
             requests += entra.requests().log().len() - before;
-            lost += rig.lost().await;
+            lost += harness.lost().await;
         }
     }
-    // Nor from discovery: there it counts as a document that cannot be had.
+    // Nor from discovery: there it counts as an unavailable document.
     let entra = MockEntra::start().await;
     let patient = |keys: RemoteKeysBuilder| keys.configure_client(reckless).fetch_timeout(Duration::from_secs(2));
-    let rig = Rig::warm_with(&entra, entra.policy(), patient).await;
+    let harness = Harness::warm_with(&entra, entra.policy(), patient).await;
     entra.fail(Endpoint::Discovery, Fault::redirect(302, &format!("http://{}/", trap.address())));
-    assert_eq!(rig.attempt(1).await.good, 1);
-    lost += rig.lost().await;
+    assert_eq!(harness.attempt(1).await.good, 1);
+    lost += harness.lost().await;
     Row::new(18, "redirects to http, https, another host, the metadata address, itself")
         .fetches(requests, 2 * 25)
         .lost(lost, 0)
@@ -50,10 +50,10 @@ async fn scenario_18_redirects() {
 }
 
 #[tokio::test]
-async fn a_key_document_outside_the_cloud_is_not_asked_for() {
+async fn never_fetches_key_document_outside_the_cloud() {
     let trap = Trap::start().await;
     let entra = MockEntra::start().await;
-    let rig = Rig::warm(&entra).await;
+    let harness = Harness::warm(&entra).await;
     let document = entra.discovery_document(TokenVersion::V2);
     let host = entra.url().trim_start_matches("http://");
     for uri in [
@@ -68,10 +68,10 @@ async fn a_key_document_outside_the_cloud_is_not_asked_for() {
         let moved = moved.replacen("http://kept.example/", &format!("{uri}?"), usize::MAX);
         let moved = restore_issuer(&moved, &document);
         entra.fail(Endpoint::Discovery, Fault::content("application/json", moved));
-        assert_eq!(rig.attempt(1).await.failed, 1, "{uri}");
+        assert_eq!(harness.attempt(1).await.failed, 1, "{uri}");
         assert_eq!(entra.requests().keys(), before, "{uri}");
     }
-    assert_eq!((trap.connections(), rig.lost().await), (0, 0));
+    assert_eq!((trap.connections(), harness.lost().await), (0, 0));
 }
 
 /// Puts the `issuer` of one discovery document into another.

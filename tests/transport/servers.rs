@@ -1,4 +1,4 @@
-//! Servers that do what no mock of Entra does: TLS in every wrong way, traps that count who falls in.
+//! Servers with faults that no mock of Entra has: TLS in every wrong way, and traps that count connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-use super::rig::Rig;
+use super::harness::Harness;
 
 const HOST: &str = "login.microsoftonline.com";
 
@@ -87,7 +87,7 @@ impl TlsServer {
     }
 
     /// Keys of the public cloud that have been fetched from here.
-    pub(super) async fn warm(&self, configure: fn(RemoteKeysBuilder) -> RemoteKeysBuilder) -> Rig {
+    pub(super) async fn warm(&self, configure: fn(RemoteKeysBuilder) -> RemoteKeysBuilder) -> Harness {
         self.warm_resolving(Leads(Arc::clone(&self.leads_to)), configure).await
     }
 
@@ -96,17 +96,17 @@ impl TlsServer {
         &self,
         resolver: impl Resolve + 'static,
         configure: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder,
-    ) -> Rig {
+    ) -> Harness {
         let certificate = Certificate::from_der(&self.authority.der).unwrap();
-        let rig = Rig::warm_with(&self.entra, self.entra.policy(), |keys| {
+        let harness = Harness::warm_with(&self.entra, self.entra.policy(), |keys| {
             let resolver = Arc::new(resolver);
             configure(keys.configure_client(move |client| {
-                super::rig::reckless(client).tls_certs_only([certificate]).dns_resolver(resolver)
+                super::harness::reckless(client).tls_certs_only([certificate]).dns_resolver(resolver)
             }))
         })
         .await;
         self.warm_requests.store(self.requests(), Ordering::Relaxed);
-        rig
+        harness
     }
 
     /// Where the name of the cloud leads from now on.

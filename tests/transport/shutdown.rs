@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn the_last_handle_closes_its_connections_and_ends_its_tasks() {
+async fn last_handle_closes_connections_and_ends_tasks() {
     for (target, fault) in [
         (Endpoint::Any, Fault::none()),
         (Endpoint::Any, Fault::hang()),

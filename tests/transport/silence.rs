@@ -1,4 +1,4 @@
-//! A provider that does not answer, or hardly.
+//! A provider that does not respond, or only byte by byte.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, pause, timeout};
 
-use super::rig::{Attempts, DEADLINE, Figures, Rig, SLACK, suffer};
+use super::harness::{Attempts, DEADLINE, Figures, Harness, SLACK, suffer};
 use super::servers::{Behaviour, TlsServer};
 use super::table::Row;
 
@@ -31,11 +31,11 @@ async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
 #[tokio::test]
 async fn scenario_05_a_black_hole() {
     let server = TlsServer::start().await;
-    let rig = server.warm(|keys| keys).await;
+    let harness = server.warm(|keys| keys).await;
     let (hole, _fill, _listener) = black_hole().await;
     server.lead_to(hole);
-    let unanswered = rig.attempt(3).await;
-    let mut lost = rig.lost().await;
+    let unanswered = harness.attempt(3).await;
+    let mut lost = harness.lost().await;
 
     // The connection is made, and then nothing.
     let silent = suffer([(Endpoint::Any, Fault::hang()), (Endpoint::Keys, Fault::hang())]).await;
@@ -53,10 +53,10 @@ async fn scenario_05_a_black_hole() {
 #[tokio::test]
 async fn scenario_06_a_stalled_handshake() {
     let server = TlsServer::start().await;
-    let rig = server.warm(|keys| keys).await;
+    let harness = server.warm(|keys| keys).await;
     server.behave(Behaviour::StallHandshake);
-    let attempts = rig.attempt(3).await;
-    let lost = rig.lost().await;
+    let attempts = harness.attempt(3).await;
+    let lost = harness.lost().await;
     let left_open = server.open_after_a_second().await;
     Row::new(6, "the TLS handshake stalls")
         .fetches(server.requests_since_warm(), 0)
@@ -108,16 +108,16 @@ pub(super) fn within_deadline() -> std::ops::RangeToInclusive<u64> {
 }
 
 #[tokio::test]
-async fn a_first_load_whose_discovery_hangs_ends_in_time_and_is_repeated() {
+async fn repeats_first_load_whose_discovery_hangs() {
     let entra = MockEntra::start().await;
     entra.fail_next(1, Endpoint::Discovery, Fault::hang());
-    let _rig = Rig::warm(&entra).await;
+    let _harness = Harness::warm(&entra).await;
     let requests = entra.requests();
     assert_eq!((requests.discovery(), requests.keys()), (2, 1));
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_answers_is_given_up_after_two_seconds() {
+async fn gives_up_unanswered_connection_after_two_seconds() {
     let (hole, _fill, _listener) = black_hole().await;
     let policy = MockEntra::builder().public_cloud().start().await.policy();
     let keys = RemoteKeys::builder(&policy)
@@ -127,7 +127,7 @@ async fn a_connection_that_nobody_answers_is_given_up_after_two_seconds() {
         .unwrap();
     pause();
     let begun = Instant::now();
-    keys.ready().await.unwrap_err();
+    keys.wait_for_keys().await.unwrap_err();
     let taken = begun.elapsed().as_millis();
     assert!((2000..2100).contains(&taken), "{taken} ms");
 }

@@ -1,4 +1,4 @@
-//! A few minutes of everything, in real time and over real connections.
+//! Minutes of every fault, in real time and over real connections.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::gzip;
+use super::harness::reckless;
 use super::heap::Heap;
-use super::rig::reckless;
 
 /// A fault begins every so often and lasts half of that time.
 const SPELL: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ async fn smoke_minutes_of_everything_lose_no_request() {
         .configure_client(reckless)
         .build()
         .unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     let validator = Validator::new(entra.policy(), keys.clone());
     let mut good = vec![bearer(&entra)];
     let mut flood = Flood::default();
@@ -85,7 +85,7 @@ async fn smoke_minutes_of_everything_lose_no_request() {
     );
     assert_eq!(lost, 0);
     assert!(requests.open_connections() <= 1);
-    // A refresh is due every half second, a search at most every second, two requests each; a failed attempt is
+    // A refresh is due every half second, an on-demand refresh at most every second, two requests each; a failed attempt is
     // repeated at the pace of the refresh.
     let most = (length.as_secs() + 1) * 2 * (4 + 1);
     assert!(requests.log().len() <= usize::try_from(most).unwrap(), "{}", requests.log().len());
@@ -99,7 +99,7 @@ fn set_fault(entra: &MockEntra, now: Duration) {
     }
     let target = if spell % 3 == 0 { Endpoint::Any } else { Endpoint::Keys };
     let fault = match spell % 12 {
-        0 => Fault::connection_refused(),
+        0 => Fault::reset(),
         1 => Fault::hang(),
         2 => Fault::status(503).header("Retry-After", "1"),
         3 => Fault::html(),
@@ -128,13 +128,13 @@ impl Flood {
         for _ in 0..shots {
             self.shots += 1;
             let id = KeyId::new(&format!("unknown-{}", self.shots));
-            match keys.lookup(&entra.tenant(), &id) {
+            match keys.lookup(entra.tenant(), &id) {
                 Lookup::Miss => {}
-                // The latest search has just said so.
+                // The latest on-demand refresh has just said so.
                 Lookup::Rejected(_) => continue,
                 found => panic!("{found:?}"),
             }
-            let mut resolve = keys.resolve(&entra.tenant(), &id);
+            let mut resolve = keys.resolve(entra.tenant(), &id);
             match resolve.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(answer) => assert!(answer.is_err()),
                 Poll::Pending => {

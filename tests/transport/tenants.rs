@@ -1,4 +1,4 @@
-//! Several tenants, each with its own keys and its own trouble.
+//! Several tenants, each with its own keys and its own faults.
 
 use std::time::Duration;
 
@@ -21,32 +21,32 @@ async fn two_tenants() -> MockEntra {
     MockEntra::builder().tenant(id(ONE)).further_tenant(id(TWO)).start().await
 }
 
-async fn judge(validator: &Validator, token: &str) -> Result<TenantId, RejectionKind> {
+async fn tenant_of(validator: &Validator, token: &str) -> Result<TenantId, RejectionKind> {
     let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
     validator.validate(&headers).await.map(|claims| claims.tenant_id()).map_err(|rejection| rejection.kind())
 }
 
 #[tokio::test]
-async fn one_black_holed_tenant_keeps_nobody_waiting() {
+async fn black_holed_tenant_delays_no_other() {
     let entra = two_tenants().await;
     entra.fail(Endpoint::Any.of(id(ONE)), Fault::hang());
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
     let start = Instant::now();
-    timeout(Duration::from_secs(2), keys.ready()).await.expect("ready with the other tenant").unwrap();
+    timeout(Duration::from_secs(2), keys.wait_for_keys()).await.expect("ready with the other tenant").unwrap();
     assert!(keys.is_ready());
     let states: Vec<_> = keys.status().iter().map(|status| (status.tenant_id(), status.state())).collect();
     assert_eq!(states, [(id(ONE), KeyState::Cold), (id(TWO), KeyState::Fresh)]);
     let validator = Validator::new(entra.policy(), keys.clone());
-    assert_eq!(judge(&validator, &entra.token().tenant(id(TWO)).mint()).await, Ok(id(TWO)));
+    assert_eq!(tenant_of(&validator, &entra.token().tenant(id(TWO)).mint()).await, Ok(id(TWO)));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert_eq!(judge(&validator, &entra.token().mint()).await, Err(RejectionKind::KeysUnavailable));
+    assert_eq!(tenant_of(&validator, &entra.token().mint()).await, Err(RejectionKind::KeysUnavailable));
 }
 
 #[tokio::test]
-async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
+async fn refreshes_all_tenants_at_once_and_reports_one_that_failed() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::builder(&entra.policy()).fetch_timeout(Duration::from_secs(30)).build().unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     entra.requests_until(|requests| requests.keys() == 2).await;
     entra.fail(Endpoint::Keys, Fault::hang());
     let refresh = tokio::spawn({
@@ -60,7 +60,7 @@ async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
 
     let entra = two_tenants().await;
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
-    keys.ready().await.unwrap();
+    keys.wait_for_keys().await.unwrap();
     keys.refresh_now().await.unwrap();
     entra.fail(Endpoint::Keys.of(id(TWO)), Fault::status(500));
     keys.refresh_now().await.unwrap_err();
@@ -69,7 +69,7 @@ async fn a_refresh_asks_all_tenants_at_once_and_tells_of_one_that_failed() {
 }
 
 #[tokio::test]
-async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
+async fn no_token_causes_a_fetch_for_a_tenant_that_is_not_configured() {
     let entra = MockEntra::builder().tenant(id(ONE)).further_tenant(id(TWO)).further_tenant(id(STRANGER)).start().await;
     let policy = Policy::builder(
         Tenants::parse([ONE, TWO]).unwrap(),
@@ -81,18 +81,18 @@ async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
     .unwrap();
     let keys = RemoteKeys::new(&policy).unwrap();
     let validator = Validator::new(policy, keys.clone());
-    assert_eq!(judge(&validator, &entra.token().mint()).await, Ok(id(ONE)));
+    assert_eq!(tenant_of(&validator, &entra.token().mint()).await, Ok(id(ONE)));
     let stranger = entra.token().tenant(id(STRANGER));
-    assert_eq!(judge(&validator, &stranger.mint()).await, Err(RejectionKind::WrongTenant));
-    assert_eq!(judge(&validator, &stranger.key_id("unknown").mint()).await, Err(RejectionKind::WrongTenant));
+    assert_eq!(tenant_of(&validator, &stranger.mint()).await, Err(RejectionKind::WrongTenant));
+    assert_eq!(tenant_of(&validator, &stranger.key_id("unknown").mint()).await, Err(RejectionKind::WrongTenant));
     let hints = entra
         .token()
         .key_id("unknown")
         .header("jku", format!("{}/{STRANGER}/discovery/v2.0/keys", entra.url()))
         .header("x5u", format!("{}/{STRANGER}/x5u", entra.url()));
-    assert_eq!(judge(&validator, &hints.mint()).await, Err(RejectionKind::UnknownKey));
+    assert_eq!(tenant_of(&validator, &hints.mint()).await, Err(RejectionKind::UnknownKey));
     // Asked directly, too, about a tenant it does not have.
-    assert!(keys.resolve(&id(STRANGER), &KeyId::new("unknown")).await.is_err());
+    assert!(keys.resolve(id(STRANGER), &KeyId::new("unknown")).await.is_err());
     let requests = entra.requests();
     assert!(requests.log().len() >= 4);
     for request in requests.log() {
@@ -101,22 +101,22 @@ async fn nothing_in_a_token_leads_to_a_tenant_that_is_not_configured() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_in_every_tenant() {
+async fn revokes_key_in_every_tenant() {
     let entra = two_tenants().await;
     let keys = RemoteKeys::new(&entra.policy()).unwrap();
     keys.refresh_now().await.unwrap();
     let validator = Validator::new(entra.policy(), keys.clone());
     let tokens = [entra.token().mint(), entra.token().tenant(id(TWO)).mint()];
     for token in &tokens {
-        assert!(judge(&validator, token).await.is_ok());
+        assert!(tenant_of(&validator, token).await.is_ok());
     }
     keys.revoke(entra.signing_key().key_id());
     for token in &tokens {
-        assert_eq!(judge(&validator, token).await, Err(RejectionKind::RevokedKey), "though it was accepted before");
+        assert_eq!(tenant_of(&validator, token).await, Err(RejectionKind::RevokedKey), "though it was accepted before");
     }
     keys.reinstate(entra.signing_key().key_id());
     for token in &tokens {
-        assert!(judge(&validator, token).await.is_ok());
+        assert!(tenant_of(&validator, token).await.is_ok());
     }
     assert_eq!(entra.requests().keys(), 2, "none of this is a reason to fetch");
 }

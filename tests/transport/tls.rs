@@ -1,6 +1,6 @@
 //! Servers that cannot prove who they are.
 
-use super::rig::Attempts;
+use super::harness::Attempts;
 use super::servers::{Behaviour, TlsServer, Trap, Wrong};
 use super::table::Row;
 
@@ -21,12 +21,12 @@ async fn scenario_19_certificates_and_versions() {
         Behaviour::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
     ] {
         let server = TlsServer::start().await;
-        let rig = server.warm(|keys| keys).await;
+        let harness = server.warm(|keys| keys).await;
         server.behave(behaviour);
-        figures += rig.attempt(2).await;
+        figures += harness.attempt(2).await;
         requests += server.requests_since_warm();
         plain += server.plain();
-        lost += rig.lost().await;
+        lost += harness.lost().await;
     }
     Row::new(19, "certificate expired, not yet valid, for another name, of an unknown authority; TLS 1.1; no TLS")
         .fetches(requests, 0)
@@ -39,17 +39,17 @@ async fn scenario_19_certificates_and_versions() {
 #[tokio::test]
 async fn scenario_21_a_name_that_leads_to_loopback() {
     let server = TlsServer::start().await;
-    let rig = server.warm(|keys| keys).await;
+    let harness = server.warm(|keys| keys).await;
     // Something on this machine that speaks TLS, but is not the host that is meant.
     let local = TlsServer::start().await;
     local.behave(Behaviour::With(Wrong::AnotherName));
     server.lead_to(local.address());
-    let attempts = rig.attempt(3).await;
+    let attempts = harness.attempt(3).await;
     // And something that does not.
     let trap = Trap::start().await;
     server.lead_to(trap.address());
-    let plain = rig.attempt(1).await;
-    let lost = rig.lost().await;
+    let plain = harness.attempt(1).await;
+    let lost = harness.lost().await;
     Row::new(21, "the name leads to loopback, where nobody has a certificate for it")
         .fetches(server.requests_since_warm(), 0)
         .lost(lost, 0)

@@ -37,7 +37,7 @@ impl Contender {
         Self { name, run: Box::new(run) }
     }
 
-    /// A tower service, made anew for each batch: one that remembers tokens has none from another batch.
+    /// A tower service, made anew for each batch: one that caches tokens has none from another batch.
     pub fn service<S, B>(name: &'static str, make: impl Fn() -> S + 'static) -> Self
     where
         S: Service<Request<B>, Response = Response<B>>,

@@ -30,7 +30,7 @@ pub const BARE: &str = "bare aws-lc RS256, key from n and e each time";
 pub const BARE_PARSED: &str = "bare aws-lc RS256, key parsed before";
 pub const OURS: &str = "signalr-upstream-auth";
 pub const OURS_FIXED: &str = "signalr-upstream-auth, fixed keys";
-pub const OURS_FORGETFUL: &str = "signalr-upstream-auth, nothing remembered";
+pub const OURS_WITHOUT_CACHE: &str = "signalr-upstream-auth, without the token cache";
 pub const RUST_CRYPTO: &str = "tower-oauth2-resource-server, its default (RustCrypto)";
 
 /// What all is measured against.
@@ -48,9 +48,9 @@ pub fn yardsticks(world: &World, entra: &MockEntra) -> Vec<Contender> {
 pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     let policy = entra.policy();
     let remote = RemoteKeys::new(&policy).expect("a client");
-    remote.ready().await.expect("keys");
+    remote.wait_for_keys().await.expect("keys");
     // From now on unknown keys are in their cooldown.
-    remote.resolve(&entra.tenant(), &KeyId::new("unknown")).await.expect_err("no such key");
+    remote.resolve(entra.tenant(), &KeyId::new("unknown")).await.expect_err("no such key");
     let fixed = FixedKeys::new(KeySet::from_json(world.keys.as_bytes()).expect("a key document"));
     let (remote, fixed): (Arc<dyn KeySource>, Arc<dyn KeySource>) = (Arc::new(remote), Arc::new(fixed));
     let layer = move |keys: &Arc<dyn KeySource>| UpstreamAuthLayer::from_keys(policy.clone(), Arc::clone(keys));
@@ -59,7 +59,7 @@ pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     vec![
         Contender::service(OURS, move || with_remote(&keys).layer(inner::<Body>())),
         Contender::service(OURS_FIXED, move || with_fixed(&fixed).layer(inner::<Body>())),
-        Contender::service(OURS_FORGETFUL, move || {
+        Contender::service(OURS_WITHOUT_CACHE, move || {
             forgetful(&remote).with_token_cache_bytes(0).layer(inner::<Body>())
         }),
     ]

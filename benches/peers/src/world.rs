@@ -116,7 +116,7 @@ fn token(entra: &MockEntra) -> TokenBuilder {
     entra.token().claim("jti", "00000000-1111-2222").claim("azp", client).claim("typ", "Bearer")
 }
 
-pub const SEEN: &str = "seen before";
+pub const SEEN: &str = "cached";
 pub const FIRST_SIGHT: &str = "first sight";
 pub const BAD_SIGNATURE: &str = "bad signature";
 

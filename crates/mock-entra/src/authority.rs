@@ -1,4 +1,4 @@
-//! What a cloud of Entra calls itself: the hosts in its documents, the issuers in its tokens, its label.
+//! The names of a cloud: the hosts in its documents, the issuers in its tokens, its label.
 
 use std::sync::Arc;
 
@@ -6,30 +6,30 @@ use signalr_upstream_auth::{TenantId, TokenVersion};
 
 /// The names of one cloud.
 #[derive(Clone, Debug)]
-pub(super) struct Authority {
+pub(crate) struct Authority {
     /// Scheme and host of the documents and of v2 issuers, without a slash at the end.
-    pub(super) login: Arc<str>,
+    pub(crate) login: Arc<str>,
     /// Scheme and host of v1 issuers, without a slash at the end.
-    pub(super) token_service: Arc<str>,
+    pub(crate) token_service: Arc<str>,
     /// The `cloud_instance_name` of its documents and keys.
-    pub(super) cloud_instance_name: Option<Arc<str>>,
+    pub(crate) cloud_instance_name: Option<Arc<str>>,
 }
 
 impl Authority {
-    /// A cloud of its own, for which one address stands everywhere.
-    pub(super) fn custom(address: &str) -> Self {
+    /// A custom cloud with one address for everything.
+    pub(crate) fn custom(address: &str) -> Self {
         Self::of(address, address, CUSTOM_LABEL)
     }
 
-    pub(super) fn public() -> Self {
+    pub(crate) fn public() -> Self {
         Self::of("https://login.microsoftonline.com", "https://sts.windows.net", "microsoftonline.com")
     }
 
-    pub(super) fn us_government() -> Self {
+    pub(crate) fn us_government() -> Self {
         Self::of("https://login.microsoftonline.us", "https://sts.windows.net", "microsoftonline.us")
     }
 
-    pub(super) fn china() -> Self {
+    pub(crate) fn china() -> Self {
         Self::of(
             "https://login.partner.microsoftonline.cn",
             "https://sts.chinacloudapi.cn",
@@ -37,13 +37,13 @@ impl Authority {
         )
     }
 
-    /// The issuer of a tenant's tokens. The trailing slash is part of the v1 form.
-    pub(super) fn issuer(&self, tenant: TenantId, version: TokenVersion) -> String {
+    /// The issuer of a tenant's tokens. The v1 form ends with a slash.
+    pub(crate) fn issuer(&self, tenant: TenantId, version: TokenVersion) -> String {
         self.issuer_for(&tenant.to_string(), version)
     }
 
-    /// The issuer with the text `{tenantid}` in the tenant's place, as the keys and the tenantless documents carry it.
-    pub(super) fn issuer_template(&self, version: TokenVersion) -> String {
+    /// The issuer with `{tenantid}` in place of the tenant, as in keys and in documents without a tenant.
+    pub(crate) fn issuer_template(&self, version: TokenVersion) -> String {
         self.issuer_for("{tenantid}", version)
     }
 
@@ -59,7 +59,7 @@ impl Authority {
     }
 }
 
-/// The label of a cloud that does not exist. `.test` is reserved for that (RFC 6761 section 6.2).
+/// The label of a custom cloud. `.test` is reserved for tests (RFC 6761 section 6.2).
 const CUSTOM_LABEL: &str = "entra.test";
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn issuers_are_those_of_the_clouds() {
+    fn issuers_match_clouds() {
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
         for (authority, v1, v2) in [
             (

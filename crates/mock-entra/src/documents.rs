@@ -1,18 +1,17 @@
-//! The documents that a validator reads: OpenID Connect discovery and the keys, in both versions, byte for byte as Entra
-//! writes them.
+//! The documents that a validator reads, v1 and v2: OpenID Connect discovery and keys, byte for byte as Entra's.
 
-use super::authority::Authority;
-use super::jwk::Jwk;
-use super::members::Members;
-use signalr_upstream_auth::TenantId;
-use signalr_upstream_auth::TokenVersion;
+use signalr_upstream_auth::{TenantId, TokenVersion};
 
-/// Whose document is asked for: the first segment of its path.
+use crate::authority::Authority;
+use crate::jwk::Jwk;
+use crate::members::Members;
+
+/// Whose document it is: the first segment of its path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Directory {
-    /// Work and school accounts and personal ones, of no tenant in particular.
+pub(crate) enum Directory {
+    /// Work, school and personal accounts of any tenant.
     Common,
-    /// Work and school accounts of no tenant in particular.
+    /// Work and school accounts of any tenant.
     Organizations,
     Tenant(TenantId),
 }
@@ -33,7 +32,7 @@ impl Directory {
         }
     }
 
-    /// Where the tenant's data lie; the directories without a tenant have none.
+    /// The region of the tenant's data.
     fn region(self) -> Option<&'static str> {
         match self {
             Self::Common | Self::Organizations => None,
@@ -44,8 +43,8 @@ impl Directory {
 
 /// The discovery document (OpenID Connect Discovery 1.0 section 3).
 ///
-/// The hosts of other services in it (Graph, role management) are those of the public cloud whatever the cloud is.
-pub(super) fn discovery(authority: &Authority, directory: Directory, version: TokenVersion) -> String {
+/// It names the public cloud's hosts of other services (Graph, role management), whatever the cloud is.
+pub(crate) fn discovery(authority: &Authority, directory: Directory, version: TokenVersion) -> String {
     match version {
         TokenVersion::V1 => discovery_v1(authority, directory),
         TokenVersion::V2 => discovery_v2(authority, directory),
@@ -54,7 +53,7 @@ pub(super) fn discovery(authority: &Authority, directory: Directory, version: To
 }
 
 /// The key document (RFC 7517 section 5).
-pub(super) fn keys<'a>(
+pub(crate) fn keys<'a>(
     authority: &Authority,
     entries: impl IntoIterator<Item = &'a Jwk>,
     version: TokenVersion,
@@ -178,25 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn the_public_documents_have_the_lengths_that_entra_serves() {
+    fn public_documents_are_as_long_as_entras() {
         assert_eq!(discovery(&Authority::public(), Directory::Common, TokenVersion::V1).len(), 1564);
         assert_eq!(discovery(&Authority::public(), Directory::Common, TokenVersion::V2).len(), 1547);
     }
 
     #[test]
     #[ignore = "reads the recorded documents from the folder named by UPSTREAM_AUTH_VECTORS"]
-    fn the_public_v2_documents_are_the_recorded_ones() {
+    fn public_v2_documents_match_recorded_ones() {
         let folder = std::env::var("UPSTREAM_AUTH_VECTORS").unwrap();
         for (directory, name) in [(Directory::Common, "common"), (Directory::Organizations, "organizations")] {
             let recorded = std::fs::read_to_string(format!("{folder}/entra/entra-{name}-discovery.json")).unwrap();
-            // The recording is indented by one space a level; none of its strings begins a line.
+            // The recording is indented; no string of it begins a line.
             let recorded: String = recorded.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect();
             assert_eq!(discovery(&Authority::public(), directory, TokenVersion::V2), recorded);
         }
     }
 
     #[test]
-    fn a_tenants_documents_name_the_tenant_where_entras_do() {
+    fn documents_of_a_tenant_name_it_where_entras_do() {
         let authority = Authority::custom("http://127.0.0.1:8080");
         for (version, jwks_uri, issuer) in [
             (
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_carry_entras_members_in_entras_order() {
+    fn keys_have_entras_members_in_entras_order() {
         let key = SigningKey::stranger();
         let (kid, certificate) = (key.key_id().as_str(), key.certificate());
         let n = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, key.modulus());
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_without_a_label_names_none() {
+    fn documents_of_cloud_without_label_have_none() {
         let authority = Authority { cloud_instance_name: None, ..Authority::public() };
         let entries = [Jwk::from(SigningKey::stranger())];
         for document in

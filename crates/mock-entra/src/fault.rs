@@ -1,17 +1,14 @@
 //! What can go wrong between a validator and Entra.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::requests::Endpoint;
-use signalr_upstream_auth::TenantId;
-
-/// How a request is answered, if not well.
+/// What the mock does in place of its usual response.
 ///
-/// A constructor says what is wrong; [`header`](Self::header), [`chunked`](Self::chunked) and
-/// [`delayed`](Self::delayed) can be added to those that write an answer.
+/// A constructor says what is wrong. [`header`](Self::header), [`chunked`](Self::chunked) and
+/// [`delayed`](Self::delayed) modify it; the first two have no effect on a fault without a response of its own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,315 +18,301 @@ use signalr_upstream_auth::TenantId;
 /// let slow = Fault::delay(Duration::from_secs(1));
 /// let huge = Fault::oversize(10_000_000).chunked();
 /// ```
+///
+/// | Constructor | What the client sees |
+/// |---|---|
+/// | [`none`](Self::none) | the usual response |
+/// | [`delay`](Self::delay) | the usual response, later |
+/// | [`status`](Self::status), [`redirect`](Self::redirect) | another status, without a body |
+/// | [`content`](Self::content), [`empty`](Self::empty), [`html`](Self::html), [`gzip`](Self::gzip) | 200 with another body |
+/// | [`oversize`](Self::oversize), [`endless`](Self::endless) | 200 with too long a body |
+/// | [`drip_head`](Self::drip_head), [`drip_body`](Self::drip_body) | the usual response, one byte at a time |
+/// | [`truncated`](Self::truncated), [`cut_chunk`](Self::cut_chunk) | part of the response, then the end of the connection |
+/// | [`hang`](Self::hang), [`hang_in_body`](Self::hang_in_body) | nothing, or part of the response, then silence |
+/// | [`reset`](Self::reset), [`reset_after`](Self::reset_after), [`reset_when_idle`](Self::reset_when_idle) | a TCP reset before or after the response |
+/// | [`raw`](Self::raw) | bytes of your choice, then the end of the connection |
 #[derive(Clone, Debug)]
-#[must_use = "a fault does nothing until it is put in place"]
+#[must_use = "a fault has no effect until you give it to a mock"]
 pub struct Fault {
-    pub(super) delay: Duration,
-    pub(super) act: Act,
-    pub(super) answer: Answer,
+    pub(crate) delay: Duration,
+    pub(crate) action: Action,
+    pub(crate) response: Response,
 }
 
 /// What becomes of the request.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
-    /// The answer is written.
-    Answer,
+pub(crate) enum Action {
+    /// The response is written.
+    Respond,
     /// Nothing is ever written.
     Hang,
-    /// Bytes are written in the place of an answer, then the connection is closed.
+    /// These bytes are written in place of a response; then the connection is closed.
     Raw(Bytes),
     /// The connection is reset.
-    Reject,
+    Reset,
 }
 
-/// An answer and how it is written.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    /// In the place of the document's own.
-    pub(super) status: Option<u16>,
-    /// Beside the usual ones or in their place.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Body,
-    pub(super) chunked: bool,
-    pub(super) drip: Option<Drip>,
-    pub(super) stop: Option<Stop>,
-    /// Resets the connection once this many answers were written to it.
-    pub(super) reset_after: Option<usize>,
-    /// Resets the connection if no other request comes within this time.
-    pub(super) reset_when_idle: Option<Duration>,
+/// A response and how it is written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Response {
+    /// Replaces the document's own status.
+    pub(crate) status: Option<StatusCode>,
+    /// Added to the usual headers; replace those of the same name.
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Content,
+    pub(crate) chunked: bool,
+    pub(crate) delivery: Delivery,
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Body {
-    /// The document.
+/// The body of a response.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Content {
+    #[default]
     Document,
     /// Spaces without end.
     Endless,
-    /// The document behind so many spaces that the whole has this length.
+    /// The document behind as many spaces as make the body this long.
     Padded(usize),
-    Text(Bytes),
+    Bytes(Bytes),
 }
 
-/// One byte at a time, with this pause between them.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Drip {
-    Body(Duration),
-    Head(Duration),
+/// How the bytes of a response reach the client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) drip: Option<Drip>,
+    pub(crate) cut: Option<Cut>,
+    /// Resets the connection once it has carried this many responses.
+    pub(crate) reset_after: Option<usize>,
+    /// Resets the connection if no other request comes within this time.
+    pub(crate) reset_when_idle: Option<Duration>,
 }
 
-/// Where a body breaks off: after so many bytes.
+/// One byte at a time, with this pause between two bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stop {
-    /// The connection is closed there.
-    Close(usize),
-    /// Half of the body is sent, then the connection is closed.
-    CloseHalfway,
+pub(crate) struct Drip {
+    pub(crate) part: Part,
+    pub(crate) pause: Duration,
+}
+
+/// A part of a response on the wire.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// The status line and the headers, with the blank line.
+    Head,
+    /// Everything behind it, chunk framing included.
+    Body,
+}
+
+/// Where a body breaks off, and what follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) at: Offset,
+    pub(crate) then: Then,
+}
+
+/// A place in a body, without regard to chunk framing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Offset {
+    Bytes(usize),
+    Halfway,
+}
+
+/// What follows a body that breaks off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Then {
+    /// The connection is closed.
+    Close,
     /// The connection stays open, and nothing follows.
-    Hang(usize),
+    Hang,
 }
 
 impl Fault {
-    /// No fault: the good answer. For a [script](super::MockEntra::script), and as the start of other faults.
+    /// No fault: the usual response. For a [script](crate::MockEntra::script), and to start from.
     pub fn none() -> Self {
-        Self { delay: Duration::ZERO, act: Act::Answer, answer: Answer::GOOD }
+        Self { delay: Duration::ZERO, action: Action::Respond, response: Response::default() }
     }
 
-    /// Resets the connection when the request has come, without a byte of an answer.
+    /// Resets the connection when the request has arrived, without a byte of a response.
     ///
     /// For a port where nobody listens, drop the mock and keep its URL.
-    pub fn connection_refused() -> Self {
-        Self { act: Act::Reject, ..Self::none() }
+    pub fn reset() -> Self {
+        Self { action: Action::Reset, ..Self::none() }
     }
 
-    /// Reads the request and never answers. The connection stays open until the client closes it.
+    /// Reads the request and never responds. The connection stays open until the client closes it.
     pub fn hang() -> Self {
-        Self { act: Act::Hang, ..Self::none() }
+        Self { action: Action::Hang, ..Self::none() }
     }
 
     /// Writes exactly these bytes, then closes the connection.
     pub fn raw(bytes: impl Into<Bytes>) -> Self {
-        Self { act: Act::Raw(bytes.into()), ..Self::none() }
+        Self { action: Action::Raw(bytes.into()), ..Self::none() }
     }
 
-    /// The good answer after a while.
+    /// The usual response, later.
     pub fn delay(wait: Duration) -> Self {
         Self::none().delayed(wait)
     }
 
     /// A status with an empty body.
+    ///
+    /// # Panics
+    ///
+    /// If the number is not the status of a final response, 200 to 999. For others use [`raw`](Self::raw).
     pub fn status(status: u16) -> Self {
-        let body = Body::Text(Bytes::new());
-        Self::answering(Answer { status: Some(status), body, ..Answer::GOOD })
+        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+        assert!(status.is_some(), "a final response has a status from 200 to 999");
+        Self::responding(Response { status, ..Self::with_body(Bytes::new()) })
     }
 
-    /// A redirection: a status such as 302 or 307, and the `Location`.
+    /// A redirect: a status such as 302 or 307, and the `Location`.
+    ///
+    /// # Panics
+    ///
+    /// As [`status`](Self::status), and if the location is not a valid header value.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::status(status).header("Location", location)
     }
 
-    /// 200 with another body of another type.
+    /// 200 with another body of another media type.
     ///
-    /// The documents themselves are at hand as [`discovery_document`](super::MockEntra::discovery_document) and
-    /// [`key_document`](super::MockEntra::key_document), so that a test can change one place of them.
+    /// To change one place of a document, start from [`discovery_document`](crate::MockEntra::discovery_document) or
+    /// [`key_document`](crate::MockEntra::key_document).
+    ///
+    /// # Panics
+    ///
+    /// If the media type is not a valid header value.
     pub fn content(content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self::answering(Answer { body: Body::Text(body.into()), ..Answer::GOOD }).header("Content-Type", content_type)
+        Self::responding(Self::with_body(body.into())).header("Content-Type", content_type)
     }
 
     /// 200 with an empty body.
     pub fn empty() -> Self {
-        Self::content("application/json; charset=utf-8", "")
+        Self::content(JSON, "")
     }
 
-    /// 200 with a page for people, as the portal of a network gives in the place of everything.
+    /// 200 with a page for people, as a captive portal gives for every URL.
     pub fn html() -> Self {
         Self::content("text/html; charset=utf-8", "<!DOCTYPE html><html><title>Sign in</title><p>Sign in first.</html>")
     }
 
     /// 200 with `Content-Encoding: gzip` and these bytes as the body, whether they are gzip or not.
     pub fn gzip(body: impl Into<Bytes>) -> Self {
-        Self::content("application/json; charset=utf-8", body).header("Content-Encoding", "gzip")
+        Self::content(JSON, body).header("Content-Encoding", "gzip")
     }
 
-    /// The good document behind so many spaces that the body has this many bytes. It is valid JSON: a reader without a
-    /// limit takes it.
+    /// The document behind as many spaces as make the body this long. It is valid JSON: a reader without a limit
+    /// accepts it.
     pub fn oversize(bytes: usize) -> Self {
-        Self::answering(Answer { body: Body::Padded(bytes), ..Answer::GOOD })
+        Self::responding(Response { content: Content::Padded(bytes), ..Response::default() })
     }
 
     /// A body of spaces that never ends, in chunks.
     pub fn endless() -> Self {
-        Self::answering(Answer { body: Body::Endless, chunked: true, ..Answer::GOOD })
+        Self::responding(Response { content: Content::Endless, chunked: true, ..Response::default() })
     }
 
-    /// Closes the connection after so many bytes of the body, of which `Content-Length` promises all.
+    /// Closes the connection after this many bytes of the body. `Content-Length` promises all of them.
     pub fn truncated(bytes: usize) -> Self {
-        Self::answering(Answer { stop: Some(Stop::Close(bytes)), ..Answer::GOOD })
+        Self::cut(Cut { at: Offset::Bytes(bytes), then: Then::Close })
     }
 
     /// Closes the connection in the middle of a chunk.
     pub fn cut_chunk() -> Self {
-        Self::answering(Answer { stop: Some(Stop::CloseHalfway), chunked: true, ..Answer::GOOD })
+        Self::cut(Cut { at: Offset::Halfway, then: Then::Close }).chunked()
     }
 
-    /// Falls silent after so many bytes of the body. The connection stays open until the client closes it.
+    /// Sends this many bytes of the body and then nothing. The connection stays open until the client closes it.
     pub fn hang_in_body(bytes: usize) -> Self {
-        Self::answering(Answer { stop: Some(Stop::Hang(bytes)), ..Answer::GOOD })
+        Self::cut(Cut { at: Offset::Bytes(bytes), then: Then::Hang })
     }
 
-    /// The good answer, its status line and headers one byte at a time with this pause between them.
+    /// The usual response, its status line and headers one byte at a time with this pause between two bytes.
     pub fn drip_head(pause: Duration) -> Self {
-        Self::answering(Answer { drip: Some(Drip::Head(pause)), ..Answer::GOOD })
+        Self::delivered(Delivery { drip: Some(Drip { part: Part::Head, pause }), ..Delivery::default() })
     }
 
-    /// The good answer, its body one byte at a time with this pause between them.
+    /// The usual response, its body one byte at a time with this pause between two bytes.
     pub fn drip_body(pause: Duration) -> Self {
-        Self::answering(Answer { drip: Some(Drip::Body(pause)), ..Answer::GOOD })
+        Self::delivered(Delivery { drip: Some(Drip { part: Part::Body, pause }), ..Delivery::default() })
     }
 
-    /// The good answer; the connection is reset behind it if it was the last of so many on that connection.
-    pub fn reset_after(answers: usize) -> Self {
-        Self::answering(Answer { reset_after: Some(answers), ..Answer::GOOD })
+    /// The usual response; the mock resets the connection behind it once the connection has carried this many.
+    pub fn reset_after(responses: usize) -> Self {
+        Self::delivered(Delivery { reset_after: Some(responses), ..Delivery::default() })
     }
 
-    /// The good answer; the connection is reset if it then lies idle for so long.
+    /// The usual response; the mock resets the connection if it is idle for this long afterwards.
     pub fn reset_when_idle(wait: Duration) -> Self {
-        Self::answering(Answer { reset_when_idle: Some(wait), ..Answer::GOOD })
+        Self::delivered(Delivery { reset_when_idle: Some(wait), ..Delivery::default() })
     }
 
     /// Adds a header, or replaces the usual one of that name.
+    ///
+    /// A `Content-Length` of your own stands even if the body has another length: a longer body is cut, and behind a
+    /// shorter one nothing follows.
+    ///
+    /// # Panics
+    ///
+    /// If the name or the value is not a valid header. For such bytes use [`raw`](Self::raw).
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.answer.headers.push((name.to_owned(), value.to_owned()));
+        let (Ok(parsed_name), Ok(parsed_value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) else {
+            panic!("`{name}: {value}` is not a valid header");
+        };
+        self.response.headers.insert(parsed_name, parsed_value);
         self
     }
 
     /// Sends the body in chunks, without `Content-Length`.
     pub fn chunked(mut self) -> Self {
-        self.answer.chunked = true;
+        self.response.chunked = true;
         self
     }
 
-    /// Waits before anything else is done, once the request has come.
+    /// Waits before it does anything else, once the request has arrived.
     pub fn delayed(mut self, wait: Duration) -> Self {
         self.delay = wait;
         self
     }
 
-    fn answering(answer: Answer) -> Self {
-        Self { answer, ..Self::none() }
+    fn responding(response: Response) -> Self {
+        Self { response, ..Self::none() }
+    }
+
+    fn with_body(body: Bytes) -> Response {
+        Response { content: Content::Bytes(body), ..Response::default() }
+    }
+
+    fn delivered(delivery: Delivery) -> Self {
+        Self::responding(Response { delivery, ..Response::default() })
+    }
+
+    fn cut(cut: Cut) -> Self {
+        Self::delivered(Delivery { cut: Some(cut), ..Delivery::default() })
     }
 }
 
-impl Answer {
-    const GOOD: Self = Self {
-        status: None,
-        headers: Vec::new(),
-        body: Body::Document,
-        chunked: false,
-        drip: None,
-        stop: None,
-        reset_after: None,
-        reset_when_idle: None,
-    };
-}
-
-/// The requests that a fault is for: an [`Endpoint`], or [that of one tenant](Endpoint::of).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Target {
-    endpoint: Endpoint,
-    tenant: Option<TenantId>,
-}
-
-impl Endpoint {
-    /// This endpoint for one tenant only.
-    #[must_use]
-    pub const fn of(self, tenant: TenantId) -> Target {
-        Target { endpoint: self, tenant: Some(tenant) }
-    }
-}
-
-impl From<Endpoint> for Target {
-    fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, tenant: None }
-    }
-}
-
-impl Target {
-    fn covers(self, endpoint: Option<Endpoint>, tenant: Option<TenantId>) -> bool {
-        let right_endpoint = self.endpoint == Endpoint::Any || Some(self.endpoint) == endpoint;
-        let right_tenant = self.tenant.is_none() || self.tenant == tenant;
-        right_endpoint && right_tenant
-    }
-}
-
-/// The faults that are in place.
-#[derive(Debug, Default)]
-pub(super) struct FaultPlan {
-    /// Each for one request.
-    script: Vec<(Target, VecDeque<Fault>)>,
-    /// Until further notice; the latest comes first.
-    standing: VecDeque<(Target, Fault)>,
-}
-
-impl FaultPlan {
-    pub(super) fn stand(&mut self, target: Target, fault: Fault) {
-        self.standing.retain(|(present, _)| *present != target);
-        self.standing.push_front((target, fault));
-    }
-
-    pub(super) fn script(&mut self, target: Target, faults: impl IntoIterator<Item = Fault>) {
-        match self.script.iter_mut().find(|(present, _)| *present == target) {
-            Some((_, queue)) => queue.extend(faults),
-            None => self.script.push((target, faults.into_iter().collect())),
-        }
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The fault for the next request: the next of the script, else the latest standing one, else none.
-    pub(super) fn next(&mut self, endpoint: Option<Endpoint>, tenant: Option<TenantId>) -> Fault {
-        let scripted = self
-            .script
-            .iter_mut()
-            .filter(|(target, _)| target.covers(endpoint, tenant))
-            .find_map(|(_, queue)| queue.pop_front());
-        let standing = || self.standing.iter().find(|(target, _)| target.covers(endpoint, tenant));
-        scripted.or_else(|| standing().map(|(_, fault)| fault.clone())).unwrap_or_else(Fault::none)
-    }
-}
+const JSON: &str = "application/json; charset=utf-8";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status_of(plan: &mut FaultPlan, endpoint: Endpoint, tenant: Option<TenantId>) -> Option<u16> {
-        plan.next(Some(endpoint), tenant).answer.status
+    #[test]
+    #[should_panic(expected = "from 200 to 999")]
+    fn rejects_interim_status() {
+        let _ = Fault::status(103);
     }
 
     #[test]
-    fn a_script_goes_before_a_standing_fault_and_is_used_up() {
-        let mut plan = FaultPlan::default();
-        plan.stand(Endpoint::Keys.into(), Fault::status(500));
-        plan.script(Endpoint::Keys.into(), [Fault::status(501), Fault::none()]);
-        plan.script(Endpoint::Keys.into(), [Fault::status(502)]);
-        let statuses: Vec<_> = (0..5).map(|_| status_of(&mut plan, Endpoint::Keys, None)).collect();
-        assert_eq!(statuses, [Some(501), None, Some(502), Some(500), Some(500)]);
-        assert_eq!(status_of(&mut plan, Endpoint::Discovery, None), None);
-        plan.clear();
-        assert_eq!(status_of(&mut plan, Endpoint::Keys, None), None);
+    #[should_panic(expected = "is not a valid header")]
+    fn rejects_line_break_in_header() {
+        let _ = Fault::none().header("X-One", "a\r\nb");
     }
 
     #[test]
-    fn a_fault_of_one_tenant_leaves_the_others_alone() {
-        let one: TenantId = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
-        let two: TenantId = "22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
-        let mut plan = FaultPlan::default();
-        plan.stand(Endpoint::Any.of(one), Fault::status(500));
-        plan.stand(Endpoint::Keys.of(one), Fault::status(501));
-        assert_eq!(status_of(&mut plan, Endpoint::Keys, Some(one)), Some(501));
-        assert_eq!(status_of(&mut plan, Endpoint::Discovery, Some(one)), Some(500));
-        assert_eq!(status_of(&mut plan, Endpoint::Keys, Some(two)), None);
-        assert_eq!(status_of(&mut plan, Endpoint::Keys, None), None);
+    fn later_header_replaces_earlier_one_of_the_name() {
+        let fault = Fault::empty().header("content-type", "text/plain");
+        assert_eq!(fault.response.headers.get_all("Content-Type").iter().collect::<Vec<_>>(), ["text/plain"]);
     }
 }

@@ -4,16 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::authority::Authority;
-use super::members::{Edit, Members, json};
-use super::signing::SigningKey;
+use crate::authority::Authority;
+use crate::members::{Edit, Members, json};
+use crate::signing::SigningKey;
 use signalr_upstream_auth::TokenVersion;
 use signalr_upstream_auth::keys::KeyId;
 
-/// One entry of a key document (RFC 7517 section 4), as Entra writes it unless it is told otherwise.
+/// One entry of a key document (RFC 7517 section 4), as Entra writes it until you change it.
 ///
-/// The members of a key stand in Entra's order: `kty`, `use`, `kid`, `x5t`, `n`, `e`, `x5c`, and in v2 documents
-/// `cloud_instance_name` and `issuer`, which come from the [`MockEntra`](super::MockEntra) that publishes it.
+/// The members are in Entra's order: `kty`, `use`, `kid`, `x5t`, `n`, `e`, `x5c`. v2 documents add
+/// `cloud_instance_name` and `issuer` of the [`MockEntra`](crate::MockEntra) that publishes the entry.
 ///
 /// ```
 /// use mock_entra::{Jwk, SigningKey};
@@ -24,7 +24,7 @@ use signalr_upstream_auth::keys::KeyId;
 ///     .member("issuer", "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0");
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "an entry does nothing until it is published"]
+#[must_use = "an entry has no effect until you publish it"]
 pub struct Jwk {
     source: Source,
     edits: Vec<Edit>,
@@ -37,7 +37,7 @@ enum Source {
 }
 
 impl Jwk {
-    /// An entry that is whatever its JSON form says, with no member added. It need not be an object.
+    /// An entry that is this value as JSON, without any member added. It need not be an object.
     ///
     /// # Panics
     ///
@@ -46,9 +46,9 @@ impl Jwk {
         Self { source: Source::Raw(json(&value)), edits: Vec::new() }
     }
 
-    /// Gives a member another value, or adds it at the end. A [raw](Self::raw) entry stays as it is.
+    /// Gives a member another value, or adds it at the end. Has no effect on a [raw](Self::raw) entry.
     ///
-    /// `cloud_instance_name` and `issuer` appear in v2 documents only.
+    /// `cloud_instance_name` and `issuer` are in v2 documents only.
     ///
     /// # Panics
     ///
@@ -58,7 +58,7 @@ impl Jwk {
         self
     }
 
-    /// Leaves a member out. A [raw](Self::raw) entry stays as it is.
+    /// Leaves a member out. Has no effect on a [raw](Self::raw) entry.
     pub fn without_member(mut self, name: &str) -> Self {
         self.edits.push(Edit::remove(name));
         self
@@ -72,7 +72,7 @@ impl Jwk {
     }
 
     /// The JSON text of the entry in a document of a version.
-    pub(super) fn text(&self, authority: &Authority, version: TokenVersion) -> String {
+    pub(crate) fn text(&self, authority: &Authority, version: TokenVersion) -> String {
         let key = match &self.source {
             Source::Key(key) => key,
             Source::Raw(text) => return text.clone(),
@@ -87,7 +87,7 @@ impl Jwk {
         }
     }
 
-    /// The JSON text of the entry without what only v2 documents have.
+    /// The JSON text of the entry without the members that only v2 documents have.
     fn shared_members(&self) -> String {
         match &self.source {
             Source::Key(key) => {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edited_entry_keeps_entras_order() {
+    fn edited_entry_keeps_entras_order() {
         let key = SigningKey::stranger();
         let entry =
             Jwk::from(&key).member("use", "enc").member("issuer", "https://elsewhere.test").member("alg", "RS256");
@@ -144,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn a_v1_entry_has_neither_issuer_nor_label_even_when_they_were_set() {
+    fn v1_entry_has_neither_issuer_nor_label_even_if_set() {
         let entry = Jwk::from(SigningKey::stranger()).member("issuer", "x").member("cloud_instance_name", "y");
         let text = entry.text(&Authority::public(), TokenVersion::V1);
         assert!(!text.contains("issuer") && !text.contains("cloud_instance_name"), "{text}");
     }
 
     #[test]
-    fn the_key_id_follows_the_members() {
+    fn key_id_follows_members() {
         let key = SigningKey::stranger();
         assert_eq!(Jwk::from(&key).key_id().as_ref(), Some(key.key_id()));
         assert_eq!(Jwk::from(&key).member("kid", "other").key_id(), Some("other".into()));

@@ -1,14 +1,14 @@
-//! Which keys a mock publishes, and which one signs.
+//! The keys that a mock publishes, and the one that signs.
 
-use super::jwk::Jwk;
-use super::signing::SigningKey;
+use crate::jwk::Jwk;
+use crate::signing::SigningKey;
 use signalr_upstream_auth::keys::KeyId;
 
 /// The keys of one mock.
 #[derive(Debug)]
-pub(super) struct KeyRing {
+pub(crate) struct KeyRing {
     entries: Vec<Entry>,
-    /// All keys this ring ever signed with or could, the oldest first.
+    /// The mock's own keys, published or not, the oldest first.
     keys: Vec<SigningKey>,
     current: SigningKey,
 }
@@ -20,49 +20,49 @@ struct Entry {
 }
 
 impl KeyRing {
-    /// Two published keys, of which the first signs. Entra too lists more keys than it uses; and so a document from
-    /// which the signing key is withheld still has one.
-    pub(super) fn new() -> Self {
+    /// Two published keys, one of which signs. Entra, too, publishes more keys than it signs with, and a document still
+    /// has a key while the signing key is withheld.
+    pub(crate) fn new() -> Self {
         let (current, other) = (SigningKey::pooled(0), SigningKey::pooled(1));
         let mut ring = Self { entries: Vec::new(), keys: vec![current.clone(), other.clone()], current };
-        // The key in use is not the first of the list, so that a reader who takes the first one is found out.
+        // The signing key is not the first of the list: a validator that always takes the first key fails.
         ring.publish(other.into());
         ring.publish(ring.current.clone().into());
         ring
     }
 
-    /// The key that signs.
-    pub(super) fn current(&self) -> SigningKey {
+    /// The current signing key.
+    pub(crate) fn current(&self) -> SigningKey {
         self.current.clone()
     }
 
-    /// The ring's own keys, the oldest first.
-    pub(super) fn keys(&self) -> Vec<SigningKey> {
+    /// The mock's own keys, the oldest first.
+    pub(crate) fn keys(&self) -> Vec<SigningKey> {
         self.keys.clone()
     }
 
     /// The entries of the key document.
-    pub(super) fn published(&self) -> impl Iterator<Item = &Jwk> {
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Jwk> {
         self.entries.iter().filter(|entry| !entry.withheld).map(|entry| &entry.jwk)
     }
 
-    /// Another key of the ring, neither published nor in use.
-    pub(super) fn add(&mut self) -> SigningKey {
+    /// A new key that is neither published nor signs yet.
+    pub(crate) fn add(&mut self) -> SigningKey {
         let key = SigningKey::pooled(self.keys.len());
         self.keys.push(key.clone());
         key
     }
 
-    pub(super) fn sign_with(&mut self, key: SigningKey) {
+    pub(crate) fn sign_with(&mut self, key: SigningKey) {
         self.current = key;
     }
 
-    pub(super) fn publish(&mut self, jwk: Jwk) {
+    pub(crate) fn publish(&mut self, jwk: Jwk) {
         self.entries.push(Entry { jwk, withheld: false });
     }
 
-    /// Hides or shows the entries of a name. `false` if there is none.
-    pub(super) fn set_withheld(&mut self, key_id: &KeyId, withheld: bool) -> bool {
+    /// Withholds or restores the entries with an id. `false` if there is none.
+    pub(crate) fn set_withheld(&mut self, key_id: &KeyId, withheld: bool) -> bool {
         let mut found = false;
         for entry in &mut self.entries {
             if entry.jwk.key_id().as_ref() == Some(key_id) {
@@ -73,7 +73,7 @@ impl KeyRing {
         found
     }
 
-    pub(super) fn withhold_all(&mut self) {
+    pub(crate) fn withhold_all(&mut self) {
         for entry in &mut self.entries {
             entry.withheld = true;
         }

@@ -1,6 +1,6 @@
-//! JSON objects as text: members in the order in which they were written, names any number of times.
+//! JSON objects as text: the members keep their order, and a name may occur more than once.
 //!
-//! A map type would sort the members and could not repeat a name; Entra's order and hostile duplicates both need this.
+//! A map has neither. Documents in Entra's order and hostile tokens need both.
 
 use std::fmt;
 
@@ -8,30 +8,30 @@ use serde::Serialize;
 
 /// The members of a JSON object, each a name and the JSON text of its value.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Members(Vec<(String, String)>);
+pub(crate) struct Members(Vec<(String, String)>);
 
 impl Members {
     /// Adds a member at the end.
-    pub(super) fn with(self, name: &str, value: impl Serialize) -> Self {
+    pub(crate) fn with(self, name: &str, value: impl Serialize) -> Self {
         self.with_text(name, json(&value))
     }
 
     /// Adds a member at the end whose value is JSON text already.
-    pub(super) fn with_text(mut self, name: &str, value: String) -> Self {
+    pub(crate) fn with_text(mut self, name: &str, value: String) -> Self {
         self.0.push((name.to_owned(), value));
         self
     }
 
     /// Adds a member at the end if there is a value for it.
-    pub(super) fn with_some(self, name: &str, value: Option<impl Serialize>) -> Self {
+    pub(crate) fn with_some(self, name: &str, value: Option<impl Serialize>) -> Self {
         match value {
             Some(value) => self.with(name, value),
             None => self,
         }
     }
 
-    /// Makes the changes, in order.
-    pub(super) fn edited<'a>(mut self, edits: impl IntoIterator<Item = &'a Edit>) -> Self {
+    /// Applies the edits in order.
+    pub(crate) fn edited<'a>(mut self, edits: impl IntoIterator<Item = &'a Edit>) -> Self {
         for edit in edits {
             match edit {
                 Edit::Add(name, value) => self.0.push((name.clone(), value.clone())),
@@ -59,30 +59,30 @@ impl fmt::Display for Members {
 
 /// One change to an object: the name and, where it has one, the JSON text of the value.
 #[derive(Clone, Debug)]
-pub(super) enum Edit {
-    /// Writes the member at the end, whether the name is there already or not.
+pub(crate) enum Edit {
+    /// Adds the member at the end, even if the name is already there.
     Add(String, String),
-    /// Takes out every member of the name.
+    /// Removes every member of the name.
     Remove(String),
     /// Replaces the value of the first member of the name, or adds it at the end.
     Set(String, String),
 }
 
 impl Edit {
-    pub(super) fn add(name: &str, value: impl Serialize) -> Self {
+    pub(crate) fn add(name: &str, value: impl Serialize) -> Self {
         Self::Add(name.to_owned(), json(&value))
     }
 
-    pub(super) fn remove(name: &str) -> Self {
+    pub(crate) fn remove(name: &str) -> Self {
         Self::Remove(name.to_owned())
     }
 
-    pub(super) fn set(name: &str, value: impl Serialize) -> Self {
+    pub(crate) fn set(name: &str, value: impl Serialize) -> Self {
         Self::Set(name.to_owned(), json(&value))
     }
 
-    /// The name of the member that is changed.
-    pub(super) fn name(&self) -> &str {
+    /// The name of the member.
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Add(name, _) | Self::Remove(name) | Self::Set(name, _) => name,
         }
@@ -94,7 +94,7 @@ impl Edit {
 /// # Panics
 ///
 /// If the value has no JSON form, such as a map whose keys are not strings: a mistake in the test that wrote it.
-pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| panic!("the value has no JSON form: {error}"))
 }
 
@@ -103,20 +103,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_keep_their_order_and_may_repeat() {
+    fn members_keep_order_and_may_repeat() {
         let members = Members::default().with("b", 1).with("a", ["x"]).with_some("none", None::<u8>);
         let edits = [Edit::add("a", 2), Edit::set("b", true), Edit::set("c", "new")];
         assert_eq!(members.edited(&edits).to_string(), r#"{"b":true,"a":["x"],"a":2,"c":"new"}"#);
     }
 
     #[test]
-    fn removing_takes_every_member_of_the_name() {
+    fn remove_takes_every_member_of_name() {
         let members = Members::default().with("a", 1).with("b", 2).with("a", 3);
         assert_eq!(members.edited(&[Edit::remove("a")]).to_string(), r#"{"b":2}"#);
     }
 
     #[test]
-    fn names_are_escaped() {
+    fn escapes_names() {
         assert_eq!(Members::default().with("a\"\n", ()).to_string(), r#"{"a\"\n":null}"#);
     }
 }

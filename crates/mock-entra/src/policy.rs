@@ -1,4 +1,4 @@
-//! What accepts the tokens of a mock: its cloud, a policy, the claims of the real check.
+//! Ties a mock to the middleware: the cloud and the policy that accept its tokens, and their claims.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -6,49 +6,50 @@ use std::task::{Context, Poll, Waker};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
-use super::entra::MockEntra;
-use super::token::TokenBuilder;
 use signalr_upstream_auth::keys::{FixedKeys, KeySet};
 use signalr_upstream_auth::{
     Audiences, Callers, Claims, Cloud, Policy, PolicyBuilder, Rejection, Tenants, TokenVersion, Validator,
 };
 
+use crate::entra::MockEntra;
+use crate::token::TokenBuilder;
+
 impl MockEntra {
-    /// The cloud whose documents and issuers are this mock's.
+    /// The cloud of this mock: its login host and issuers.
     ///
     /// # Panics
     ///
-    /// Never: what a mock calls itself makes a cloud.
+    /// Never: the mock's own names are valid.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    #[expect(clippy::expect_used, reason = "the mock's own names are valid")]
     pub fn cloud(&self) -> Cloud {
         let authority = self.authority();
         let issuer = |version| authority.issuer_template(version);
         let cloud = Cloud::custom(&authority.login, &issuer(TokenVersion::V1), &issuer(TokenVersion::V2));
-        let cloud = cloud.expect("a cloud of the mock's own names");
+        let cloud = cloud.expect("the mock's own names are valid");
         match self.cloud_instance_name() {
             Some(label) => cloud.with_cloud_instance_name(label),
             None => cloud,
         }
     }
 
-    /// A policy that accepts this mock's good tokens and no others: its tenants, its audience, its caller.
+    /// A policy that accepts [this mock's tokens](Self::token) and no others: its tenants, its audience, its caller.
     ///
     /// # Panics
     ///
-    /// Never: the mock's own names make a policy.
+    /// Never: the mock's own names are valid.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    #[expect(clippy::expect_used, reason = "the mock's own names are valid")]
     pub fn policy(&self) -> Policy {
-        self.policy_builder().build().expect("a policy of the mock's own names")
+        self.policy_builder().build().expect("the mock's own names are valid")
     }
 
-    /// The same, to be changed before it is built.
+    /// The same policy before it is built, for required roles and the like.
     ///
     /// # Panics
     ///
-    /// Never: the mock's own names make a policy.
-    #[expect(clippy::expect_used, reason = "the mock's own names are good")]
+    /// Never: the mock's own names are valid.
+    #[expect(clippy::expect_used, reason = "the mock's own names are valid")]
     pub fn policy_builder(&self) -> PolicyBuilder {
         Policy::builder(
             Tenants::parse(self.tenants().iter().map(ToString::to_string)).expect("tenants"),
@@ -58,7 +59,7 @@ impl MockEntra {
         .cloud(self.cloud())
     }
 
-    /// The claims of a good token, for the unit test of a handler. They come out of the real check.
+    /// The claims of an accepted token, for the unit test of a handler. They come from the real check.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -77,23 +78,23 @@ impl MockEntra {
     ///
     /// # Panics
     ///
-    /// If the clock that the mock was given cannot be read.
+    /// If the mock's clock cannot be read.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the mock accepts its own tokens")]
     pub fn claims(&self) -> Claims {
         self.check(&self.token()).expect("the mock accepts its own tokens")
     }
 
-    /// Runs the real check on a token: the mock's policy, its keys as they are published now, its clock.
+    /// Runs the real check on a token, with the mock's policy, its clock and its currently published keys.
     ///
     /// # Errors
     ///
-    /// The first check that failed.
-    #[expect(clippy::missing_panics_doc, reason = "the mock's own documents are good, and fixed keys never wait")]
+    /// The rejection by the first check that fails.
+    #[expect(clippy::missing_panics_doc, reason = "the mock's own documents are valid, and fixed keys never wait")]
     #[expect(
         clippy::expect_used,
         clippy::unreachable,
-        reason = "the mock's own documents are good, and fixed keys never wait"
+        reason = "the mock's own documents are valid, and fixed keys never wait"
     )]
     pub fn check(&self, token: &TokenBuilder) -> Result<Claims, Rejection> {
         let keys = KeySet::from_json(self.key_document(TokenVersion::V2).as_bytes()).expect("a key document");

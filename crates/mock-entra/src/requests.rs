@@ -1,4 +1,4 @@
-//! What was asked of a mock, counted.
+//! What clients have requested from a mock, counted.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use signalr_upstream_auth::TenantId;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// Every request, those for unknown paths included.
+    /// Every request, including those for unknown paths.
     Any,
     /// The discovery documents of both versions.
     Discovery,
@@ -18,7 +18,7 @@ pub enum Endpoint {
     Keys,
 }
 
-/// What was asked of a [`MockEntra`](super::MockEntra) up to one moment.
+/// What clients had requested from a [`MockEntra`](crate::MockEntra) when you asked.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     connections: usize,
@@ -28,7 +28,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// The connections that were accepted. A connection counts even if no request came over it.
+    /// The connections that the mock accepted, including those without a request.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections
@@ -40,9 +40,9 @@ impl Requests {
         self.open_connections
     }
 
-    /// The bytes of all answers, heads and framing included, that the operating system took.
+    /// The bytes of all responses that the operating system took, heads and framing included.
     ///
-    /// It takes some hundred kilobytes before a client has read the first of them.
+    /// It takes some hundred kilobytes before a client has read the first byte.
     #[must_use]
     pub fn bytes_sent(&self) -> usize {
         self.bytes_sent
@@ -60,13 +60,13 @@ impl Requests {
         self.count(Endpoint::Keys)
     }
 
-    /// All requests, in the order in which they came.
+    /// All requests in the order in which they arrived.
     #[must_use]
     pub fn log(&self) -> &[LoggedRequest] {
         &self.log
     }
 
-    /// The same with the requests of one tenant only. Connections and bytes stay those of all.
+    /// The requests for one tenant only. Connections and bytes are still those of all.
     #[must_use]
     pub fn of(&self, tenant: TenantId) -> Self {
         let log = self.log.iter().filter(|request| request.tenant == Some(tenant)).cloned().collect();
@@ -88,40 +88,40 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
-    /// When its head had come.
+    /// When its head had arrived.
     #[must_use]
     pub fn at(&self) -> Instant {
         self.at
     }
 
-    /// What was asked for: path and query.
+    /// Path and query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 }
 
-/// Where requests are counted, and where one can wait for them.
+/// Counts requests, and lets others wait for a count.
 #[derive(Debug)]
-pub(super) struct Counter(watch::Sender<Requests>);
+pub(crate) struct Counter(watch::Sender<Requests>);
 
 impl Counter {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(watch::Sender::new(Requests::default()))
     }
 
-    pub(super) fn requests(&self) -> Requests {
+    pub(crate) fn requests(&self) -> Requests {
         self.0.borrow().clone()
     }
 
-    /// Waits until something is true of the requests.
+    /// Waits until a condition holds for the requests.
     #[expect(clippy::expect_used, reason = "the sender is `self`")]
-    pub(super) async fn until(&self, condition: impl Fn(&Requests) -> bool) -> Requests {
+    pub(crate) async fn until(&self, condition: impl Fn(&Requests) -> bool) -> Requests {
         self.0.subscribe().wait_for(condition).await.expect("the sender lives").clone()
     }
 
-    /// Counts a connection, as open until the value is dropped.
-    pub(super) fn connection(&self) -> OpenConnection<'_> {
+    /// Counts a connection. It is open until the value is dropped.
+    pub(crate) fn connection(&self) -> OpenConnection<'_> {
         self.0.send_modify(|requests| {
             requests.connections += 1;
             requests.open_connections += 1;
@@ -129,18 +129,18 @@ impl Counter {
         OpenConnection(self)
     }
 
-    pub(super) fn request(&self, path: &str, endpoint: Option<Endpoint>, tenant: Option<TenantId>) {
+    pub(crate) fn request(&self, path: &str, endpoint: Option<Endpoint>, tenant: Option<TenantId>) {
         let request = LoggedRequest { at: Instant::now(), path: path.to_owned(), endpoint, tenant };
         self.0.send_modify(|requests| requests.log.push(request));
     }
 
-    pub(super) fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         self.0.send_modify(|requests| requests.bytes_sent += bytes);
     }
 }
 
 #[derive(Debug)]
-pub(super) struct OpenConnection<'a>(&'a Counter);
+pub(crate) struct OpenConnection<'a>(&'a Counter);
 
 impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_counted_by_endpoint_and_by_tenant() {
+    fn counts_requests_by_endpoint_and_tenant() {
         let tenant: TenantId = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
         let counter = Counter::new();
         let open = counter.connection();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_can_wait_for_a_count() {
+    async fn waits_for_a_count() {
         let counter = Counter::new();
         let ((), requests) = tokio::join!(
             async {

@@ -1,35 +1,37 @@
-//! What is served under which path, and how.
+//! What a mock serves at which path.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::authority::Authority;
-use super::documents::{self, Directory};
-use super::fault::{Fault, FaultPlan};
-use super::key_ring::KeyRing;
-use super::members::Members;
-use super::requests::{Counter, Endpoint};
-use signalr_upstream_auth::TenantId;
-use signalr_upstream_auth::TokenVersion;
+use http::StatusCode;
+use signalr_upstream_auth::{TenantId, TokenVersion};
 
-/// Everything a connection needs to answer requests.
+use crate::authority::Authority;
+use crate::documents::{self, Directory};
+use crate::fault::Fault;
+use crate::fault_plan::FaultPlan;
+use crate::key_ring::KeyRing;
+use crate::members::Members;
+use crate::requests::{Counter, Endpoint};
+
+/// Everything that a connection needs to answer requests.
 #[derive(Debug)]
-pub(super) struct Site {
-    pub(super) authority: Authority,
-    pub(super) tenants: Vec<TenantId>,
-    pub(super) counter: Counter,
+pub(crate) struct Site {
+    pub(crate) authority: Authority,
+    pub(crate) tenants: Vec<TenantId>,
+    pub(crate) counter: Counter,
     keys: Mutex<KeyRing>,
     faults: Mutex<FaultPlan>,
 }
 
-/// What a path leads to.
+/// What a path leads to without a fault.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) body: String,
 }
 
 impl Site {
-    pub(super) fn new(authority: Authority, tenants: Vec<TenantId>) -> Self {
+    pub(crate) fn new(authority: Authority, tenants: Vec<TenantId>) -> Self {
         Self {
             authority,
             tenants,
@@ -39,16 +41,16 @@ impl Site {
         }
     }
 
-    pub(super) fn keys(&self) -> MutexGuard<'_, KeyRing> {
+    pub(crate) fn keys(&self) -> MutexGuard<'_, KeyRing> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn faults(&self) -> MutexGuard<'_, FaultPlan> {
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultPlan> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request and says how to answer it.
-    pub(super) fn answer(&self, target: &str) -> (Page, Fault) {
+    /// Counts a request, and takes its fault from the plan.
+    pub(crate) fn answer(&self, target: &str) -> (Page, Fault) {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
         let route = Route::of(path);
         let endpoint = route.as_ref().map(|route| route.endpoint);
@@ -57,16 +59,16 @@ impl Site {
         let page = match route {
             Some(route) if tenant.is_none_or(|tenant| self.tenants.contains(&tenant)) => self.document(&route),
             Some(_) => unknown_tenant(),
-            None => Page { status: 404, body: String::new() },
+            None => Page { status: StatusCode::NOT_FOUND, body: String::new() },
         };
         (page, self.faults().next(endpoint, tenant))
     }
 
-    pub(super) fn discovery_document(&self, directory: Directory, version: TokenVersion) -> String {
+    pub(crate) fn discovery_document(&self, directory: Directory, version: TokenVersion) -> String {
         documents::discovery(&self.authority, directory, version)
     }
 
-    pub(super) fn key_document(&self, version: TokenVersion) -> String {
+    pub(crate) fn key_document(&self, version: TokenVersion) -> String {
         documents::keys(&self.authority, self.keys().published(), version)
     }
 
@@ -75,11 +77,11 @@ impl Site {
             Endpoint::Keys => self.key_document(route.version),
             Endpoint::Any | Endpoint::Discovery => self.discovery_document(route.directory, route.version),
         };
-        Page { status: 200, body }
+        Page { status: StatusCode::OK, body }
     }
 }
 
-/// A path that is known.
+/// A known path.
 #[derive(Debug, Eq, PartialEq)]
 struct Route {
     directory: Directory,
@@ -113,13 +115,13 @@ impl Route {
     }
 }
 
-/// What Entra says of a tenant that does not exist.
+/// Entra's response for a tenant that does not exist.
 fn unknown_tenant() -> Page {
     let error = Members::default()
         .with("error", "invalid_tenant")
         .with("error_description", "AADSTS90002: Tenant not found.")
         .with("error_codes", [90002]);
-    Page { status: 400, body: error.to_string() }
+    Page { status: StatusCode::BAD_REQUEST, body: error.to_string() }
 }
 
 #[cfg(test)]
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_paths_are_entras() {
+    fn serves_documents_at_entras_paths() {
         let site = site();
         let tenant = Directory::Tenant(TENANT.parse().unwrap());
         for (path, body) in [
@@ -160,17 +162,17 @@ mod tests {
             ("/common/discovery/v2.0/keys".to_owned(), site.key_document(TokenVersion::V2)),
         ] {
             let (page, _) = site.answer(&path);
-            assert_eq!((page.status, page.body), (200, body), "{path}");
+            assert_eq!((page.status, page.body), (StatusCode::OK, body), "{path}");
         }
     }
 
     #[test]
-    fn other_tenants_and_other_paths_are_rejected() {
+    fn rejects_other_tenants_and_paths() {
         let site = site();
         let other = "/22222222-aaaa-4bbb-8ccc-222222222222/discovery/v2.0/keys";
-        assert_eq!(site.answer(other).0.status, 400);
+        assert_eq!(site.answer(other).0.status, StatusCode::BAD_REQUEST);
         for path in ["/", "/common", "/contoso.example/discovery/v2.0/keys", "/common/discovery/v2.0/keys/", ""] {
-            assert_eq!(site.answer(path).0.status, 404, "{path}");
+            assert_eq!(site.answer(path).0.status, StatusCode::NOT_FOUND, "{path}");
         }
         assert_eq!(site.counter.requests().keys(), 1);
         assert_eq!(site.counter.requests().log().len(), 6);

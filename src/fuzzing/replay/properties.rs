@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::claim_values::{NAMES, value};
 use super::claims_text::{good, written};
-use super::referee::NOW;
+use super::reference::NOW;
 use super::steps;
 
 proptest! {
@@ -12,7 +12,7 @@ proptest! {
     fn what_a_policy_says_of_claims_is_what_a_second_reading_says(
         is_v2: bool,
         has_nonce: bool,
-        demands_role: bool,
+        requires_role: bool,
         changes in prop::collection::vec((0..15_usize, value()), 0..3),
         removed in prop::collection::vec(0..15_usize, 0..2),
         offset in -90_000..90_000_i64,
@@ -27,7 +27,7 @@ proptest! {
         }
         let now = NOW.saturating_add_signed(offset);
         // Panics where the two differ.
-        steps::claims::check(written(&members).as_bytes(), has_nonce, demands_role, Some(now));
+        steps::claims::check(written(&members).as_bytes(), has_nonce, requires_role, Some(now));
     }
 
     #[test]

@@ -40,34 +40,35 @@ impl RemoteKeysBuilder {
         }
     }
 
-    /// Between two scheduled refreshes, 10 % more or less at random, and never more than half the stale
-    /// limit. Default: 1 hour; at most 12 hours.
+    /// The interval between two scheduled refreshes, 10 % more or less at random, and never more than half the
+    /// stale limit. Default: 1 hour; at most 12 hours.
     pub fn refresh(mut self, every: Duration) -> Self {
         self.timing.refresh = every;
         self
     }
 
-    /// Between the beginnings of two fetches that requests with unknown keys cause. Failed ones count.
-    /// Default: 30 seconds.
+    /// The interval between the beginnings of two fetches that requests with unknown keys cause. Failures count, too.
+    /// Default: 30 seconds; at least 1 second.
     pub fn refetch_cooldown(mut self, wait: Duration) -> Self {
         self.timing.refetch_cooldown = wait;
         self
     }
 
-    /// How long a key stays after good answers stopped listing it; 0 replaces the set with every answer.
+    /// How long a key stays after it was last seen in a key document; 0 replaces the set with every document.
     /// Default: 24 hours; at most 7 days.
     pub fn key_retention(mut self, keep: Duration) -> Self {
         self.timing.key_retention = keep;
         self
     }
 
-    /// How long keys are served after the last good answer. Default: 24 hours; at most 7 days.
+    /// How long keys are served after the last success. Default: 24 hours; at most 7 days.
     pub fn stale_limit(mut self, limit: Duration) -> Self {
         self.timing.stale_limit = limit;
         self
     }
 
-    /// How long one fetch may take, both documents together, to the last byte. Default: 5 seconds.
+    /// How long one fetch may take, both documents together, to the last byte. Default: 5 seconds; at most
+    /// 60 seconds.
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.timing.fetch_timeout = timeout;
         self
@@ -79,15 +80,15 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Another wall clock than the system's. It only matters for the age of keys across a suspend, for the age
+    /// Another wall clock than the system's. It matters only for the age of keys across a suspend, for the age
     /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Starts a tenant with keys from elsewhere, say a file, as its key document stood at `taken`. They
-    /// count as a good answer of that time: served until the stale limit, and fetched anew at once.
+    /// Starts a tenant with keys from elsewhere, such as a file, as its key document was at `taken`. They
+    /// count as a success of that time: they are served until the stale limit, and fetched anew at once.
     pub fn seed(mut self, tenant: TenantId, keys: KeySet, taken: UnixTime) -> Self {
         self.seeds.insert(tenant, (keys, taken));
         self
@@ -96,7 +97,7 @@ impl RemoteKeysBuilder {
     /// Configures the HTTPS client: a proxy, another certificate authority, a resolver.
     ///
     /// Proxies are otherwise taken from the environment (`HTTPS_PROXY`, `NO_PROXY`) and certificates from
-    /// the system's store (`SSL_CERT_FILE` names another). What is safe to rely on is set afterwards and
+    /// the system's store (`SSL_CERT_FILE` names another). What security rests on is set afterwards and
     /// cannot be undone here: rustls with checked certificates, TLS 1.2 or later, HTTPS only (plain HTTP
     /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
     ///
@@ -114,14 +115,14 @@ impl RemoteKeysBuilder {
     ///
     /// # Errors
     ///
-    /// Names each of `refresh_secs`, `key_retention_secs`, `stale_limit_secs` and `fetch_timeout_secs` that is
-    /// out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
+    /// Names each of `refresh_secs`, `refetch_cooldown_secs`, `key_retention_secs`, `stale_limit_secs` and
+    /// `fetch_timeout_secs` that is out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
     /// client cannot be built, as on a machine without certificates.
     pub fn build(self) -> Result<RemoteKeys, ConfigError> {
         let Self { cloud, mut tenants, timing, clock, mut seeds, configure_client } = self;
         tenants.sort_unstable();
         tenants.dedup();
-        let address = tenants.first().map_or(Ok(()), |tenant| endpoint::check_address(&cloud, tenant));
+        let address = tenants.first().map_or(Ok(()), |tenant| endpoint::discovery_url(&cloud, tenant).map(drop));
         let faults = [address, timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
         let client = match faults.reduce(ConfigError::join) {
             Some(faults) => return Err(faults),
@@ -129,15 +130,16 @@ impl RemoteKeysBuilder {
         };
         let store = |tenant| {
             let endpoint =
-                Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout);
+                Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout)?;
             let endpoint = Arc::new(endpoint);
             let fetch = Arc::new(move || -> KeyFuture<_> {
                 let endpoint = Arc::clone(&endpoint);
                 Box::pin(async move { endpoint.fetch().await })
             });
-            KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch)
+            Ok(KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch))
         };
-        Ok(RemoteKeys(Arc::new(Tenants(tenants.into_iter().map(store).collect()))))
+        let stores = tenants.into_iter().map(store).collect::<Result<_, ConfigError>>()?;
+        Ok(RemoteKeys(Arc::new(Tenants(stores))))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use reqwest::Url;
 use serde::de::MapAccess;
 
 use crate::cloud::Cloud;
@@ -12,36 +13,35 @@ use crate::json::{self, Known, Members, Text, read_into, read_text};
 /// Where a tenant's keys are, and in which cloud.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Discovery {
-    pub(crate) jwks_uri: String,
+    pub(crate) jwks_uri: Url,
     pub(crate) cloud_instance_name: Option<String>,
 }
 
 impl Discovery {
-    /// Reads a document and judges it.
+    /// Reads a document and checks it.
     ///
     /// Entra's issuer is not the address of the document, so section 4.3 of the specification cannot be
-    /// applied as it stands; instead the issuer must be the one of cloud and tenant, and the keys must be
-    /// on a host of that cloud. A label of another cloud is rejected where the cloud's own is known.
+    /// applied as it is. Instead the issuer must be the one of cloud and tenant, and the keys must be
+    /// on a host of that cloud. A `cloud_instance_name` of another cloud is rejected where the cloud's own is known.
     pub(crate) fn from_json(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<Self, KeyError> {
         let document: Document<'_> = json::object(document)
             .map_err(|_| KeyError::malformed("the discovery document is not a JSON object of the expected form"))?;
         if document.issuer.as_deref() != Some(&*cloud.v2_issuer(tenant)) {
             return Err(KeyError::malformed("the discovery document names another issuer"));
         }
-        let label = document.cloud_instance_name.flatten().map(|Text(label)| label);
-        let label = label.filter(|label| !label.trim().is_empty());
-        if let (Some(label), Some(expected)) = (&label, cloud.cloud_instance_name())
-            && label != expected
+        let cloud_instance_name = document.cloud_instance_name.flatten().map(|Text(name)| name);
+        let cloud_instance_name = cloud_instance_name.filter(|name| !name.trim().is_empty());
+        if let (Some(name), Some(expected)) = (&cloud_instance_name, cloud.cloud_instance_name())
+            && name != expected
         {
             return Err(KeyError::malformed("the discovery document names another cloud"));
         }
-        match document.jwks_uri {
-            Some(uri) if cloud.may_name(&uri) => {
-                Ok(Self { jwks_uri: uri.into_owned(), cloud_instance_name: label.map(Cow::into_owned) })
-            }
-            Some(_) => Err(KeyError::malformed("the discovery document names a key document outside its cloud")),
-            None => Err(KeyError::malformed("the discovery document has no `jwks_uri`")),
-        }
+        let jwks_uri =
+            document.jwks_uri.ok_or_else(|| KeyError::malformed("the discovery document has no `jwks_uri`"))?;
+        let jwks_uri = cloud
+            .document_url(&jwks_uri)
+            .ok_or_else(|| KeyError::malformed("the discovery document names a key document outside its cloud"))?;
+        Ok(Self { jwks_uri, cloud_instance_name: cloud_instance_name.map(Cow::into_owned) })
     }
 }
 
@@ -79,10 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_the_tenant_is_taken() {
+    fn accepts_document_of_the_tenant() {
         let found =
             read(ISSUER, KEYS, r#","cloud_instance_name":"microsoftonline.com","tenant_region_scope":null"#).unwrap();
-        assert_eq!(found.jwks_uri, KEYS);
+        assert_eq!(found.jwks_uri.as_str(), KEYS);
         assert_eq!(found.cloud_instance_name.as_deref(), Some("microsoftonline.com"));
         assert_eq!(read(ISSUER, KEYS, "").unwrap().cloud_instance_name, None);
         assert_eq!(read(ISSUER, KEYS, r#","cloud_instance_name":null"#).unwrap().cloud_instance_name, None);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn another_issuer_is_rejected() {
+    fn rejects_another_issuer() {
         for issuer in [
             "https://login.microsoftonline.com/{tenantid}/v2.0",
             "https://sts.windows.net/11111111-aaaa-4bbb-8ccc-222222222222/",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_elsewhere_or_of_another_cloud_are_rejected() {
+    fn rejects_keys_elsewhere_and_another_cloud() {
         assert!(read(ISSUER, "https://evil.example/keys", "").unwrap_err().contains("outside"));
         assert!(read(ISSUER, "http://login.microsoftonline.com/keys", "").unwrap_err().contains("outside"));
         let foreign = r#","cloud_instance_name":"microsoftonline.us""#;
@@ -111,7 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_rejected() {
+    fn rejects_key_address_that_the_client_cannot_parse() {
+        let cloud = Cloud::public().with_document_host("xn--a.example").unwrap();
+        let document = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"https://xn--a.example/keys"}}"#);
+        let error = Discovery::from_json(document.as_bytes(), &cloud, &TENANT.parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), crate::error::KeyErrorKind::Malformed);
+    }
+
+    #[test]
+    fn rejects_what_is_no_document() {
         for document in ["", "[]", "{}", r#"{"issuer":1}"#, "<html>", r#"{"issuer":"a","issuer":"a"}"#] {
             assert!(Discovery::from_json(document.as_bytes(), &Cloud::public(), &TENANT.parse().unwrap()).is_err());
         }

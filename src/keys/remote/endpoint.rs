@@ -9,7 +9,7 @@ use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry, tls};
 use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
-use super::schedule::{Failure, RETRY_AFTER_MAX};
+use super::schedule::{Failure, Fetched, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{Chain, ConfigError, KeyError};
@@ -65,15 +65,12 @@ pub(crate) fn client(
         })
 }
 
-/// Whether the client can ask for this tenant's documents: it is stricter about the names of hosts than [`Cloud`] is.
-pub(crate) fn check_address(cloud: &Cloud, tenant: &TenantId) -> Result<(), ConfigError> {
-    match Url::parse(&cloud.discovery_url(tenant)) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let problem = format!("`{}` is no host that can be asked ({error}); correct the name", cloud.login_host());
-            Err(ConfigError::new("cloud.login", problem).caused_by(error))
-        }
-    }
+/// The address of a tenant's discovery document. The client is stricter about the names of hosts than [`Cloud`] is.
+pub(crate) fn discovery_url(cloud: &Cloud, tenant: &TenantId) -> Result<Url, ConfigError> {
+    Url::parse(&cloud.discovery_url(tenant)).map_err(|error| {
+        let problem = format!("`{}` is no host that can be asked ({error}); correct the name", cloud.login_host());
+        ConfigError::new("cloud.login", problem).caused_by(error)
+    })
 }
 
 /// One tenant's documents.
@@ -81,16 +78,19 @@ pub(crate) struct Endpoint {
     client: Client,
     cloud: Cloud,
     tenant: TenantId,
+    discovery_url: Url,
     clock: Arc<dyn Clock>,
     fetch_timeout: Duration,
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<KnownDiscovery>>,
 }
 
-/// The latest good discovery, for the times when only the key document can be reached.
+/// The last discovery document, for the times when only the key document can be read.
 #[derive(Clone)]
-struct Known {
+struct KnownDiscovery {
     discovery: Discovery,
-    /// Until when the provider asked not to be asked again.
+    /// Why the latest attempt to read it again failed.
+    error: Option<KeyError>,
+    /// Until when the provider asked for no more requests.
     not_before: Option<Instant>,
 }
 
@@ -101,27 +101,29 @@ impl Endpoint {
         tenant: TenantId,
         clock: Arc<dyn Clock>,
         fetch_timeout: Duration,
-    ) -> Self {
-        Self { client, cloud, tenant, clock, fetch_timeout, known: Mutex::new(None) }
+    ) -> Result<Self, ConfigError> {
+        let discovery_url = discovery_url(&cloud, &tenant)?;
+        Ok(Self { client, cloud, tenant, discovery_url, clock, fetch_timeout, known: Mutex::new(None) })
     }
 
     /// One attempt: where the keys are, then the keys.
-    pub(crate) async fn fetch(&self) -> Result<KeySet, Failure> {
-        let discovery = self.discover().await?;
+    pub(crate) async fn fetch(&self) -> Result<Fetched, Failure> {
+        let KnownDiscovery { discovery, error: discovery_error, .. } = self.discover().await?;
         let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
-        Ok(KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?)
+        let keys = KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?;
+        Ok(Fetched { keys, discovery_error })
     }
 
-    /// Asks anew each time, so that a key document that has moved is found. A discovery document that
-    /// says something wrong ends the attempt; one that cannot be had leaves the latest good one in force.
-    async fn discover(&self) -> Result<Discovery, Failure> {
+    /// Reads the discovery document each time, so that a key document that has moved is found. A document that fails a
+    /// check ends the attempt. One that cannot be read leaves the last one in force.
+    async fn discover(&self) -> Result<KnownDiscovery, Failure> {
         let known = self.known().clone();
-        let is_unwanted = |known: &Known| known.not_before.is_some_and(|not_before| Instant::now() < not_before);
-        if let Some(known) = known.as_ref().filter(|known| is_unwanted(known)) {
-            return Ok(known.discovery.clone());
+        let is_asked_to_wait =
+            |known: &KnownDiscovery| known.not_before.is_some_and(|not_before| Instant::now() < not_before);
+        if let Some(known) = known.as_ref().filter(|known| is_asked_to_wait(known)) {
+            return Ok(known.clone());
         }
-        let url = self.cloud.discovery_url(&self.tenant);
-        let read = self.read(&url, MAX_DISCOVERY_DOCUMENT);
+        let read = self.read(&self.discovery_url, MAX_DISCOVERY_DOCUMENT);
         let read = match &known {
             // Leaves time for the keys themselves.
             Some(_) => {
@@ -129,28 +131,29 @@ impl Endpoint {
             }
             None => read.await,
         };
-        match (read, known) {
+        let latest = match (read, known) {
             (Ok(document), _) => {
                 let discovery = Discovery::from_json(&document, &self.cloud, &self.tenant)?;
-                *self.known() = Some(Known { discovery: discovery.clone(), not_before: None });
-                Ok(discovery)
+                KnownDiscovery { discovery, error: None, not_before: None }
             }
             (Err(failure), Some(known)) => {
                 let not_before = failure.retry_after.map(|wait| Instant::now() + wait.min(RETRY_AFTER_MAX));
-                *self.known() = Some(Known { not_before, ..known.clone() });
-                Ok(known.discovery)
+                KnownDiscovery { error: Some(failure.error), not_before, ..known }
             }
-            (Err(failure), None) => Err(failure),
-        }
+            (Err(failure), None) => return Err(failure),
+        };
+        *self.known() = Some(latest.clone());
+        Ok(latest)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+    fn known(&self) -> MutexGuard<'_, Option<KnownDiscovery>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a document of at most so many bytes.
-    async fn read(&self, url: &str, max: usize) -> Result<Vec<u8>, Failure> {
-        let request = self.client.get(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity");
+    async fn read(&self, url: &Url, max: usize) -> Result<Vec<u8>, Failure> {
+        let request =
+            self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity");
         let mut response = request.send().await.map_err(broken)?;
         self.check_response(&response, max)?;
         let mut document = Vec::new();
@@ -163,7 +166,7 @@ impl Endpoint {
         Ok(document)
     }
 
-    /// Only a plain 200 of an acceptable length is worth reading.
+    /// Only a plain 200 of an acceptable length is read.
     fn check_response(&self, response: &Response, max: usize) -> Result<(), Failure> {
         let status = response.status();
         if status != StatusCode::OK {
@@ -200,7 +203,7 @@ fn failure(why: &str) -> Failure {
     KeyError::unavailable(why).into()
 }
 
-/// The address is in the configuration; in an error it would be one more place to keep it out of.
+/// Without the address: it is in the configuration, and errors go to logs.
 fn broken(error: reqwest::Error) -> Failure {
     KeyError::unavailable(error.without_url()).into()
 }
@@ -213,7 +216,7 @@ const MAX_KEY_DOCUMENT: usize = 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Long enough for both documents of an attempt, too short to meet a dead connection an hour later.
+/// Long enough for both documents of an attempt, too short for an idle connection to be used by the next refresh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -1,15 +1,15 @@
-//! Time on two clocks: one never jumps but may stand still, the other runs on but may jump.
+//! Time on two clocks: the monotonic one never jumps but may stand still, the wall clock goes on but may jump.
 
 use std::time::{Duration, Instant};
 
 use crate::clock::UnixTime;
 
-/// A moment on both clocks.
+/// The present on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
     /// Never jumps, but may stand still while the machine is suspended.
     pub(crate) monotonic: Instant,
-    /// Runs on during a suspend, but may jump. `None` when it cannot be read.
+    /// Goes on during a suspend, but may jump. `None` when it cannot be read.
     pub(crate) wall: Option<UnixTime>,
 }
 
@@ -17,7 +17,7 @@ pub(crate) struct Now {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timestamp {
     at: Now,
-    /// How old it was initial_age then.
+    /// How old it was at that time already.
     initial_age: Duration,
 }
 
@@ -26,21 +26,21 @@ impl Timestamp {
         Self { at, initial_age: Duration::ZERO }
     }
 
-    /// Something that was so at `then` on the wall clock. When that clock cannot be read its age cannot be
-    /// told, and it counts as older than anything.
+    /// Something that was so at `then` on the wall clock. When that clock cannot be read the age is unknown, and counts
+    /// as longer than any limit.
     pub(crate) fn in_the_past(then: UnixTime, now: Now) -> Self {
         let initial_age = now.wall.map_or(Duration::MAX, |wall| wall.saturating_since(then));
         Self { at: Now { wall: Some(then), ..now }, initial_age }
     }
 
-    /// The greater of what the two clocks say: a suspend stops one, a jump back sets back the other.
+    /// The greater of the ages by the two clocks: a suspend stops one, a jump back sets back the other.
     ///
-    /// A jump ahead cannot be told from a suspend; it counts, and is taken back when the clock is.
+    /// A jump ahead looks like a suspend. It counts, until the clock is set back.
     pub(crate) fn age(&self, now: Now) -> Duration {
         self.monotonic_age(now).max(self.wall_age(now))
     }
 
-    /// At least so much by either clock: of two readings in whole seconds the difference may be one too many.
+    /// The age that is certain. The wall clock counts whole seconds, so a difference may be one too many.
     pub(crate) fn min_age(&self, now: Now) -> Duration {
         self.monotonic_age(now).max(self.wall_age(now).saturating_sub(Duration::from_secs(1)))
     }
@@ -52,7 +52,7 @@ impl Timestamp {
         }
     }
 
-    /// What no jump of the wall clock changes; a suspend may be missing from it.
+    /// The age that no jump of the wall clock changes. A suspend may be missing from it.
     pub(crate) fn monotonic_age(&self, now: Now) -> Duration {
         now.monotonic.saturating_duration_since(self.at.monotonic).saturating_add(self.initial_age)
     }

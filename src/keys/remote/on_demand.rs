@@ -1,75 +1,75 @@
-//! Fetches that unknown keys cause: one at a time, and one in each cooldown.
+//! Refreshes on demand, which unknown keys cause: one at a time, and one in each cooldown.
 
 use std::time::{Duration, Instant};
 
-/// The fetches so far, counted from 1.
+/// The refreshes so far, counted from 1.
 #[derive(Debug, Default)]
 pub(crate) struct OnDemandRefresh {
     /// The number of the latest.
     number: u64,
     /// When the latest was asked for.
-    begun: Option<Instant>,
-    /// The latest has not been taken up yet.
+    asked_at: Option<Instant>,
+    /// No attempt has begun for the latest yet.
     is_pending: bool,
-    /// The latest that has ended, and whether its answer was good.
+    /// The latest that has ended, and whether it was a success.
     ended: Option<(u64, bool)>,
 }
 
 impl OnDemandRefresh {
-    /// Asks for another fetch.
-    pub(crate) fn start(&mut self, now: Instant) {
+    /// Asks for another refresh.
+    pub(crate) fn ask(&mut self, now: Instant) {
         self.number += 1;
-        self.begun = Some(now);
+        self.asked_at = Some(now);
         self.is_pending = true;
     }
 
-    /// Whether a fetch is asked for that nobody has taken up.
+    /// Whether a refresh is asked for that no attempt has begun for.
     pub(crate) fn is_pending(&self) -> bool {
         self.is_pending
     }
 
-    /// Takes the fetch up that is asked for. Says whether there is one.
-    pub(crate) fn take_up(&mut self) -> bool {
+    /// Begins the refresh that is asked for. Says whether there is one.
+    pub(crate) fn begin(&mut self) -> bool {
         std::mem::take(&mut self.is_pending)
     }
 
-    /// The fetch that was taken up has come to nothing; another is to do it.
+    /// The attempt has ended without an outcome; another has to begin.
     pub(crate) fn put_back(&mut self) {
         self.is_pending = true;
     }
 
-    /// The latest fetch has ended.
-    pub(crate) fn ended(&mut self, was_good: bool) {
-        self.ended = Some((self.number, was_good));
+    /// The latest refresh has ended.
+    pub(crate) fn end(&mut self, is_success: bool) {
+        self.ended = Some((self.number, is_success));
     }
 
-    /// The number of the latest fetch.
+    /// The number of the latest refresh.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether the answer was good that ended the wait for the fetch of this number. `None` while it lasts.
+    /// Whether the refresh of this number, or a later one, was a success. `None` until it has ended.
     pub(crate) fn outcome(&self, number: u64) -> Option<bool> {
-        self.ended.filter(|(ended, _)| *ended >= number).map(|(_, was_good)| was_good)
+        self.ended.filter(|(ended, _)| *ended >= number).map(|(_, is_success)| is_success)
     }
 
-    /// Whether the latest fetch that has ended brought a good answer.
-    pub(crate) fn was_good(&self) -> bool {
-        self.ended.is_some_and(|(_, was_good)| was_good)
+    /// Whether the latest refresh that has ended was a success.
+    pub(crate) fn was_success(&self) -> bool {
+        self.ended.is_some_and(|(_, is_success)| is_success)
     }
 
-    /// Whether the latest fetch has ended and brought a good answer.
+    /// Whether the latest refresh has ended with a success.
     pub(crate) fn is_settled(&self) -> bool {
         self.outcome(self.number) == Some(true)
     }
 
-    /// Whether it is too early for another fetch.
+    /// Whether it is too early for another refresh.
     pub(crate) fn is_cooling(&self, now: Instant, cooldown: Duration) -> bool {
-        self.begun.is_some_and(|begun| now.saturating_duration_since(begun) < cooldown)
+        self.asked_at.is_some_and(|asked| now.saturating_duration_since(asked) < cooldown)
     }
 
-    /// When another fetch is allowed. `None` if there was none yet, or if that is beyond all time.
+    /// When another refresh is allowed. `None` if there was none yet, or if that is beyond all time.
     pub(crate) fn cool_at(&self, cooldown: Duration) -> Option<Instant> {
-        self.begun?.checked_add(cooldown)
+        self.asked_at?.checked_add(cooldown)
     }
 }

@@ -1,4 +1,4 @@
-//! How the keys of a tenant stand, for operators.
+//! The state of a tenant's keys, for operators.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use super::schedule::Counts;
 use crate::error::{Chain, KeyError};
 use crate::ids::TenantId;
 
-/// How the keys of one tenant stand.
+/// The state of one tenant's keys.
 ///
 /// `Serialize` writes an object with the names of the methods: `tenant_id`, `state`, `age_secs` (whole seconds, or
-/// null), `last_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes` and `failures`.
+/// null), `last_error` and `discovery_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes` and
+/// `failures`.
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
     pub(crate) tenant: TenantId,
@@ -20,6 +21,7 @@ pub struct KeyStatus {
     pub(crate) is_serving: bool,
     pub(crate) usable: usize,
     pub(crate) last_error: Option<KeyError>,
+    pub(crate) discovery_error: Option<KeyError>,
     pub(crate) counts: Counts,
     pub(crate) refresh: Duration,
 }
@@ -31,19 +33,19 @@ impl KeyStatus {
         self.tenant
     }
 
-    /// Whether requests can be judged, and how good the keys are.
+    /// Whether requests can be decided, and how fresh the keys are.
     #[must_use]
     pub fn state(&self) -> KeyState {
         match (self.age, self.is_serving) {
             (None, _) => KeyState::Cold,
             (Some(_), false) => KeyState::Expired,
-            // A refresh may be late by its jitter and one fetch without anything being wrong.
+            // A refresh is late by its jitter and its fetch while all is well.
             (Some(age), true) if self.last_error.is_some() || age > self.refresh * 2 => KeyState::Stale,
             (Some(_), true) => KeyState::Fresh,
         }
     }
 
-    /// The time since the last good answer. `None` if there was none.
+    /// The time since the last success. `None` if there was none.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
@@ -55,45 +57,52 @@ impl KeyStatus {
         self.last_error.as_ref()
     }
 
-    /// How many keys there are to verify with, those left out that were [revoked](crate::keys::RemoteKeys::revoke).
-    /// Without a good answer within the stale limit they are kept, but not used.
+    /// Why discovery failed at the latest success, which used the last known address of the keys. `None` if it did not.
+    ///
+    /// The keys are as fresh as ever meanwhile. But a restart needs discovery, and keys that move are not found.
+    #[must_use]
+    pub fn discovery_error(&self) -> Option<&KeyError> {
+        self.discovery_error.as_ref()
+    }
+
+    /// How many keys there are to verify with, without those that were [revoked](crate::keys::RemoteKeys::revoke).
+    /// Without a success within the maximum staleness they are kept, but not used.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.usable
     }
 
-    /// How many entries of the latest good answer were not taken as keys: not usable, or more than there is
-    /// room for.
+    /// How many entries of the latest key document were not taken: unusable, or more than there is room for.
     #[must_use]
     pub fn unusable_entries(&self) -> usize {
         self.counts.unusable_entries
     }
 
-    /// How many attempts have brought a good answer.
+    /// How many attempts were successes.
     #[must_use]
     pub fn refreshes(&self) -> u64 {
-        self.counts.good
+        self.counts.successes
     }
 
-    /// How many attempts have failed.
+    /// How many attempts were failures.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.counts.failed
+        self.counts.failures
     }
 }
 
-/// How good the keys of a tenant are.
+/// How fresh the keys of a tenant are.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum KeyState {
     /// None were ever fetched. Requests are answered 503.
     Cold,
-    /// None were fetched within the stale limit. Requests are answered 503.
+    /// None were fetched within the maximum staleness. Requests are answered 503.
     Expired,
-    /// The latest attempt, if there was one, was good, and the last good answer is at most two refreshes old.
+    /// The latest attempt, if there was one, was a success, and the last success is at most two refresh intervals old.
     Fresh,
-    /// The latest attempt failed, or the last good answer is older than two refreshes; the keys held are served
-    /// until the stale limit.
+    /// The latest attempt failed, or the last success is older than two refresh intervals. Cached keys are served until
+    /// the maximum staleness.
     Stale,
 }
 
@@ -124,11 +133,12 @@ impl Serialize for KeyState {
 
 impl Serialize for KeyStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("KeyStatus", 8)?;
+        let mut object = serializer.serialize_struct("KeyStatus", 9)?;
         object.serialize_field("tenant_id", &self.tenant_id())?;
         object.serialize_field("state", &self.state())?;
         object.serialize_field("age_secs", &self.age().map(|age| age.as_secs()))?;
         object.serialize_field("last_error", &self.last_error().map(|error| Chain(error).to_string()))?;
+        object.serialize_field("discovery_error", &self.discovery_error().map(|error| Chain(error).to_string()))?;
         object.serialize_field("keys", &self.keys())?;
         object.serialize_field("unusable_entries", &self.unusable_entries())?;
         object.serialize_field("refreshes", &self.refreshes())?;
@@ -149,7 +159,8 @@ mod tests {
             is_serving: true,
             usable: 2,
             last_error: Some(KeyError::unavailable("timed out")),
-            counts: Counts { good: 3, failed: 4, unusable_entries: 1 },
+            discovery_error: None,
+            counts: Counts { successes: 3, failures: 4, unusable_entries: 1 },
             refresh: Duration::from_secs(3600),
         };
         let expected = serde_json::json!({
@@ -157,6 +168,7 @@ mod tests {
             "state": "stale",
             "age_secs": 7,
             "last_error": "no verification keys are available: timed out",
+            "discovery_error": null,
             "keys": 2,
             "unusable_entries": 1,
             "refreshes": 3,

@@ -1,23 +1,23 @@
-//! One tenant's keys at work: a task that fetches when the [`Schedule`] says so, requests that read
-//! without a lock or wait for the outcome, and nothing that a request could take down with it.
+//! The keys of one tenant at work: a task fetches when the [`Schedule`] says so, requests read without a lock or wait
+//! for the outcome, and no request can take the task down with it.
+//!
+//! The tests compile this file a second time on a model of its runtime. So whatever runs, locks, wakes or tells the
+//! time comes from `super::runtime`; other paths start at the root of the crate.
 
-use std::convert::Infallible;
-use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::runtime::{self, AbortHandle, ArcSwap, AtomicUsize, Handle, Mutex, MutexGuard, Notify, watch};
+use futures_util::FutureExt;
+
+use super::runtime::{self, AbortHandle, ArcSwap, Changed, Mutex, MutexGuard, Semaphore, watch};
 use crate::clock::{Clock, UnixTime};
 use crate::error::{Chain, KeyError};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::jwks::KeySet;
 use crate::keys::remote::cached::{CachedKeys, Changes, Found};
 use crate::keys::remote::now::Now;
-use crate::keys::remote::schedule::{Answer, Failure, Schedule, Step};
+use crate::keys::remote::schedule::{Answer, Failure, Fetched, Schedule, Step};
 use crate::keys::remote::status::KeyStatus;
 use crate::keys::remote::timing::Timing;
 use crate::keys::source::{KeyFuture, Lookup};
@@ -26,12 +26,12 @@ use crate::telemetry::events;
 use crate::telemetry::meter;
 
 /// Fetches a tenant's key document once.
-pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<KeySet, Failure>> + Send + Sync>;
+pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<Fetched, Failure>> + Send + Sync>;
 
 /// The handle on one tenant's keys. Dropping it ends the task.
 pub(crate) struct KeyStore(Arc<Shared>);
 
-/// What the handle, the task and the waiting requests have in common.
+/// What the handle, the task and the waiters share.
 struct Shared {
     tenant: TenantId,
     timing: Timing,
@@ -41,41 +41,28 @@ struct Shared {
     published: ArcSwap<Published>,
     /// Never held across an await.
     schedule: Mutex<Schedule>,
-    /// Told after every change that a waiting request may be waiting for.
+    /// Notified after every change that a waiter may wait for.
     changed: watch::Sender<()>,
-    /// Tells the task to look at the schedule again.
-    wake: Notify,
-    waiting: AtomicUsize,
+    /// Tells the task to read the schedule again. A stalled task listens, too, and must not consume the signal.
+    wake: watch::Sender<()>,
+    waiters: Semaphore,
+    /// Locked before `schedule`, never after it.
     task: Mutex<Task>,
 }
 
 struct Published {
-    held: CachedKeys,
-    /// Whether there is a task that keeps them current.
-    has_task: bool,
-    /// When this was published, by the clock that never jumps.
-    at: Instant,
-    /// Until when a key that is in no good answer is rejected at once.
+    keys: CachedKeys,
+    /// From when on the task that keeps the keys current counts as stalled. `None` without a task.
+    overdue_at: Option<Instant>,
+    /// Until when a key that no document lists is rejected at once.
     known_unknown_until: Option<Instant>,
-}
-
-impl Published {
-    /// A moment for the question whether keys still count, which every request asks.
-    ///
-    /// While there is a task only the wall clock is read, which takes half as long: the task publishes
-    /// again whenever keys stop counting by the other clock.
-    fn moment(&self, clock: &dyn Clock) -> Now {
-        let wall = clock.now();
-        let is_watched = self.has_task && wall.is_some();
-        Now { monotonic: if is_watched { self.at } else { runtime::now() }, wall }
-    }
 }
 
 #[derive(Debug)]
 enum Task {
     NotStarted,
     Started(AbortHandle),
-    /// The handle was dropped; nothing is to be started any more.
+    /// The handle was dropped; nothing is started any more.
     Closed,
 }
 
@@ -98,31 +85,27 @@ impl KeyStore {
             timing,
             clock,
             fetch,
-            published: ArcSwap::from_pointee(Published {
-                held: schedule.held().clone(),
-                has_task: false,
-                at: now.monotonic,
-                known_unknown_until: None,
-            }),
+            published: ArcSwap::from_pointee(Published::of(&schedule)),
             schedule: Mutex::new(schedule),
             changed: watch::Sender::new(()),
-            wake: Notify::new(),
-            waiting: AtomicUsize::new(0),
+            wake: watch::Sender::new(()),
+            waiters: Semaphore::new(MAX_WAITERS),
             task: Mutex::new(Task::NotStarted),
         }))
     }
 
     /// What is known of a key now: one atomic load, no lock.
-    pub(crate) fn lookup(&self, key: &KeyId) -> Lookup {
+    pub(crate) fn lookup(&self, id: &KeyId) -> Lookup {
+        let now = self.0.now();
         let published = self.0.published.load();
-        self.0.keep_running(&published);
-        match published.held.find(key, published.moment(&*self.0.clock), &self.0.timing) {
+        self.0.keep_running(&published, now);
+        match published.keys.find(id, now, &self.0.timing) {
             Found::Key(key) => Lookup::Found(key.clone()),
             Found::Revoked => Lookup::Rejected(KeyError::revoked()),
             Found::Unusable => Lookup::Rejected(KeyError::unusable()),
             Found::NoKeys => Lookup::Miss,
             Found::UnknownKid => {
-                let left = published.known_unknown_until.and_then(|until| until.checked_duration_since(runtime::now()));
+                let left = published.known_unknown_until.and_then(|until| until.checked_duration_since(now.monotonic));
                 match left.filter(|left| !left.is_zero()) {
                     Some(left) => Lookup::Rejected(KeyError::unknown().with_retry_after(left)),
                     None => Lookup::Miss,
@@ -131,21 +114,21 @@ impl KeyStore {
         }
     }
 
-    /// Whether this is what is held under the name now, at the same cost and without a copy.
+    /// Whether this is the cached key of that `kid` now, at the same cost and without a copy.
     pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey) -> bool {
+        let now = self.0.now();
         let published = self.0.published.load();
-        self.0.keep_running(&published);
-        let found = published.held.find(id, published.moment(&*self.0.clock), &self.0.timing);
-        matches!(found, Found::Key(held) if held.is_same(key))
+        self.0.keep_running(&published, now);
+        matches!(published.keys.find(id, now, &self.0.timing), Found::Key(cached) if cached == key)
     }
 
-    /// Finds out about a key that is not at hand.
-    pub(crate) fn resolve(&self, key: KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        Box::pin(Arc::clone(&self.0).resolve(key))
+    /// Finds out about a key that is not cached.
+    pub(crate) fn resolve(&self, id: KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        Box::pin(Arc::clone(&self.0).resolve(id))
     }
 
-    /// Waits until there are keys, or until an attempt has ended without any.
-    pub(crate) fn ready(&self) -> KeyFuture<Result<(), KeyError>> {
+    /// Starts the task and waits until there are keys, or until an attempt has ended without any.
+    pub(crate) fn wait_for_keys(&self) -> KeyFuture<Result<(), KeyError>> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             let attempt = shared.schedule().next_to_end();
@@ -156,46 +139,47 @@ impl KeyStore {
     /// Has keys fetched now, whatever the schedule says. The future waits for the outcome.
     pub(crate) fn refresh_now(&self) -> KeyFuture<Result<(), KeyError>> {
         let shared = Arc::clone(&self.0);
-        let attempt = shared.change(|schedule| schedule.ask_for_refresh());
+        let attempt = shared.change(Schedule::ask_for_refresh);
         Box::pin(shared.outcome(attempt, false))
     }
 
     /// Rejects a key from now on.
-    pub(crate) fn revoke(&self, key: &KeyId) {
-        self.0.change_held(|held| held.revoke(key));
+    pub(crate) fn revoke(&self, id: &KeyId) {
+        self.0.change_keys(|keys| keys.revoke(id));
     }
 
     /// Takes back [`revoke`](Self::revoke).
-    pub(crate) fn reinstate(&self, key: &KeyId) {
-        self.0.change_held(|held| held.reinstate(key));
+    pub(crate) fn reinstate(&self, id: &KeyId) {
+        self.0.change_keys(|keys| keys.reinstate(id));
     }
 
-    /// Whether there are keys fresh enough to decide with. If not, sees to it that some are fetched: where
-    /// traffic waits for readiness, no request would.
-    pub(crate) fn is_serving(&self) -> bool {
+    /// Starts the task unless it runs, and an attempt if keys have expired meanwhile.
+    pub(crate) fn start(&self) {
         let now = self.0.now();
-        let is_serving = self.0.published.load().held.is_serving(now, &self.0.timing);
-        if !is_serving {
-            self.0.ensure_running();
-            self.0.change(|schedule| schedule.observe_clock(now));
-        }
-        is_serving
+        self.0.keep_running(&self.0.published.load(), now);
+        self.0.change(|schedule| schedule.observe_clock(now));
+    }
+
+    /// Whether there are keys fresh enough to decide with. Starts nothing.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.0.published.load().keys.is_serving(self.0.now(), &self.0.timing)
     }
 
     pub(crate) fn tenant(&self) -> TenantId {
         self.0.tenant
     }
 
-    /// How the keys stand.
+    /// The state of the keys, for operators.
     pub(crate) fn status(&self) -> KeyStatus {
         let now = self.0.now();
         let schedule = self.0.schedule();
         KeyStatus {
             tenant: self.0.tenant,
-            age: schedule.held().age(now),
-            is_serving: schedule.held().is_serving(now, &self.0.timing),
-            usable: schedule.held().usable(now, &self.0.timing),
+            age: schedule.keys().age(now),
+            is_serving: schedule.keys().is_serving(now, &self.0.timing),
+            usable: schedule.keys().usable(now, &self.0.timing),
             last_error: schedule.last_error().cloned(),
+            discovery_error: schedule.discovery_error().cloned(),
             counts: schedule.counts(),
             refresh: self.0.timing.refresh,
         }
@@ -213,149 +197,171 @@ impl Drop for KeyStore {
 
 /// What requests do.
 impl Shared {
-    async fn resolve(self: Arc<Self>, key: KeyId) -> Result<VerificationKey, KeyError> {
+    async fn resolve(self: Arc<Self>, id: KeyId) -> Result<VerificationKey, KeyError> {
         let now = self.now();
-        let mut waiter = match self.change(|schedule| schedule.request_key(&key, now)) {
+        let mut waiter = match self.change(|schedule| schedule.request_key(&id, now)) {
             Answer::Key(key) => return Ok(key),
             Answer::Rejected(error) => return Err(error),
             Answer::Wait(waiter) => waiter,
         };
-        let _place = Place::take(&self).ok_or_else(too_many)?;
+        let _permit = self.waiters.try_acquire().map_err(|_| too_many())?;
         // Before the next question, so that no change after it is missed.
         let mut changes = self.changed.subscribe();
         loop {
-            // The task may be another runtime's; to wait takes one here.
-            if !self.ensure_running() || Handle::try_current().is_err() {
-                return Err(no_task());
-            }
+            self.ensure_task()?;
             let now = self.now();
-            waiter = match self.change(|schedule| schedule.poll_key(&key, waiter, now)) {
+            waiter = match self.change(|schedule| schedule.poll_key(&id, waiter, now)) {
                 Answer::Key(key) => return Ok(key),
                 Answer::Rejected(error) => return Err(error),
                 Answer::Wait(waiter) => waiter,
             };
-            tokio::select! {
-                biased;
-                // The sender lives as long as `self`.
-                _ = changes.changed() => {}
-                () = runtime::sleep_until(waiter.until) => return Err(too_late()),
-            }
+            self.wait_for_change(&mut changes, waiter.until).await?;
         }
     }
 
     /// Waits until the attempt of this number has ended. With `or_serving`, keys that can be used will do.
     async fn outcome(self: Arc<Self>, attempt: u64, or_serving: bool) -> Result<(), KeyError> {
         let mut changes = self.changed.subscribe();
+        let mut until = None;
         loop {
+            self.ensure_task()?;
             let now = self.now();
-            if !self.ensure_running() {
-                return Err(no_task());
-            }
-            let outcome = self.change(|schedule| {
+            let (outcome, ends_by) = self.change(|schedule| {
                 schedule.observe_clock(now);
-                let is_served = or_serving && schedule.held().is_serving(now, &self.timing);
-                if is_served { Some(Ok(())) } else { schedule.outcome(attempt) }
+                let is_served = or_serving && schedule.keys().is_serving(now, &self.timing);
+                (if is_served { Some(Ok(())) } else { schedule.outcome(attempt) }, schedule.ends_by(now.monotonic))
             });
             if let Some(outcome) = outcome {
                 return outcome;
             }
+            self.wait_for_change(&mut changes, *until.get_or_insert(ends_by)).await?;
+        }
+    }
+
+    /// Replaces a task that is missing or overdue by one on the caller's own runtime, which is certain to run.
+    fn ensure_task(self: &Arc<Self>) -> Result<(), KeyError> {
+        let now = runtime::now();
+        let overdue_at = self.schedule().overdue_at();
+        if overdue_at.is_some_and(|at| now < at) || self.start() { Ok(()) } else { Err(no_task()) }
+    }
+
+    /// Waits for the next change, or until the task is overdue. At `until` it is too late.
+    async fn wait_for_change(&self, changes: &mut Changed, until: Instant) -> Result<(), KeyError> {
+        // The task may run elsewhere, but the timer of this wait runs here.
+        runtime::current().ok_or_else(no_task)?;
+        let overdue_at = self.schedule().overdue_at();
+        tokio::select! {
+            biased;
             // The sender lives as long as `self`.
-            let _ = changes.changed().await;
+            _ = changes.changed() => Ok(()),
+            () = runtime::sleep_until(overdue_at.map_or(until, |at| at.min(until))) => {
+                if runtime::now() < until { Ok(()) } else { Err(too_late()) }
+            }
         }
     }
 }
 
-/// What the task does, and how it comes and goes.
+/// What the task does, and how it starts and ends.
 impl Shared {
-    /// Starts the task unless it is known to run.
-    fn keep_running(self: &Arc<Self>, published: &Published) {
-        if !published.has_task {
+    /// Starts a task where none is known to run.
+    fn keep_running(self: &Arc<Self>, published: &Published, now: Now) {
+        if published.overdue_at.is_none_or(|at| now.monotonic >= at) {
             self.start();
         }
     }
 
-    /// Starts the task unless it runs. Says whether it does.
-    fn ensure_running(self: &Arc<Self>) -> bool {
-        self.published.load().has_task || self.start()
-    }
-
+    /// Starts a task unless there is one that is not overdue. Says whether there is one now.
     #[cold]
     fn start(self: &Arc<Self>) -> bool {
-        let Ok(runtime) = Handle::try_current() else { return false };
+        let Some(runtime) = runtime::current() else { return false };
         let mut task = lock(&self.task);
         if matches!(*task, Task::Closed) {
             return false;
         }
+        let mut schedule = self.schedule();
+        let now = runtime::now();
         // Another request may have been faster.
-        if !self.published.load().has_task {
-            // Before there is a task: its end may come at once, and must have the last word.
-            self.publish(&self.schedule(), true);
-            let running = Running(Arc::clone(self));
-            *task = Task::Started(runtime.spawn(async move { running.0.run().await }).abort_handle());
+        if schedule.overdue_at().is_some_and(|at| now < at) {
+            return true;
+        }
+        // Before there is a task: its end may come at once, and must have the last word.
+        let number = schedule.take_over(now);
+        self.publish(&schedule);
+        drop(schedule);
+        let running = Running { shared: Arc::clone(self), number };
+        let started = runtime.spawn(async move { running.run().await }).abort_handle();
+        if let Task::Started(stalled) = std::mem::replace(&mut *task, Task::Started(started)) {
+            stalled.abort();
         }
         true
     }
 
-    /// The task: fetches when it is time, for ever.
+    /// One attempt, within its deadline and whatever happens in it.
+    async fn attempt(&self) -> Result<Fetched, Failure> {
+        let attempt = AssertUnwindSafe(async { (self.fetch)().await }).catch_unwind();
+        match runtime::timeout(self.timing.fetch_timeout, attempt).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(KeyError::unavailable("the fetch panicked").into()),
+            None => Err(KeyError::unavailable("the fetch took too long").into()),
+        }
+    }
+}
+
+/// Held by the task of this number: it runs until this is dropped, by the end of its runtime, too.
+struct Running {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Running {
+    /// Fetches when it is time, until another task has taken over.
     async fn run(&self) {
-        loop {
-            match self.next_step() {
+        let mut wake = self.shared.wake.subscribe();
+        while let Some(step) = self.next_step() {
+            match step {
                 Step::SleepUntil(until) => tokio::select! {
                     biased;
-                    () = self.wake.notified() => {}
+                    // The sender lives as long as `self`.
+                    _ = wake.changed() => {}
                     () = runtime::sleep_until(until) => {}
                 },
                 Step::Fetch => {
-                    self.schedule().begin();
-                    let outcome = tokio::select! {
-                        biased;
-                        outcome = self.fetch() => outcome,
-                        never = self.publish_ends() => match never {},
-                    };
-                    self.take_in(outcome);
+                    let outcome = self.shared.attempt().await;
+                    self.finish(outcome);
                 }
             }
         }
     }
 
-    fn next_step(&self) -> Step {
-        let now = self.now();
-        let mut schedule = self.schedule();
-        // It may have been told to wake because keys stop counting now.
-        self.publish(&schedule, true);
-        schedule.next(now)
+    /// The schedule, unless another task has taken over.
+    fn schedule(&self) -> Option<MutexGuard<'_, Schedule>> {
+        Some(self.shared.schedule()).filter(|schedule| schedule.is_served_by(self.number))
     }
 
-    /// Publishes again whenever keys stop counting, for as long as a fetch takes.
-    async fn publish_ends(&self) -> Infallible {
-        loop {
-            let end = self.schedule().next_end(self.now());
-            match end {
-                Some(end) => runtime::sleep_until(end).await,
-                None => pending().await,
-            }
-            self.publish(&self.schedule(), true);
+    /// Reads the schedule, and publishes until when this task is trusted to run.
+    fn next_step(&self) -> Option<Step> {
+        let now = self.shared.now();
+        let mut schedule = self.schedule()?;
+        let step = schedule.next(now);
+        if step == Step::Fetch {
+            schedule.begin(now.monotonic);
         }
+        self.shared.publish(&schedule);
+        Some(step)
     }
 
-    /// One attempt, within its deadline and whatever happens in it.
-    async fn fetch(&self) -> Result<KeySet, Failure> {
-        let fetch = Arc::clone(&self.fetch);
-        let attempt = CatchPanic(Box::pin(async move { fetch().await }));
-        match runtime::timeout(self.timing.fetch_timeout, attempt).await {
-            Some(Some(outcome)) => outcome,
-            Some(None) => Err(KeyError::unavailable("the fetch panicked").into()),
-            None => Err(KeyError::unavailable("the fetch took too long").into()),
-        }
-    }
-
-    fn take_in(&self, outcome: Result<KeySet, Failure>) {
-        let now = self.now();
-        let mut schedule = self.schedule();
+    fn finish(&self, outcome: Result<Fetched, Failure>) {
+        let shared = &*self.shared;
+        let now = shared.now();
+        let Some(mut schedule) = self.schedule() else { return };
         let before = schedule.counts();
         let was_failing = schedule.last_error().is_some();
+        let mut discovery = None;
         let result = match outcome {
-            Ok(keys) => Ok(schedule.succeeded(keys, now, runtime::jitter())),
+            Ok(Fetched { keys, discovery_error }) => {
+                discovery = Some((schedule.discovery_ended(discovery_error.clone()), discovery_error));
+                Ok(schedule.succeeded(keys, now, runtime::jitter()))
+            }
             Err(failure) => {
                 let error = failure.error.clone();
                 schedule.failed(failure, now, runtime::jitter());
@@ -363,24 +369,61 @@ impl Shared {
             }
         };
         let counts = schedule.counts();
-        let held = schedule.held();
+        let keys = schedule.keys();
         let (is_serving, age, usable) =
-            (held.is_serving(now, &self.timing), held.age(now), held.usable(now, &self.timing));
-        self.publish(&schedule, true);
+            (keys.is_serving(now, &shared.timing), keys.age(now), keys.usable(now, &shared.timing));
+        shared.publish(&schedule);
         drop(schedule);
-        meter::fetched(self.tenant, result.is_ok(), age, usable);
-        self.changed.send_replace(());
+        meter::keys_fetched(shared.tenant, result.is_ok(), age, usable);
+        shared.changed.send_replace(());
+        if let Some((is_news, error)) = discovery {
+            shared.report_discovery(error.as_ref(), is_news);
+        }
         match result {
-            Ok(changes) => self.log_good(
+            Ok(changes) => shared.log_success(
                 &changes,
                 was_failing,
                 (counts.unusable_entries != before.unusable_entries).then_some(counts.unusable_entries),
             ),
-            Err(error) => self.log_failed(&error, is_serving),
+            Err(error) => shared.log_failure(&error, is_serving),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(mut schedule) = self.schedule() else { return };
+        schedule.interrupted(runtime::now(), std::thread::panicking());
+        self.shared.publish(&schedule);
+        drop(schedule);
+        self.shared.changed.send_replace(());
+    }
+}
+
+/// What is reported.
+impl Shared {
+    /// Counts each failure, and logs only what is new: the keys are as fresh as ever meanwhile.
+    fn report_discovery(&self, error: Option<&KeyError>, is_news: bool) {
+        let tenant = tracing::field::display(self.tenant);
+        if error.is_some() {
+            meter::discovery_failed(self.tenant);
+        }
+        match error {
+            _ if !is_news => {}
+            Some(error) => {
+                let cause = tracing::field::display(Chain(error));
+                tracing::warn!(
+                    target: events::KEYS,
+                    %tenant,
+                    %cause,
+                    "discovery failed; the last known address of the keys is used"
+                );
+            }
+            None => tracing::info!(target: events::KEYS, %tenant, "discovery works again"),
         }
     }
 
-    fn log_good(&self, changes: &Changes, was_failing: bool, unusable_entries: Option<usize>) {
+    fn log_success(&self, changes: &Changes, was_failing: bool, unusable_entries: Option<usize>) {
         let tenant = tracing::field::display(self.tenant);
         tracing::debug!(
             target: events::KEYS,
@@ -394,62 +437,56 @@ impl Shared {
             tracing::info!(target: events::KEYS, %tenant, "keys can be fetched again");
         }
         for key in &changes.dropped {
-            tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that answers no longer list");
+            tracing::info!(target: events::KEYS, %tenant, %key, "a key was dropped that key documents no longer list");
         }
         // Once, not with every refresh.
         if let Some(entries @ 1..) = unusable_entries {
-            tracing::warn!(target: events::KEYS, %tenant, entries, "the key document has entries that cannot be used");
+            tracing::warn!(target: events::KEYS, %tenant, entries, "the key document has unusable entries");
         }
         for key in &changes.replaced {
-            tracing::warn!(target: events::KEYS, %tenant, %key, "another key has taken the name of one that was held");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "another key has taken the kid of a cached key");
         }
         for key in &changes.withdrawn {
-            tracing::warn!(target: events::KEYS, %tenant, %key, "a key that was held is listed as unfit now");
+            tracing::warn!(target: events::KEYS, %tenant, %key, "a cached key is listed as unusable now");
         }
     }
 
-    fn log_failed(&self, error: &KeyError, is_serving: bool) {
+    fn log_failure(&self, error: &KeyError, is_serving: bool) {
         let tenant = tracing::field::display(self.tenant);
         let cause = tracing::field::display(Chain(error));
         if is_serving {
-            tracing::warn!(target: events::KEYS, %tenant, %cause, "keys could not be refreshed; those held are served");
+            tracing::warn!(target: events::KEYS, %tenant, %cause, "keys could not be refreshed; cached keys are served");
         } else {
             tracing::error!(target: events::KEYS, %tenant, %cause, "keys could not be fetched; requests are answered 503");
         }
     }
 }
 
-/// What both sides need.
+/// What requests and the task both need.
 impl Shared {
-    /// Changes the schedule and tells the task if that concerns it.
+    /// Changes the schedule and wakes the task if that concerns it.
     fn change<T>(&self, change: impl FnOnce(&mut Schedule) -> T) -> T {
         let mut schedule = self.schedule();
         let changed = change(&mut schedule);
-        let needs_wake = schedule.take_needs_wake();
+        let needs_wake = schedule.take_needs_wake(runtime::now());
         drop(schedule);
         if needs_wake {
-            self.wake.notify_one();
+            self.wake.send_replace(());
         }
         changed
     }
 
-    fn change_held(&self, change: impl FnOnce(&mut CachedKeys)) {
+    fn change_keys(&self, change: impl FnOnce(&mut CachedKeys)) {
         let mut schedule = self.schedule();
-        change(schedule.held_mut());
-        let has_task = self.published.load().has_task;
-        self.publish(&schedule, has_task);
+        change(schedule.keys_mut());
+        self.publish(&schedule);
         drop(schedule);
         self.changed.send_replace(());
     }
 
     /// Takes the lock's guard as its witness.
-    fn publish(&self, schedule: &MutexGuard<'_, Schedule>, has_task: bool) {
-        self.published.store(Arc::new(Published {
-            held: schedule.held().clone(),
-            has_task,
-            at: runtime::now(),
-            known_unknown_until: schedule.known_unknown_until(),
-        }));
+    fn publish(&self, schedule: &MutexGuard<'_, Schedule>) {
+        self.published.store(Arc::new(Published::of(schedule)));
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -461,68 +498,32 @@ impl Shared {
     }
 }
 
-/// Held by the task: says that it runs until it is dropped, by the end of the runtime too.
-struct Running(Arc<Shared>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut schedule = self.0.schedule();
-        schedule.interrupted(runtime::now(), std::thread::panicking());
-        self.0.publish(&schedule, false);
-        drop(schedule);
-        self.0.changed.send_replace(());
-    }
-}
-
-/// One of the places for waiting requests.
-struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let take = |taken| (taken < MAX_WAITING).then_some(taken + 1);
-        shared.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        Some(Self(Arc::clone(shared)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A future whose panic is an outcome: `None`.
-struct CatchPanic<T>(KeyFuture<T>);
-
-impl<T> Future for CatchPanic<T> {
-    type Output = Option<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        // The future is not polled again after a panic.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
+impl Published {
+    fn of(schedule: &Schedule) -> Self {
+        Self {
+            keys: schedule.keys().clone(),
+            overdue_at: schedule.overdue_at(),
+            known_unknown_until: schedule.known_unknown_until(),
         }
     }
 }
 
 fn no_task() -> KeyError {
-    KeyError::unavailable("keys are fetched by a task, which needs a tokio runtime and ends with its handle")
+    KeyError::unavailable("keys are fetched by a task, which needs a running tokio runtime and ends with its handle")
 }
 
 fn too_late() -> KeyError {
-    KeyError::unavailable("the keys did not come in time")
+    KeyError::unavailable("the keys did not arrive in time")
 }
 
 fn too_many() -> KeyError {
     KeyError::unavailable("too many requests wait for keys")
 }
 
-/// A panic elsewhere leaves nothing half-done behind: every change under a lock is made by functions
-/// that do not panic.
+/// A panic elsewhere leaves nothing half-done behind: every change under a lock is made by functions that do not panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many requests may wait for one tenant's keys.
-const MAX_WAITING: usize = 1024;
+const MAX_WAITERS: usize = 1024;

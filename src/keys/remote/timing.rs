@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::error::{ConfigError, ConfigFault};
 
-/// When keys are fetched and for how long they are good. Each default has its reason in the guide.
+/// When keys are fetched and for how long they are served. The guide has the reason for each default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Timing {
     /// Between two scheduled refreshes.
     pub(crate) refresh: Duration,
-    /// Between the beginnings of two fetches for unknown keys.
+    /// Between the beginnings of two on-require refreshes.
     pub(crate) refetch_cooldown: Duration,
-    /// How long a key stays after it was last listed.
+    /// How long a key stays after it was last seen.
     pub(crate) key_retention: Duration,
-    /// How long keys are served after the last good answer.
+    /// How long keys are served after the last success.
     pub(crate) stale_limit: Duration,
     /// One fetch, to the last byte of its last document.
     pub(crate) fetch_timeout: Duration,
@@ -32,35 +32,45 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// Every fault at once, each under the name its setting has.
+    /// Reports every duration that is out of bounds, under the name of its setting.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let mut faults = Vec::new();
-        let mut demand = |holds: bool, field: &'static str, problem: &str| {
+        let mut require = |holds: bool, field: &'static str, problem: &str| {
             if !holds {
                 faults.push(ConfigFault::new(field, problem));
             }
         };
         let positive = |wait: Duration| !wait.is_zero();
-        demand(
+        require(
             positive(self.refresh) && self.refresh <= HOUR * 12,
             "refresh_secs",
             "write 1 to 43200 seconds (12 hours); 3600 is the default",
         );
-        demand(
+        require(
+            self.refetch_cooldown >= SECOND,
+            "refetch_cooldown_secs",
+            "write at least 1 second, since anybody can send an unknown key; 30 is the default",
+        );
+        require(
             self.key_retention <= DAY * 7,
             "key_retention_secs",
             "write 0 to 604800 seconds (7 days); 86400 is the default",
         );
-        demand(
+        require(
             positive(self.stale_limit) && self.stale_limit <= DAY * 7,
             "stale_limit_secs",
             "write 1 to 604800 seconds (7 days); 86400 is the default",
         );
-        demand(positive(self.fetch_timeout), "fetch_timeout_secs", "write at least 1 second; 5 is the default");
+        require(
+            positive(self.fetch_timeout) && self.fetch_timeout <= SECOND * 60,
+            "fetch_timeout_secs",
+            "write 1 to 60 seconds; 5 is the default",
+        );
         ConfigError::from_faults(faults).map_or(Ok(()), Err)
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -69,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_good_and_every_bound_is_named() {
+    fn accepts_defaults_and_names_every_setting_beyond_its_bounds() {
         assert!(Timing::default().check().is_ok());
         let names = |error: ConfigError| error.faults().map(|fault| fault.field().to_owned()).collect::<Vec<_>>();
         let too_long = Timing {
@@ -77,9 +87,12 @@ mod tests {
             refetch_cooldown: Duration::MAX,
             key_retention: DAY * 8,
             stale_limit: DAY * 8,
-            fetch_timeout: Duration::MAX,
+            fetch_timeout: Duration::from_secs(61),
         };
-        assert_eq!(names(too_long.check().unwrap_err()), ["refresh_secs", "key_retention_secs", "stale_limit_secs"]);
+        assert_eq!(
+            names(too_long.check().unwrap_err()),
+            ["refresh_secs", "key_retention_secs", "stale_limit_secs", "fetch_timeout_secs"]
+        );
         let zero = Timing {
             refresh: Duration::ZERO,
             refetch_cooldown: Duration::ZERO,
@@ -87,6 +100,11 @@ mod tests {
             stale_limit: Duration::ZERO,
             fetch_timeout: Duration::ZERO,
         };
-        assert_eq!(names(zero.check().unwrap_err()), ["refresh_secs", "stale_limit_secs", "fetch_timeout_secs"]);
+        assert_eq!(
+            names(zero.check().unwrap_err()),
+            ["refresh_secs", "refetch_cooldown_secs", "stale_limit_secs", "fetch_timeout_secs"]
+        );
+        let below_a_second = Timing { refetch_cooldown: Duration::from_millis(999), ..Timing::default() };
+        assert_eq!(names(below_a_second.check().unwrap_err()), ["refetch_cooldown_secs"]);
     }
 }

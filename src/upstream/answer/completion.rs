@@ -1,4 +1,4 @@
-//! A completion: the answer to an invocation, as the client will read it.
+//! The completion message: the answer to an invocation, as the client reads it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,15 +14,14 @@ use crate::upstream::hub::invocation::Invocation;
 use crate::upstream::hub::protocol::Protocol;
 use crate::upstream::hub::{json, message_pack};
 
-/// The answer to one [`Invocation`]: a SignalR completion message in the protocol of the call, framed.
+/// The answer to one [`Invocation`]: a framed SignalR completion message in the protocol of the call.
 ///
-/// The service hands the body of a response with status 200 to the client's socket as it is. Anything
-/// but exactly one framed completion breaks the client's stream, and any status but 200 and 204 tells
-/// the client no more than the number. That is why a completion is made from an invocation, and is the
-/// only thing the typed handlers can answer with.
+/// The service passes the body of a response with status 200 to the client unchanged. Anything but exactly one framed
+/// completion breaks the client's stream. Of any status but 200 and 204 the client learns only the number. That is why
+/// you create a completion from an invocation, and why typed handlers can return nothing else.
 ///
-/// For a call without an invocation id the client waits for nothing: the completion is then empty,
-/// and no result is written at all.
+/// If the invocation has no id, the client waits for no completion. The completion is then empty, and the result is
+/// not serialized.
 ///
 /// ```
 /// use signalr_upstream_auth::upstream::{Completion, Invocation, Protocol};
@@ -42,30 +41,32 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// The method returned a value.
+    /// Completes the invocation with a value.
     ///
-    /// Structs become maps with named fields in both protocols, and types with a readable form, such as
-    /// GUIDs, become texts, as serde's JSON has it.
+    /// In both protocols, structs become maps with named fields, and types with a human-readable form, such as GUIDs,
+    /// become strings, as in JSON.
     ///
     /// # Errors
     ///
-    /// [`UnserializableResult`](ErrorKind::UnserializableResult) if the value has no form in the
-    /// protocol: in JSON for example a map with keys that are no texts, in MessagePack a value that
-    /// is nested more than 127 levels deep, or that writes more or fewer elements than it announces;
-    /// [`ResultTooLarge`](ErrorKind::ResultTooLarge) if the completion is longer than 16 MiB, the
-    /// longest answer the service takes.
+    /// [`UnserializableResult`](ErrorKind::UnserializableResult) if the value has no form in the protocol. In JSON, an
+    /// example is a map whose keys are not strings. In MessagePack, it is a value with more than 127 levels, or one
+    /// that writes more or fewer elements than it announces.
+    /// [`ResultTooLarge`](ErrorKind::ResultTooLarge) if the completion is longer than 16 MiB, the longest answer that
+    /// the service accepts.
     pub fn result<T: Serialize + ?Sized>(invocation: &Invocation, value: &T) -> Result<Self, Error> {
         Self::write(invocation, &Outcome::Result(value))
     }
 
-    /// The method is done and has nothing to say.
+    /// Completes the invocation without a value.
     #[must_use]
     pub fn void(invocation: &Invocation) -> Self {
         Self::write::<()>(invocation, &Outcome::Void).unwrap_or_else(|_| Self::empty(invocation))
     }
 
-    /// The method failed. The client reads this text. It reads a short one in its place should the text
-    /// not fit into the 16 MiB, or be empty: clients take an error without a text for a success.
+    /// Completes the invocation with an error. The client reads the message.
+    ///
+    /// A short fixed message replaces one that is longer than 16 MiB or empty: clients take an empty error for a
+    /// success.
     #[must_use]
     pub fn error(invocation: &Invocation, message: &str) -> Self {
         let message = if message.is_empty() { METHOD_FAILED } else { message };
@@ -74,20 +75,20 @@ impl Completion {
             .unwrap_or_else(|_| Self::empty(invocation))
     }
 
-    /// The protocol it is written in.
+    /// The protocol of the message.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// The framed message. Empty if the client waits for none.
+    /// The framed message. Empty if the client waits for no completion.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.body
     }
 
-    /// The response: status 200 and the framed message. With the feature `axum` the type is also an
-    /// axum response.
+    /// Creates the response: status 200 and the framed message. With the feature `axum` the type is also an axum
+    /// response.
     #[must_use]
     pub fn to_response<B: From<Bytes>>(&self) -> Response<B> {
         let mut response = Response::new(B::from(self.body.clone()));
@@ -98,13 +99,13 @@ impl Completion {
         response
     }
 
-    /// Whether this is an answer to this call: it repeats the id, in the protocol of the client.
+    /// Whether this completion answers this invocation: it repeats the id, in the protocol of the client.
     pub(crate) fn answers(&self, invocation: &Invocation) -> bool {
         self.protocol == invocation.protocol() && self.invocation_id.as_deref() == invocation.invocation_id()
     }
 
-    /// No message: the service makes a void completion of it where the client waits for one. Both
-    /// protocols can write every text, so this is left only for an invocation id of 16 MiB.
+    /// No message: the service sends a void completion if the client waits for one. Both protocols can write every
+    /// string, so this remains only for an invocation id of 16 MiB.
     fn empty(invocation: &Invocation) -> Self {
         Self::of(invocation, Bytes::new())
     }
@@ -132,7 +133,7 @@ impl Completion {
     }
 }
 
-/// Shows the protocol and the length.
+/// Shows the protocol and the length, and hides the message.
 impl fmt::Debug for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Completion")
@@ -142,12 +143,13 @@ impl fmt::Debug for Completion {
     }
 }
 
-/// In the extensions of a response: its body is a completion, so its status may be 200.
+/// Marks a response, in its extensions, whose body is a completion. Only such a response to a message may have
+/// status 200.
 #[derive(Clone, Copy)]
 pub(crate) struct IsCompletion;
 
-/// What the client reads where there is nothing else to tell it.
+/// The message that the client reads if the error must not be shown to it.
 pub(crate) const METHOD_FAILED: &str = "The method failed";
 
-/// Both the SignalR emulator and the Web PubSub emulator read no more of an answer.
+/// The limit of both the SignalR emulator and the Web PubSub emulator for an answer.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

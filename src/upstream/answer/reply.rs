@@ -1,22 +1,23 @@
-//! What the handlers of messages and of connection events may return.
+//! The return types of handlers, for messages and for connection events.
 
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::telemetry::events;
 use crate::upstream::answer::completion::{Completion, METHOD_FAILED};
 use crate::upstream::answer::handler_error::HandlerError;
 use crate::upstream::hub::invocation::Invocation;
 
-/// What can answer an invocation. The handlers of messages return one of these and nothing else, so
-/// nothing can reach the client's stream that is not a completion.
+/// A type that can answer an invocation. Handlers of messages return one of these, so that only completions reach the
+/// client's stream.
 ///
 /// | A handler returns | The client reads |
 /// |---|---|
 /// | `()` | a completion without a result |
 /// | [`Reply`]`(value)` | a completion with this result |
-/// | [`Completion`] | this completion, made by hand; an error completion if it was made for another invocation |
+/// | [`Completion`] | this completion; an error completion if it belongs to another invocation |
 /// | [`HandlerError`] | an error completion |
-/// | `Result<any of these, HandlerError or an error>` | what is in it |
+/// | `Result<T, E>` of these, where `E` is [`HandlerError`] or any error | the completion of the value or of the error |
 ///
 /// ```
 /// use signalr_upstream_auth::upstream::{HandlerError, IntoCompletion, Invocation, Protocol, Reply};
@@ -40,15 +41,13 @@ use crate::upstream::hub::invocation::Invocation;
     note = "return `Reply(value)` for a result, `()` for none, or a `Result` of these with an error"
 )]
 pub trait IntoCompletion {
-    /// Writes the answer to this invocation. Errors are logged.
+    /// Creates the completion of this invocation. Logs errors.
     fn into_completion(self, invocation: &Invocation) -> Completion;
 }
 
-/// The value that a method returns to the client.
-///
-/// Not written if the client waits for no answer.
+/// The value that a method returns to the client. It is not serialized if the client waits for no completion.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[expect(clippy::exhaustive_structs, reason = "a wrapper for any value, made by its users")]
+#[expect(clippy::exhaustive_structs, reason = "users construct this wrapper for any value")]
 pub struct Reply<T>(pub T);
 
 impl<T: Serialize> IntoCompletion for Reply<T> {
@@ -64,12 +63,12 @@ impl IntoCompletion for () {
 }
 
 impl IntoCompletion for Completion {
-    /// One that answers another call would break the client's stream, or leave it waiting.
+    /// A completion of another invocation would break the client's stream, or leave the client waiting.
     fn into_completion(self, invocation: &Invocation) -> Completion {
         if self.answers(invocation) {
             return self;
         }
-        tracing::warn!(target: crate::telemetry::events::UPSTREAM, "upstream handler returned a completion of another invocation");
+        tracing::warn!(target: events::UPSTREAM, "upstream handler returned a completion of another invocation");
         Self::error(invocation, METHOD_FAILED)
     }
 }
@@ -89,24 +88,24 @@ impl<T: IntoCompletion, E: Into<HandlerError>> IntoCompletion for Result<T, E> {
     }
 }
 
-/// What can answer a `connected` or `disconnected` event: nobody reads a body there, so a status is
-/// the whole answer.
+/// A type that can answer a `connected` or `disconnected` event. The service reads no body there, so the answer is a
+/// status.
 ///
 /// | A handler returns | The service reads |
 /// |---|---|
 /// | `()` | 200 |
 /// | [`StatusCode`] | this status |
 /// | [`HandlerError`] | 403 or 500, see [`HandlerError::status`] |
-/// | `Result<any of these, HandlerError or an error>` | what is in it |
+/// | `Result<T, E>` of these, where `E` is [`HandlerError`] or any error | the status of the value or of the error |
 ///
-/// A status other than 200 and 204 is logged by the service. It does not close the connection, as far
-/// as is known; 408 and 5xx are probably repeated after 1, 3 and 5 seconds.
+/// The service logs any status but 200 and 204. As far as is known, no status closes the connection. The service
+/// probably repeats the call after 408 and 5xx, after 1, 3 and 5 seconds; Microsoft does not document that.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer a connection event",
     note = "return `()`, a `StatusCode`, or a `Result` of these with an error"
 )]
 pub trait IntoStatus {
-    /// The status of the answer. Errors are logged.
+    /// The status of the response. Logs errors.
     fn into_status(self) -> StatusCode;
 }
 

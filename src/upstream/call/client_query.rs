@@ -7,11 +7,11 @@ use http::HeaderMap;
 use crate::upstream::call::headers;
 use crate::upstream::error::Error;
 
-/// The query string with which the client connected, as decoded pairs. All of it is the client's own words.
+/// The query string with which the client connected, as decoded pairs. The client chooses all of it.
 ///
-/// It usually holds `hub` and `id`, and the client's own token in `access_token`. That token opens a
-/// connection in the client's name, so the pairs leave it out; [`access_token`](Self::access_token)
-/// has it. `Debug` shows the names of the parameters and no value.
+/// It usually contains `hub` and `id`, and the client's own token in `access_token`. That token opens a connection in
+/// the client's name, so the pairs omit it; [`access_token`](Self::access_token) returns it. `Debug` shows the names
+/// of the parameters and no value.
 ///
 /// ```
 /// use signalr_upstream_auth::upstream::ClientQuery;
@@ -28,19 +28,19 @@ pub struct ClientQuery {
 }
 
 impl ClientQuery {
-    /// Reads the header. No header is no pairs.
+    /// Parses the header. A missing header gives no pairs.
     ///
     /// # Errors
     ///
     /// [`InvalidHeader`](crate::upstream::ErrorKind::InvalidHeader) if the header is not UTF-8,
-    /// [`RepeatedHeader`](crate::upstream::ErrorKind::RepeatedHeader) if there are two.
+    /// [`RepeatedHeader`](crate::upstream::ErrorKind::RepeatedHeader) if there are several.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         Ok(headers::optional(headers, &headers::CLIENT_QUERY)?.map(Self::parse).unwrap_or_default())
     }
 
-    /// Reads a query string, with or without the `?` before it, as browsers write them
-    /// (`application/x-www-form-urlencoded`, WHATWG URL section 5.1): `+` is a space, percent escapes
-    /// are UTF-8, bytes that are not are replaced by U+FFFD. Every text can be read.
+    /// Parses a query string, with or without a leading `?`, as browsers write it
+    /// (`application/x-www-form-urlencoded`, WHATWG URL section 5.1): `+` is a space, percent escapes are UTF-8, and
+    /// U+FFFD replaces invalid bytes. Every string can be parsed.
     #[must_use]
     pub fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
@@ -65,13 +65,13 @@ impl ClientQuery {
         self.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    /// All parameters but `access_token`, in order, repeated ones included.
+    /// All parameters except `access_token`, in order, with repetitions.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The token with which the client connected, the first if there are several: a secret of the
-    /// client. Its name is found without regard to ASCII case.
+    /// The token with which the client connected: a secret of the client. The first if there are several. Its name is
+    /// matched without regard to ASCII case.
     #[must_use]
     pub fn access_token(&self) -> Option<&str> {
         self.access_token.as_deref()
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_keep_their_order_and_their_repetitions() {
-        let rows: &[(&str, &[(&str, &str)])] = &[
+    fn keeps_order_and_repetitions_of_pairs() {
+        let cases: &[(&str, &[(&str, &str)])] = &[
             ("", &[]),
             ("?", &[]),
             ("?a=1", &[("a", "1")]),
@@ -106,13 +106,13 @@ mod tests {
             ("??a=1", &[("?a", "1")]),
             ("?a=%ff%", &[("a", "\u{fffd}%")]),
         ];
-        for (query, expected) in rows {
+        for (query, expected) in cases {
             assert_eq!(ClientQuery::parse(query).iter().collect::<Vec<_>>(), *expected, "{query}");
         }
     }
 
     #[test]
-    fn the_access_token_is_kept_apart_however_it_is_spelt() {
+    fn separates_access_token_in_every_spelling() {
         for name in ["access_token", "Access_Token", "access%5Ftoken", "%61ccess_token"] {
             let query = ClientQuery::parse(&format!("?id=1&{name}=secret&{name}=secret2"));
             assert_eq!(query.iter().collect::<Vec<_>>(), [("id", "1")]);

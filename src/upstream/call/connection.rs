@@ -1,4 +1,4 @@
-//! The bodies of the two events of a connection. They are JSON, whatever protocol the client speaks.
+//! The bodies of the two connection events. They are JSON for every client protocol.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,13 @@ use serde::de::{self, DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use crate::upstream::error::{Error, ErrorKind};
 use crate::upstream::hub::json;
 
-/// The body of a `connected` event. It says nothing: what is known stands in the
-/// [`Context`](crate::upstream::Context).
+/// The body of a `connected` event. It carries no information beyond the [`Context`](crate::upstream::Context).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Connected;
 
 impl Connected {
-    /// Reads the body: empty, or a JSON object with any members, with or without a record separator
-    /// behind it.
+    /// Parses the body: empty, or a JSON object with any members. One record separator (0x1E) may follow.
     ///
     /// # Errors
     ///
@@ -43,18 +41,18 @@ pub struct Disconnected {
 }
 
 impl Disconnected {
-    /// Reads the body: empty, or a JSON object with an optional `Error`, whose name is known in any
-    /// case, and any other members, with or without a record separator behind it.
+    /// Parses the body: empty, or a JSON object with an optional member `Error` and any other members. The name
+    /// `Error` is matched without regard to ASCII case. One record separator (0x1E) may follow.
     ///
     /// # Errors
     ///
-    /// [`MalformedBody`](ErrorKind::MalformedBody) for anything else, an error that is neither a text
-    /// nor null, and an error that is given twice.
+    /// [`MalformedBody`](ErrorKind::MalformedBody) for anything else, for an `Error` that is neither a string nor
+    /// null, and for a repeated `Error`.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         read_object(body).map(|Members { error }| Self { error })
     }
 
-    /// Why the connection was lost. `None` if it was closed cleanly: the error is absent, null or empty.
+    /// Why the connection was lost. `None` after a clean close: the error is absent, null or empty.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
@@ -69,7 +67,7 @@ fn read_object<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|source| Error::because(ErrorKind::MalformedBody, source))
 }
 
-/// The one member that is documented. The emulator writes a numeric `type`, too, in either case.
+/// The only documented member. The emulator also writes a numeric `type`, as `Type` or `type`.
 #[derive(Default)]
 struct Members {
     error: Option<String>,
@@ -87,7 +85,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     type Value = Members;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the object of a connection event")
+        f.write_str("the JSON object of a connection event")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
@@ -108,8 +106,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_is_found_in_any_case_and_empty_is_none() {
-        let rows: &[(&str, Result<Option<&str>, ()>)] = &[
+    fn finds_error_in_any_case_and_reads_empty_as_none() {
+        let cases: &[(&str, Result<Option<&str>, ()>)] = &[
             ("", Ok(None)),
             ("\u{1e}", Ok(None)),
             (" \n", Ok(None)),
@@ -129,7 +127,7 @@ mod tests {
             ("null", Err(())),
             ("{", Err(())),
         ];
-        for (body, expected) in rows {
+        for (body, expected) in cases {
             let parsed = Disconnected::parse(body.as_bytes());
             let found = parsed.as_ref().map(Disconnected::error).map_err(|error| {
                 assert_eq!(error.kind(), ErrorKind::MalformedBody);
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn connected_has_no_body_or_any_object() {
+    fn connected_accepts_an_empty_body_or_any_object() {
         for body in ["", "\u{1e}", "{}", r#"{"type":10}"#, "{\"type\":10}\u{1e}", r#"{"Error":1,"error":2}"#] {
             assert!(Connected::parse(body.as_bytes()).is_ok(), "{body}");
         }

@@ -1,4 +1,4 @@
-//! Who calls about what: the `X-ASRS-*` headers of one call as a value.
+//! The `X-ASRS-*` headers of one call as a value: hub, event, connection and user.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +11,12 @@ use crate::upstream::call::signature::Signatures;
 use crate::upstream::call::user_claims::UserClaims;
 use crate::upstream::error::{Error, ErrorKind};
 
-/// What the service says about a call in its `X-ASRS-*` headers. Cheap to clone.
+/// The `X-ASRS-*` headers of a call: hub, event, connection and user. Cheap to clone.
 ///
-/// # Whose words these are
+/// # Which values to trust
 ///
-/// Nothing here is worth anything before the token of the request has been checked: anybody can write
-/// these headers. After the check the *service* vouches for the values, but some of them are only
-/// what the *client* said:
+/// Until the token of the request is verified, all of these values are untrusted: anybody can write the headers.
+/// Afterwards the *service* vouches for them, but it only passes some of them on from the *client*:
 ///
 /// | Value | Who chose it |
 /// |---|---|
@@ -27,7 +26,7 @@ use crate::upstream::error::{Error, ErrorKind};
 /// | [`event`](Self::event): the name of a message | **the client** |
 /// | [`user_id`](Self::user_id), [`user_claims`](Self::user_claims) | whoever minted the client's token: your `negotiate` endpoint. Read the warning at [`UserClaims`] |
 /// | [`client_query`](Self::client_query) | **the client** |
-/// | [`signatures`](Self::signatures) | the service; repeatable by whoever saw one |
+/// | [`signatures`](Self::signatures) | the service; whoever sees one can replay it |
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -67,16 +66,16 @@ struct Inner {
 }
 
 impl Context {
-    /// Reads the headers. Values are UTF-8.
+    /// Parses the headers. Values are UTF-8.
     ///
     /// # Errors
     ///
-    /// Each names its header:
-    /// [`MissingHeader`](ErrorKind::MissingHeader) if the connection id, hub, category or event is
-    /// missing; [`InvalidHeader`](ErrorKind::InvalidHeader) if one of these is empty, or any header
-    /// read is not UTF-8; [`RepeatedHeader`](ErrorKind::RepeatedHeader) if a header other than the
-    /// claims and the signature has several lines; [`UnknownEvent`](ErrorKind::UnknownEvent) if the
-    /// category, or the event of the category `connections`, is not a known one.
+    /// Each error names its header:
+    /// [`MissingHeader`](ErrorKind::MissingHeader) if the connection id, hub, category or event is missing;
+    /// [`InvalidHeader`](ErrorKind::InvalidHeader) if one of these is empty, or any of the headers is not UTF-8;
+    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) if a header other than the claims and the signature has several
+    /// lines; [`UnknownEvent`](ErrorKind::UnknownEvent) if the category is unknown, or the event is unknown in the
+    /// category `connections`.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         let inner = Inner {
             connection_id: headers::required(headers, &headers::CONNECTION_ID)?.to_owned(),
@@ -90,7 +89,7 @@ impl Context {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The id of the connection, as the service's REST API takes it.
+    /// The connection id, as the service's REST API accepts it.
     #[must_use]
     pub fn connection_id(&self) -> &str {
         &self.inner.connection_id
@@ -102,13 +101,13 @@ impl Context {
         &self.inner.hub
     }
 
-    /// What happened.
+    /// The event that caused the call.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.inner.event
     }
 
-    /// The user behind the connection. `None` for an anonymous one: no header, or an empty one.
+    /// The user behind the connection. `None` for an anonymous one: the header is missing or empty.
     #[must_use]
     pub fn user_id(&self) -> Option<&str> {
         self.inner.user_id.as_deref()
@@ -133,7 +132,7 @@ impl Context {
     }
 }
 
-/// Shows no values of claims, of the client's query and of signatures.
+/// Hides the values of claims, of the client's query and of signatures.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { connection_id, hub, event, user_id, user_claims, client_query, signatures } = &*self.inner;
@@ -149,23 +148,23 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What a call is about: category and event in one.
+/// The event that caused a call: category and event in one value.
 ///
-/// There is no event before a connection is made, so an upstream cannot reject one; that is the
-/// business of the `negotiate` endpoint.
+/// The service raises no event before a connection exists, so an upstream cannot reject one. Reject clients in your
+/// `negotiate` endpoint.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The client has finished the handshake (category `connections`).
     Connected,
-    /// The connection is gone (category `connections`). May come late, or not at all after a crash.
+    /// The connection is closed (category `connections`). The event may come late, or not at all after a crash.
     Disconnected,
-    /// The client called the method of this name (category `messages`). The name is the client's own words.
+    /// The client called the method of this name (category `messages`). The client chooses the name.
     Message(String),
 }
 
 impl Event {
-    /// Category and event are known without regard to ASCII case, as in Microsoft's own receiver.
+    /// Matches category and event without regard to ASCII case, as Microsoft's Azure Functions trigger does.
     fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         let category = headers::required(headers, &headers::CATEGORY)?;
         let name = headers::required(headers, &headers::EVENT)?;
@@ -182,7 +181,7 @@ impl Event {
         }
     }
 
-    /// The category, as `{category}` of the upstream's URL template has it: `connections` or `messages`.
+    /// The category, as in `{category}` of the upstream's URL template: `connections` or `messages`.
     #[must_use]
     pub fn category(&self) -> &'static str {
         match self {
@@ -191,8 +190,8 @@ impl Event {
         }
     }
 
-    /// The name, as `{event}` of the upstream's URL template has it: `connected`, `disconnected` or
-    /// the name of the method.
+    /// The name, as in `{event}` of the upstream's URL template: `connected`, `disconnected` or the name of the
+    /// method.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

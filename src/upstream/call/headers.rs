@@ -1,4 +1,4 @@
-//! The headers the service writes: their names, and how a value is read.
+//! The headers that the service writes: their names and how to read their values.
 
 use std::str;
 
@@ -6,12 +6,12 @@ use http::{HeaderMap, HeaderName};
 
 use crate::upstream::error::{Error, ErrorKind};
 
-/// Marks the headers that hold secrets or personal data as sensitive, so that `Debug` of the request
-/// shows `Sensitive` instead of their values and HTTP/2 does not index them when they are sent on.
+/// Marks the headers that contain secrets or personal data as sensitive.
 ///
-/// These are `X-ASRS-Client-Query`, which holds the client's own access token, `X-ASRS-User-Claims`
-/// and `X-ASRS-Signature`, which whoever reads it can repeat. The dispatcher and the extractor of
-/// [`Context`](crate::upstream::Context) do this of their own accord.
+/// `Debug` of the request then shows `Sensitive` instead of their values, and HTTP/2 does not index them when you
+/// forward them. The headers are `X-ASRS-Client-Query`, which contains the client's own access token,
+/// `X-ASRS-User-Claims`, and `X-ASRS-Signature`, which whoever reads it can replay. The dispatcher, the signature
+/// layer and the [`Context`](crate::upstream::Context) extractor call this function for you.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -30,7 +30,7 @@ pub fn mark_sensitive(headers: &mut HeaderMap) {
     }
 }
 
-/// The one value of a header that every call carries.
+/// The single value of a header that every call carries.
 pub(crate) fn required<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Error> {
     match optional(headers, name)? {
         Some("") => Err(Error::of_header(ErrorKind::InvalidHeader, name)),
@@ -39,7 +39,7 @@ pub(crate) fn required<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<
     }
 }
 
-/// The one value of a header, if there is one. A second line makes it ambiguous and is rejected.
+/// The single value of an optional header. Rejects a second line, since it makes the value ambiguous.
 pub(crate) fn optional<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Error> {
     let mut values = lines(headers, name);
     let first = values.next().transpose()?;
@@ -49,8 +49,8 @@ pub(crate) fn optional<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<
     }
 }
 
-/// Every line of a header that may have several. Values are UTF-8, which `HeaderValue::to_str` would
-/// not take: the service sends user ids, claims and event names that way.
+/// Every line of a header that may have several. The service sends user ids, claims and event names as UTF-8, which
+/// `HeaderValue::to_str` rejects.
 pub(crate) fn lines<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_do_not_show_in_the_debug_output_of_the_headers() {
+    fn debug_output_of_marked_headers_hides_secrets() {
         let mut headers = HeaderMap::new();
         headers.append(&CLIENT_QUERY, HeaderValue::from_static("?access_token=secret"));
         headers.append(&SIGNATURE, HeaderValue::from_static("sha256=secret"));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_is_required_and_no_second_one() {
+    fn required_header_rejects_a_missing_empty_or_second_value() {
         let mut headers = HeaderMap::new();
         let kind = |headers: &HeaderMap| required(headers, &HUB).map(str::to_owned).map_err(|error| error.kind());
         assert_eq!(kind(&headers), Err(ErrorKind::MissingHeader));

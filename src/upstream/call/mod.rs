@@ -1,4 +1,4 @@
-//! What a call says: headers and the payload of connection events.
+//! A call of the service: its headers and the bodies of connection events.
 
 pub(crate) mod client_query;
 pub(crate) mod connection;

@@ -1,5 +1,5 @@
-//! `X-ASRS-Signature`: shows that the sender once knew an access key for this connection. Never a
-//! substitute for the token.
+//! `X-ASRS-Signature`: an HMAC of the connection id with an access key of the resource. Never a substitute for the
+//! token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::error::ConfigError;
 use crate::upstream::call::headers;
 use crate::upstream::error::{Error, ErrorKind};
 
-/// The items of `X-ASRS-Signature`: `sha256=` and the HMAC-SHA-256 of the connection id in hexadecimal
-/// digits, one for each access key of the resource.
+/// The items of `X-ASRS-Signature`: `sha256=` and the HMAC-SHA-256 of the connection id in hexadecimal digits, one for
+/// each access key of the resource.
 ///
-/// `Debug` shows how many there are. Whoever reads one can repeat it for as long as the connection lives.
+/// `Debug` shows only their number. Whoever reads one can replay it for as long as the connection lives.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Signatures {
-    /// `None` for an item of another form: it is there, but fits no key.
+    /// `None` for a malformed item: it counts as an item, but matches no key.
     items: Vec<Option<[u8; 32]>>,
 }
 
 impl Signatures {
-    /// Reads every `X-ASRS-Signature` line.
+    /// Parses every `X-ASRS-Signature` line.
     ///
     /// # Errors
     ///
@@ -33,20 +33,20 @@ impl Signatures {
         Ok(Self::parse(lines))
     }
 
-    /// Reads the values of the header, one text per line: items are separated by commas, with or
-    /// without spaces around them; digits are in either case. Every text can be read.
+    /// Parses the values of the header, one string per line. Commas separate items, with or without spaces around
+    /// them; digits are in either case. Every string can be parsed.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
         let items = lines.into_iter().flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty());
         Self { items: items.map(digest).collect() }
     }
 
-    /// How many items there are, well-formed or not.
+    /// The number of items, malformed ones included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there is no item: no header, or an empty one.
+    /// Whether there is no item: the header is missing or empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -63,25 +63,25 @@ impl fmt::Debug for Signatures {
 ///
 /// <div class="warning">
 ///
-/// **This check never replaces the token.** The signature is an HMAC of the connection id and of
-/// nothing else. It stays the same for the whole life of the connection and says nothing about the
-/// method, the path, the hub, the event, the user or the body. Whoever sees one call, in a log or at a
-/// proxy, can forge every later one of that connection, and the client knows its connection id.
+/// **This check never replaces the token.** The signature is an HMAC of the connection id and of nothing else. It
+/// stays the same for the whole life of the connection, and covers neither the method, the path, the hub, the event,
+/// the user nor the body. Whoever sees one call, in a log or at a proxy, can forge every later call of that
+/// connection. The client knows its connection id.
 ///
-/// The key is worth more than what it checks: with it anybody can mint client tokens and call the
-/// REST API of the resource. Where access keys are disabled, as they should be, there is nothing to
-/// check with, and the token is the only proof.
+/// The access key is worth more than what it checks here: whoever has it can mint client tokens and call the REST API
+/// of the resource. Disable access keys where you can. Then there is no signature to check, and the token is the only
+/// proof.
 ///
 /// </div>
 ///
 /// Rules:
 ///
-/// 1. A call passes if any item fits any key. During the rotation of the keys the service sends two items.
-/// 2. The HMAC's key is the text of the access key as the portal shows it, without decoding.
-/// 3. All lines of the header and all items count, digits in either case. Items of another form fit no key.
-/// 4. Digests are compared in constant time, every item with every key.
-/// 5. A call without a signature passes, since the service sends none when it has no keys, unless
-///    [`required`](Self::required) says otherwise. An empty header is no signature.
+/// 1. A call passes if any item matches any key. The service sends two items, one for each access key.
+/// 2. The HMAC key is the access key as the portal shows it, without decoding.
+/// 3. All lines of the header and all items count, with digits in either case. A malformed item matches no key.
+/// 4. Every item is compared with every key, in constant time.
+/// 5. A call without a signature passes, since the service sends none when it has no keys. Call
+///    [`required`](Self::required) to reject it. An empty header is no signature.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -107,13 +107,13 @@ pub struct SignatureCheck {
 }
 
 impl SignatureCheck {
-    /// Checks with these access keys, any number of them, in any order: the part after `AccessKey=`
-    /// of a connection string.
+    /// Checks with these access keys, any number of them, in any order. An access key is the part after `AccessKey=`
+    /// in a connection string.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no key, or if one is empty or holds white space, such as the line
-    /// break at the end of a file: no access key does, and nothing would ever fit it.
+    /// [`ConfigError`] if there is no key, or if one is empty or contains white space, such as the line break at the
+    /// end of a file. No access key contains white space, so no signature would ever match.
     pub fn new<I>(access_keys: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -125,23 +125,22 @@ impl SignatureCheck {
                 return Err(ConfigError::new("access_keys", "an access key is empty; remove it or fill it in"));
             }
             if key.contains(char::is_whitespace) {
-                return Err(ConfigError::new("access_keys", "an access key holds white space; take it out"));
+                return Err(ConfigError::new("access_keys", "an access key contains white space; remove it"));
             }
             keys.push(hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
         }
         if keys.is_empty() {
             return Err(ConfigError::new(
                 "access_keys",
-                "without a key no signature can be checked; give at least one, or leave the check out",
+                "no access key is given, so no signature can match; give at least one, or remove the check",
             ));
         }
         Ok(Self { keys: keys.into(), required: false })
     }
 
-    /// Rejects calls without a signature, too.
+    /// Rejects calls without a signature as well.
     ///
-    /// Everything is rejected from then on if the service stops sending signatures, for example when
-    /// access keys are disabled.
+    /// If the service stops sending signatures, for example because access keys are disabled, this rejects every call.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
@@ -155,8 +154,7 @@ impl SignatureCheck {
     /// [`InvalidSignature`](ErrorKind::InvalidSignature) and
     /// [`MissingSignature`](ErrorKind::MissingSignature) (401);
     /// [`MissingHeader`](ErrorKind::MissingHeader), [`InvalidHeader`](ErrorKind::InvalidHeader) and
-    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) (400) if the connection id or the signature
-    /// cannot be read.
+    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) (400) if the connection id or the signature is unreadable.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Error> {
         let signatures = Signatures::from_headers(headers)?;
         if signatures.is_empty() {
@@ -171,14 +169,14 @@ impl SignatureCheck {
     pub fn matches(&self, connection_id: &str, signatures: &Signatures) -> bool {
         self.keys.iter().fold(false, |found, key| {
             let expected = hmac::sign(key, connection_id.as_bytes());
-            let fits = |item: &[u8; 32]| verify_slices_are_equal(expected.as_ref(), item).is_ok();
-            // No early exit: `|`, not `||`.
-            signatures.items.iter().flatten().fold(found, |found, item| found | fits(item))
+            let matches = |item: &[u8; 32]| verify_slices_are_equal(expected.as_ref(), item).is_ok();
+            // `|` instead of `||`: an early exit would reveal by its time which item matched.
+            signatures.items.iter().flatten().fold(found, |found, item| found | matches(item))
         })
     }
 }
 
-/// Shows how many keys there are and nothing of them.
+/// Shows the number of keys and hides the keys.
 impl fmt::Debug for SignatureCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignatureCheck")
@@ -204,20 +202,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_64_digits_after_the_prefix_are_a_digest() {
+    fn digest_takes_exactly_64_digits_after_the_prefix() {
         let digits = "880f524ef3e7664b1e9dd81ac195da2c1c98423aea6a959694e3e4334d215653";
-        let good = digest(&format!("sha256={digits}")).unwrap();
-        assert_eq!((good[0], good[31]), (0x88, 0x53));
-        assert_eq!(digest(&format!("sha256={}", digits.to_uppercase())), Some(good));
-        for bad in ["", "sha256=", digits, "sha1=88", &format!("SHA256={digits}"), &format!("sha256={digits}00")] {
-            assert_eq!(digest(bad), None, "{bad}");
+        let expected = digest(&format!("sha256={digits}")).unwrap();
+        assert_eq!((expected[0], expected[31]), (0x88, 0x53));
+        assert_eq!(digest(&format!("sha256={}", digits.to_uppercase())), Some(expected));
+        for malformed in ["", "sha256=", digits, "sha1=88", &format!("SHA256={digits}"), &format!("sha256={digits}00")]
+        {
+            assert_eq!(digest(malformed), None, "{malformed}");
         }
         assert_eq!(digest(&format!("sha256=+{}", &digits[1..])), None);
         assert_eq!(digest(&format!("sha256=é{}", &digits[2..])), None);
     }
 
     #[test]
-    fn keys_and_digests_do_not_show_in_debug_output() {
+    fn debug_output_hides_keys_and_digests() {
         let check = SignatureCheck::new(["hush"]).unwrap();
         assert_eq!(format!("{check:?}"), "SignatureCheck { keys: 1, required: false, .. }");
         assert_eq!(format!("{:?}", Signatures::parse(["sha256=00,x"])), "Signatures { len: 2, .. }");

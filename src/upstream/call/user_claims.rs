@@ -1,4 +1,4 @@
-//! `X-ASRS-User-Claims`: the claims of the client's token, as one text that cannot always be taken apart.
+//! `X-ASRS-User-Claims`: the claims of the client's token, in a format that cannot always be parsed back.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use crate::upstream::error::Error;
 
 /// The claims of the user behind the connection, in the order in which the service wrote them.
 ///
-/// They come from the token that your `negotiate` endpoint minted, together with claims that belong
-/// to every JWT (`nbf`, `exp`, `iat`, `aud`). A type may occur more than once, as roles do; all
-/// occurrences are kept. They can change between two calls of one connection.
+/// They come from the client token that your `negotiate` endpoint minted, and include the registered claims of every
+/// JWT (`nbf`, `exp`, `iat`, `aud`). A type may occur several times, as roles do; the list keeps every occurrence.
+/// The claims can change between two calls of one connection.
 ///
-/// # The header cannot always be read back
+/// # The header cannot always be parsed back
 ///
-/// The service writes `type: value` items and puts a comma between them, without any quoting. This
-/// is how they are read:
+/// The service writes `type: value` items and puts a comma between them, without any quoting. The list is parsed by
+/// these rules:
 ///
-/// 1. All lines of the header count, joined with a comma.
-/// 2. The text is cut at commas. An item's type ends at the first colon that is followed by a space,
-///    since types are often URIs with colons of their own. A colon at the end of a line counts, too:
-///    HTTP removed the space after it.
-/// 3. An item without such a colon belongs to the value before it, comma and spaces included, so
-///    values with commas stay whole. If there is none before it, it is kept under the empty type.
+/// 1. All lines of the header count. They are joined with a comma.
+/// 2. The text is split at commas. The type of an item ends at the first colon that a space follows, since types are
+///    often URIs with colons of their own. A colon at the end of a line also ends a type: HTTP removed the space
+///    after it.
+/// 3. An item without such a colon continues the value before it, with its comma and spaces, so values with commas
+///    stay whole. If no item precedes it, it gets the empty type.
 ///
 /// <div class="warning">
 ///
-/// A value that holds a comma, a word, a colon and a space reads as two claims. Whoever may choose
-/// the value of *any* claim, a display name for example, can write `Bob, role: admin` there. Take no
-/// decision about rights from this list unless every claim in the client tokens is under your control.
+/// A value that contains a comma, a word, a colon and a space is parsed as two claims. Whoever can choose the value of
+/// *any* claim, such as a display name, can write `Bob, role: admin` there. Do not base authorization on this list
+/// unless you control every claim in the client tokens.
 ///
 /// </div>
 ///
@@ -47,7 +47,7 @@ pub struct UserClaims {
 }
 
 impl UserClaims {
-    /// Reads every `X-ASRS-User-Claims` line. No line, or an empty one, is no claims.
+    /// Parses every `X-ASRS-User-Claims` line. A missing header or an empty line gives no claims.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl UserClaims {
         Ok(Self::parse(lines))
     }
 
-    /// Reads the values of the header, one text per line. Every text can be read.
+    /// Parses the values of the header, one string per line. Every string can be parsed.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
         let mut claims = Self::default();
         for line in lines {
@@ -70,7 +70,7 @@ impl UserClaims {
                 let text = item.trim_start_matches(OPTIONAL_WHITESPACE);
                 match split_claim(text, items.peek().is_none()) {
                     Some((claim_type, value)) => claims.push(claim_type, value),
-                    // Where a line begins, the spaces before the item are HTTP's and not the value's.
+                    // At the start of a line, the spaces before the item belong to HTTP, not to the value.
                     None => claims.extend_last(separator, if separator == "," { item } else { text }),
                 }
                 separator = ",";
@@ -85,23 +85,23 @@ impl UserClaims {
         self.claims.iter().find(|claim| claim.claim_type == claim_type).map(UserClaim::value)
     }
 
-    /// All values of a type, in order.
+    /// All values of a type, in order. Types are compared byte for byte.
     pub fn all<'a>(&'a self, claim_type: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         self.claims.iter().filter(move |claim| claim.claim_type == claim_type).map(UserClaim::value)
     }
 
     /// All claims, in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, UserClaim> {
+    pub fn iter(&self) -> impl Iterator<Item = &UserClaim> {
         self.claims.iter()
     }
 
-    /// How many claims there are.
+    /// The number of claims.
     #[must_use]
     pub fn len(&self) -> usize {
         self.claims.len()
     }
 
-    /// Whether there is no claim.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.claims.is_empty()
@@ -122,15 +122,6 @@ impl UserClaims {
     }
 }
 
-impl<'a> IntoIterator for &'a UserClaims {
-    type Item = &'a UserClaim;
-    type IntoIter = std::slice::Iter<'a, UserClaim>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 /// Shows the types and no values.
 impl fmt::Debug for UserClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,20 +137,20 @@ pub struct UserClaim {
 }
 
 impl UserClaim {
-    /// The type: a short name or a URI. Empty for text that stands before the first claim.
+    /// The type: a short name or a URI. Empty for text before the first claim.
     #[must_use]
     pub fn claim_type(&self) -> &str {
         &self.claim_type
     }
 
-    /// The value. May be empty.
+    /// The value. It may be empty.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 }
 
-/// Shows the type and not the value.
+/// Shows the type and no value.
 impl fmt::Debug for UserClaim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserClaim").field("claim_type", &self.claim_type).finish_non_exhaustive()
@@ -187,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn items_are_split_as_the_documentation_says() {
-        type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
-        let rows: &[Row<'_>] = &[
+    fn splits_items_by_the_documented_rules() {
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+        let cases: &[Case<'_>] = &[
             (&[], &[]),
             (&[""], &[]),
             (&["nameid: alice"], &[("nameid", "alice")]),
@@ -211,14 +202,14 @@ mod tests {
             (&["x: y, : z"], &[("x", "y, : z")]),
             (&["name: José 日本"], &[("name", "José 日本")]),
         ];
-        for (lines, expected) in rows {
+        for (lines, expected) in cases {
             let expected: Vec<_> = expected.iter().map(|(t, v)| (t.to_string(), v.to_string())).collect();
             assert_eq!(pairs(lines), expected, "{lines:?}");
         }
     }
 
     #[test]
-    fn values_do_not_show_in_debug_output() {
+    fn debug_output_hides_values() {
         let claims = UserClaims::parse(["mail: secret@example.net"]);
         assert_eq!(format!("{claims:?}"), r#"["mail"]"#);
         assert_eq!(format!("{:?}", claims.iter().next().unwrap()), r#"UserClaim { claim_type: "mail", .. }"#);

@@ -1,4 +1,4 @@
-//! The types of this module as axum extractors and responses.
+//! The types of `upstream` as axum extractors and responses.
 
 use axum_core::RequestExt;
 use axum_core::body::Body;
@@ -7,6 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::telemetry::events;
 use crate::upstream::answer::completion::Completion;
 use crate::upstream::answer::handler_error::HandlerError;
 use crate::upstream::body::read_body;
@@ -18,10 +19,10 @@ use crate::upstream::hub::invocation::Invocation;
 use crate::upstream::hub::protocol::Protocol;
 use crate::upstream::payload::Payload;
 
-/// All arguments of an invocation as one type, by position: an axum extractor.
+/// An axum extractor of all arguments of an invocation, by position.
 ///
-/// What the type may be stands at [`Invocation::arguments`]. A tuple fits most methods; one argument
-/// is a tuple of one.
+/// [`Invocation::arguments`] describes the possible types. A tuple suits most methods; a single argument is a tuple of
+/// one.
 ///
 /// ```
 /// use signalr_upstream_auth::upstream::{Arguments, Reply};
@@ -31,10 +32,10 @@ use crate::upstream::payload::Payload;
 /// }
 /// ```
 ///
-/// If they do not fit, the client gets an error completion that says so, with status 200: the call
-/// did arrive, and a repetition would not help.
+/// If the arguments do not match the type, the client gets an error completion with status 200. The call did arrive,
+/// and the service must not repeat it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "a wrapper to be taken apart in the list of parameters")]
+#[expect(clippy::exhaustive_structs, reason = "users destructure this wrapper in the list of parameters")]
 pub struct Arguments<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Arguments<T> {
@@ -51,17 +52,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Arguments<T> {
     }
 }
 
-/// Why there are no [`Arguments`]: the call cannot be read, or its arguments are others.
+/// The rejection of [`Arguments`]: the call is malformed, or its arguments do not match the type.
 #[derive(Clone, Debug)]
 pub struct ArgumentsRejection {
     error: Error,
-    /// There if the call could be read.
+    /// `None` if the call is malformed.
     invocation: Option<Invocation>,
 }
 
 impl ArgumentsRejection {
-    /// What is wrong. [`ErrorKind::ArgumentsMismatch`] is answered with an error completion, the
-    /// others with their status.
+    /// The error. The response to [`ErrorKind::ArgumentsMismatch`] is an error completion; the response to any other
+    /// kind has its status.
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.error
@@ -77,7 +78,7 @@ impl IntoResponse for ArgumentsRejection {
     }
 }
 
-/// Marks the secret headers as sensitive on the way.
+/// Also marks the secret headers as sensitive.
 impl<S: Send + Sync> FromRequestParts<S> for Context {
     type Rejection = Error;
 
@@ -90,7 +91,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Context {
     }
 }
 
-/// Reads the headers, too. axum's `DefaultBodyLimit` holds.
+/// Also parses the headers. axum's `DefaultBodyLimit` applies.
 impl<S: Send + Sync> FromRequest<S> for Payload {
     type Rejection = Error;
 
@@ -101,13 +102,13 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
         let (mut parts, body) = request.with_limited_body().into_parts();
         let context = Context::from_request_parts(&mut parts, state).await?;
         Protocol::from_headers(&parts.headers)?;
-        // The limit is in the body already.
+        // `with_limited_body` has applied the limit.
         let body = read_body(body, usize::MAX).await?;
         Self::parse(&context, &parts.headers, body)
     }
 }
 
-/// Reads the headers, too; other events are an [`ErrorKind::EventMismatch`]. axum's `DefaultBodyLimit` holds.
+/// Also parses the headers; another event gives [`ErrorKind::EventMismatch`]. axum's `DefaultBodyLimit` applies.
 impl<S: Send + Sync> FromRequest<S> for Invocation {
     type Rejection = Error;
 
@@ -119,7 +120,7 @@ impl<S: Send + Sync> FromRequest<S> for Invocation {
     }
 }
 
-/// Reads the headers, too; other events are an [`ErrorKind::EventMismatch`]. axum's `DefaultBodyLimit` holds.
+/// Also parses the headers; another event gives [`ErrorKind::EventMismatch`]. axum's `DefaultBodyLimit` applies.
 impl<S: Send + Sync> FromRequest<S> for Disconnected {
     type Rejection = Error;
 
@@ -137,11 +138,11 @@ impl IntoResponse for Completion {
     }
 }
 
-/// [`Error::to_response`], and a line in the log at `DEBUG`.
+/// [`Error::to_response`], and an event at `DEBUG`.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         tracing::debug!(
-            target: crate::telemetry::events::UPSTREAM,
+            target: events::UPSTREAM,
             { error.kind = self.kind().as_str(), error.header = self.header().map(http::HeaderName::as_str) },
             "upstream call rejected"
         );

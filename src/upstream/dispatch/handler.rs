@@ -1,4 +1,4 @@
-//! Async functions as handlers, their parameters as axum extractors.
+//! The trait of handlers: async functions whose parameters are axum extractors.
 
 use std::future::Future;
 
@@ -7,23 +7,27 @@ use axum_core::response::{IntoResponse, Response};
 
 /// An async function that a [`Dispatcher`](crate::upstream::Dispatcher) can call.
 ///
-/// Implemented for functions and closures of up to eight parameters, each an axum extractor: all but
-/// the last implement [`FromRequestParts`], the last one [`FromRequest`] as well or instead. So what
-/// reads the body, [`Arguments`](crate::upstream::Arguments), [`Invocation`](crate::upstream::Invocation) or
-/// [`Disconnected`](crate::upstream::Disconnected), comes last, as everywhere in axum.
+/// Functions and closures of up to eight parameters implement it. Each parameter is an axum extractor: the last one
+/// implements [`FromRequest`], the others implement [`FromRequestParts`]. So the parameter that reads the body comes
+/// last, as everywhere in axum: [`Arguments`](crate::upstream::Arguments),
+/// [`Invocation`](crate::upstream::Invocation) or [`Disconnected`](crate::upstream::Disconnected).
 ///
-/// It differs from axum's own trait of this name in one thing: what the function returns is kept as
-/// [`Output`](Self::Output) and not made into a response at once. That is how a dispatcher can ask
-/// for [`IntoCompletion`](crate::upstream::IntoCompletion) of messages.
+/// It differs from axum's trait of the same name in one way: it returns the function's [`Output`](Self::Output)
+/// instead of a response. That lets a dispatcher require [`IntoCompletion`](crate::upstream::IntoCompletion) for
+/// messages.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no handler of upstream calls",
-    note = "a handler is an async function; its parameters are axum extractors, and the one that reads the body is the last"
+    message = "`{Self}` is not a handler of upstream calls",
+    note = "a handler is an async function; its parameters are axum extractors, and the one that reads the body comes last"
 )]
 pub trait Handler<M, S>: Clone + Send + Sync + Sized + 'static {
-    /// What the function returns.
+    /// The type that the function returns.
     type Output;
 
-    /// Extracts the parameters and calls the function. The error is the rejection of an extractor.
+    /// Extracts the parameters and calls the function.
+    ///
+    /// # Errors
+    ///
+    /// The rejection of an extractor, as a response.
     fn call(self, request: Request, state: S) -> impl Future<Output = Result<Self::Output, Response>> + Send;
 }
 

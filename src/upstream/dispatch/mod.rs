@@ -1,5 +1,6 @@
-//! Handlers as axum extractors, and the dispatcher that calls them.
+//! The dispatcher and its handlers, whose parameters are axum extractors.
 
 pub(crate) mod dispatcher;
 pub(crate) mod extract;
 pub(crate) mod handler;
+mod routes;

@@ -1,5 +1,5 @@
-//! What the two hub protocols have in common: the parts of an invocation and of a completion, and
-//! how serde walks over a list of arguments. This file knows neither JSON nor MessagePack.
+//! The common part of both hub protocols: the fields of an invocation and of a completion, and the serde adapters for
+//! the array of arguments. This file knows neither JSON nor MessagePack.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,16 +8,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-/// An invocation, taken apart but for its arguments.
+/// The fields of an invocation. Only the arguments are still encoded.
 pub(crate) struct Envelope {
     pub(crate) invocation_id: Option<String>,
     pub(crate) target: String,
-    /// One array in the protocol of the call, known to be well-formed.
+    /// One well-formed array, encoded in the protocol of the call.
     pub(crate) arguments: Bytes,
     pub(crate) argument_count: usize,
 }
 
-/// What a completion says.
+/// The outcome that a completion reports.
 pub(crate) enum Outcome<'a, T: ?Sized> {
     Error(&'a str),
     Result(&'a T),
@@ -26,10 +26,10 @@ pub(crate) enum Outcome<'a, T: ?Sized> {
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads the array of arguments into one type, so that every type sees a sequence and no format has
-/// its own idea of what else a sequence might stand for. That none is left over is seen to by both formats.
+/// Deserializes the array of arguments into one type. Every type sees a sequence, so that both formats treat it alike.
+/// Both formats reject elements that the type does not read.
 ///
-/// Newtypes and options are looked through; a unit is the empty list.
+/// Newtypes and options are transparent; a unit is the empty array.
 pub(crate) struct ArgumentList<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for ArgumentList<D> {
@@ -70,7 +70,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ArgumentList<D> {
     }
 }
 
-/// Reads one element of an array and skips the others.
+/// Deserializes one element of an array and skips the others.
 pub(crate) struct Element<T> {
     index: usize,
     of: PhantomData<T>,

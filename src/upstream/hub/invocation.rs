@@ -1,4 +1,4 @@
-//! An invocation: the client calls a method.
+//! The invocation message: a client calls a method.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::upstream::error::{Error, ErrorKind};
 use crate::upstream::hub::protocol::Protocol;
 use crate::upstream::hub::{json, message_pack};
 
-/// The message of a client that calls a method: `invoke`, which waits for an answer, or `send`, which
-/// does not. Cheap to clone.
+/// The message of a client that calls a method: `invoke`, which waits for a completion, or `send`, which does not.
+/// Cheap to clone.
 ///
-/// Method and arguments are the client's own words.
+/// The client chooses the method and the arguments.
 ///
 /// ```
 /// use signalr_upstream_auth::upstream::{Invocation, Protocol};
@@ -38,13 +38,14 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Reads the body of a message event.
+    /// Parses the body of a message event.
     ///
-    /// JSON: an object with `type` 1, `target`, `arguments` (an array; absent or null is none) and an
-    /// optional `invocationId`, with or without one record separator (0x1E) behind it. MessagePack:
-    /// an array of type 1, headers, invocation id or nil, target, arguments and, optionally, stream
-    /// ids; at most 127 levels deep; nothing before it and nothing behind it. Streaming from the
-    /// client does not exist in serverless mode.
+    /// - JSON: an object with `type` 1, `target`, `arguments` (an array; absent or null means none) and an optional
+    ///   `invocationId`. One record separator (0x1E) may follow.
+    /// - MessagePack: an array of type 1, headers, invocation id or nil, target, arguments and, optionally, stream
+    ///   ids. It is at most 127 levels deep, and nothing precedes or follows it.
+    ///
+    /// Serverless mode has no streaming from the client, so stream ids are ignored.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Invocation {
         let envelope = envelope.map_err(|source| Error::because(ErrorKind::MalformedBody, source))?;
         Ok(Self {
             protocol,
-            // No client reads a completion whose id is empty.
+            // Clients ignore a completion with an empty id.
             id: envelope.invocation_id.filter(|id| !id.is_empty()).map(Into::into),
             target: envelope.target.into(),
             arguments: envelope.arguments,
@@ -66,14 +67,14 @@ impl Invocation {
         })
     }
 
-    /// The protocol of the client, in which the answer is written.
+    /// The protocol of the client. The completion uses the same one.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// The client's name for this call, which the answer repeats. `None` if the client waits for no
-    /// answer: the id is absent, null or, as in Microsoft's own receiver, empty.
+    /// The client's id for this invocation, which the completion repeats. `None` if the client waits for no completion:
+    /// the id is absent, null or, as in Microsoft's Azure Functions trigger, empty.
     #[must_use]
     pub fn invocation_id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -83,32 +84,35 @@ impl Invocation {
         self.id.as_ref()
     }
 
-    /// The name of the method, as the client wrote it. Methods are told apart without regard to case.
+    /// The name of the method, as the client wrote it. Compare it without regard to case.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// How many arguments there are.
+    /// The number of arguments.
     #[must_use]
     pub fn argument_count(&self) -> usize {
         self.argument_count
     }
 
-    /// All arguments, by position: into a tuple, `()` for none, a `Vec` of any number of like ones, or a
-    /// struct whose fields stand in the order of the arguments (fields with `#[serde(default)]` may
-    /// be missing at the end). The number of arguments must fit.
+    /// Deserializes all arguments, by position.
     ///
-    /// A type that reads JSON reads MessagePack as well, but for what JSON does not have. Clients of
-    /// MessagePack send binary data, which goes into `Vec<u8>`, and dates as values of extension -1,
-    /// which go into a newtype struct that serde knows by the name `_ExtStruct`, around `(i8, &[u8])` or
-    /// an owned type of bytes; clients of JSON send texts in their place. Types that hold any JSON, such as
-    /// `serde_json::Value`, take neither. Keys of maps are texts where the client is JavaScript, also
-    /// where they look like numbers.
+    /// The type is a tuple, `()` for no argument, a `Vec` for any number of arguments of one type, or a struct whose
+    /// fields have the order of the arguments. Fields with `#[serde(default)]` may be missing at the end. The number
+    /// of arguments must match.
+    ///
+    /// A type that reads JSON also reads MessagePack, except for what JSON does not have:
+    ///
+    /// - MessagePack clients send binary data. It goes into `Vec<u8>`. JSON clients send a string instead.
+    /// - MessagePack clients send dates as extension -1. They go into a newtype struct that serde knows by the name
+    ///   `_ExtStruct`, around `(i8, &[u8])` or an owned type of bytes. JSON clients send a string instead.
+    /// - Types for any JSON, such as `serde_json::Value`, take neither.
+    /// - JavaScript clients send the keys of maps as strings, even if they look like numbers.
     ///
     /// # Errors
     ///
-    /// [`ArgumentsMismatch`](ErrorKind::ArgumentsMismatch) if they do not fit the type. Its source says where.
+    /// [`ArgumentsMismatch`](ErrorKind::ArgumentsMismatch) if they do not have this type. The source names the place.
     pub fn arguments<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
         match self.protocol {
             Protocol::Json => json::read_arguments(&self.arguments),
@@ -117,11 +121,11 @@ impl Invocation {
         .map_err(|source| Error::because(ErrorKind::ArgumentsMismatch, source))
     }
 
-    /// One argument, counted from 0. The others may be anything.
+    /// Deserializes one argument, counted from 0. The others may have any type.
     ///
     /// # Errors
     ///
-    /// [`ArgumentsMismatch`](ErrorKind::ArgumentsMismatch) if there are fewer, or it does not fit the type.
+    /// [`ArgumentsMismatch`](ErrorKind::ArgumentsMismatch) if there are fewer, or the argument has another type.
     pub fn argument<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, Error> {
         match self.protocol {
             Protocol::Json => json::read_argument(&self.arguments, index),
@@ -131,7 +135,7 @@ impl Invocation {
     }
 }
 
-/// Shows how many arguments there are and not what they say.
+/// Shows the number of arguments and hides their values.
 impl fmt::Debug for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invocation")

@@ -1,5 +1,4 @@
-//! The JSON hub protocol, as far as an upstream needs it: invocations and the bodies of connection
-//! events in, completions out.
+//! The JSON hub protocol, as far as an upstream needs it: reads invocations, writes completions.
 
 use bytes::Bytes;
 use serde::de::Deserializer as _;
@@ -8,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::upstream::hub::envelope::{ArgumentList, BoxError, Count, Element, Envelope, Outcome};
 
-/// Reads an invocation message, with or without the record separator behind it.
+/// Reads an invocation message. One record separator may follow.
 pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -20,7 +19,7 @@ pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
         arguments: Option<&'a RawValue>,
     }
 
-    // serde_json does not look at the encoding of strings that it skips.
+    // serde_json does not check the encoding of strings that it skips.
     let text = str::from_utf8(without_separator(body))?;
     let message: Message<'_> = serde_json::from_str(text)?;
     if message.r#type != INVOCATION {

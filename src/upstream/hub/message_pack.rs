@@ -1,7 +1,7 @@
-//! The MessagePack hub protocol, as far as an upstream needs it: invocations in, completions out.
+//! The MessagePack hub protocol, as far as an upstream needs it: reads invocations, writes completions.
 //!
-//! Values keep the shapes they have in JSON, so that one type serves clients of both protocols:
-//! structs are maps, and types with a readable form, such as GUIDs, are texts.
+//! Values have the same shape as in JSON, so that one type serves clients of both protocols: structs are maps, and
+//! types with a human-readable form, such as GUIDs, are strings.
 
 use bytes::Bytes;
 use rmp::{decode, encode};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::upstream::hub::envelope::{ArgumentList, BoxError, Count, Element, Envelope, Outcome};
 
-/// Reads an invocation message: one array of five elements, or six with the ids of streams.
+/// Reads an invocation message: one array of five elements, or of six with the stream ids.
 pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
     let mut rest: &[u8] = body;
     let length = decode::read_array_len(&mut rest)?;
@@ -56,7 +56,7 @@ pub(crate) fn read_argument<'a, T: Deserialize<'a>>(arguments: &'a [u8], index: 
     Ok(reader(arguments).deserialize_seq(Element::at(index))?)
 }
 
-/// Writes a completion message and the length before it.
+/// Writes the length and the completion message.
 pub(crate) fn write_completion<T>(invocation_id: &str, outcome: &Outcome<'_, T>) -> Result<Vec<u8>, BoxError>
 where
     T: Serialize + ?Sized,
@@ -77,22 +77,21 @@ where
         Outcome::Result(value) => {
             let start = message.len();
             value.serialize(&mut rmp_serde::Serializer::new(&mut message).with_struct_map().with_human_readable())?;
-            one_value(&message[start..])?;
+            check_single_value(&message[start..])?;
         }
         Outcome::Void => {}
     }
     Ok(framed(&message))
 }
 
-/// Sees to it that a result is one value. A `Serialize` written by hand may announce another number of
-/// elements than it writes. JSON has no use for that number; here the client would lose its place.
-fn one_value(mut bytes: &[u8]) -> Result<(), BoxError> {
+/// Checks that a result is exactly one value. A hand-written `Serialize` may announce another number of elements than
+/// it writes. JSON ignores that number, but a MessagePack client would misread everything that follows.
+fn check_single_value(mut bytes: &[u8]) -> Result<(), BoxError> {
     IgnoredAny::deserialize(&mut skimmer(&mut bytes))?;
     if bytes.is_empty() { Ok(()) } else { Err("the value wrote more elements than it announced".into()) }
 }
 
-/// Puts the length before the message: seven bits to a byte, the lowest first, the top bit set in all
-/// but the last.
+/// Prefixes the message with its length: seven bits a byte, the lowest first, the top bit set in all but the last.
 fn framed(message: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(message.len() + 5);
     let mut length = message.len();
@@ -115,7 +114,7 @@ fn read_text(rest: &mut &[u8]) -> Result<String, BoxError> {
     Ok(text.to_owned())
 }
 
-/// Walks over values and moves the slice on; what it reads, it does not keep.
+/// Skips values: advances the slice and keeps nothing.
 fn skimmer<'a, 'b>(rest: &'a mut &'b [u8]) -> rmp_serde::Deserializer<ReadReader<&'a mut &'b [u8]>> {
     let mut deserializer = rmp_serde::Deserializer::new(rest);
     deserializer.set_max_depth(MAX_DEPTH);
@@ -133,7 +132,7 @@ fn reader(bytes: &[u8]) -> Reader<'_> {
     deserializer
 }
 
-/// How deep values may be nested: serde_json's limit. The library's own, 1024, is a lot of stack.
+/// The maximum nesting of values, as in serde_json. The default of rmp-serde, 1024, needs much stack.
 const MAX_DEPTH: usize = 128;
 
 const NIL: u8 = 0xc0;
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_is_written_in_groups_of_seven_bits() {
+    fn writes_length_in_groups_of_seven_bits() {
         for (length, prefix) in [
             (0, &[0x00][..]),
             (1, &[0x01]),

@@ -1,4 +1,4 @@
-//! The hub protocols: messages in JSON and MessagePack.
+//! The hub protocols of SignalR: messages in JSON and MessagePack.
 
 pub(crate) mod envelope;
 pub(crate) mod invocation;

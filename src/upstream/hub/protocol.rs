@@ -1,27 +1,27 @@
-//! The two hub protocols of SignalR, told apart by the content type.
+//! The two hub protocols of SignalR. The content type tells which one a call uses.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::upstream::error::{Error, ErrorKind};
 
-/// The hub protocol that the client speaks. The answer to an invocation is written in the same one.
+/// The hub protocol of the client. The completion of an invocation uses the same one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// `application/json`. `connected` and `disconnected` come in it whatever the client speaks.
+    /// `application/json`. `connected` and `disconnected` use it for every client.
     Json,
     /// `application/x-msgpack`.
     MessagePack,
 }
 
 impl Protocol {
-    /// Reads `Content-Type`. The media type counts without regard to case, its parameters do not.
+    /// Parses `Content-Type`. Compares the media type without regard to case and ignores its parameters.
     ///
     /// # Errors
     ///
-    /// [`UnsupportedMediaType`](ErrorKind::UnsupportedMediaType) for any other type and for none,
-    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) for two headers.
+    /// [`UnsupportedMediaType`](ErrorKind::UnsupportedMediaType) for any other media type and for a missing header,
+    /// [`RepeatedHeader`](ErrorKind::RepeatedHeader) for several headers.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         let mut values = headers.get_all(CONTENT_TYPE).into_iter();
         let value = values.next().ok_or(ErrorKind::UnsupportedMediaType)?;
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_media_type_counts_and_its_parameters_do_not() {
+    fn reads_media_type_in_any_case_and_ignores_parameters() {
         let read = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn one_content_type_is_required_and_no_second_one() {
+    fn rejects_a_missing_or_second_content_type() {
         let mut headers = HeaderMap::new();
         let kind = |headers: &HeaderMap| Protocol::from_headers(headers).map_err(|error| error.kind());
         assert_eq!(kind(&headers), Err(ErrorKind::UnsupportedMediaType));

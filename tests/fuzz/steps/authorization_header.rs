@@ -1,5 +1,5 @@
-//! Any bytes as `Authorization` lines: what is taken for a token is exactly what a plain reading of RFC 6750
-//! section 2.1 takes for one.
+//! Any bytes as `Authorization` lines: the crate finds exactly the token that a reference implementation of RFC 6750
+//! section 2.1 finds.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -14,13 +14,13 @@ pub fn run(data: &[u8]) {
         headers.append(AUTHORIZATION, value);
     }
     let plain = match &lines[..] {
-        [line] => plain_reading(line),
+        [line] => reference(line),
         _ => None,
     };
     assert_eq!(bearer_token(&headers).ok().as_deref(), plain);
 }
 
-fn plain_reading(line: &[u8]) -> Option<&[u8]> {
+fn reference(line: &[u8]) -> Option<&[u8]> {
     let text = std::str::from_utf8(line).ok()?;
     if text.len() > 16_384 || !text.to_ascii_lowercase().starts_with("bearer ") {
         return None;

@@ -1,5 +1,5 @@
-//! Claims against a policy, with a second, plain implementation of the policy as the referee: both must
-//! come to the same verdict, and but for faults of form to the same reason.
+//! Claims against a policy and against its reference implementation: both must reject or accept, and but for faults of
+//! form for the same reason.
 
 use std::sync::OnceLock;
 
@@ -9,16 +9,16 @@ use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::fuzzing::claims;
 
 use super::super::claims_text::{good, written};
-use super::super::referee::{
-    AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, PlainPolicy, ROLE, TENANT, class,
+use super::super::reference::{
+    AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, ROLE, ReferencePolicy, TENANT, class,
 };
 use super::compact_token::compact;
 
-/// How one input is judged.
+/// How one input is checked.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Setting {
     has_nonce: bool,
-    demands_role: bool,
+    requires_role: bool,
     is_raw: bool,
     is_v2: bool,
     clock: ClockSetting,
@@ -66,30 +66,30 @@ pub fn run(data: &[u8]) {
         let Ok(changes) = Vec::<Change<'_>>::arbitrary(&mut input) else { return };
         changed(setting.is_v2, &changes).into_bytes()
     };
-    check(&text, setting.has_nonce, setting.demands_role, setting.now());
+    check(&text, setting.has_nonce, setting.requires_role, setting.now());
 }
 
 /// Asks both for their verdicts.
-pub fn check(text: &[u8], has_nonce: bool, demands_role: bool, now: Option<u64>) {
+pub fn check(text: &[u8], has_nonce: bool, requires_role: bool, now: Option<u64>) {
     if text.len() > 10_000 {
         return;
     }
-    let (plain, policy) = &policies()[usize::from(demands_role)];
+    let (reference, policy) = &policies()[usize::from(requires_role)];
     let header = if has_nonce { r#"{"alg":"RS256","kid":"k","nonce":"n"}"# } else { r#"{"alg":"RS256","kid":"k"}"# };
     let found = claims(policy, &compact(header.as_bytes(), text), now.map(UnixTime::from_secs)).map_err(class);
-    if let Some(expected) = plain.judge(has_nonce, text, now) {
+    if let Some(expected) = reference.check(has_nonce, text, now) {
         assert_eq!(found, expected.map_err(class), "{}", String::from_utf8_lossy(text));
     }
 }
 
-fn policies() -> &'static [(PlainPolicy, Policy); 2] {
-    static POLICIES: OnceLock<[(PlainPolicy, Policy); 2]> = OnceLock::new();
+fn policies() -> &'static [(ReferencePolicy, Policy); 2] {
+    static POLICIES: OnceLock<[(ReferencePolicy, Policy); 2]> = OnceLock::new();
     POLICIES.get_or_init(|| {
-        let usual = PlainPolicy::usual();
-        let strict = PlainPolicy { roles: vec![ROLE.to_owned(), "Admin".to_owned()], ..usual.clone() };
-        [usual, strict].map(|plain| {
-            let policy = plain.build();
-            (plain, policy)
+        let usual = ReferencePolicy::usual();
+        let strict = ReferencePolicy { roles: vec![ROLE.to_owned(), "Admin".to_owned()], ..usual.clone() };
+        [usual, strict].map(|reference| {
+            let policy = reference.build();
+            (reference, policy)
         })
     })
 }

@@ -1,5 +1,5 @@
-//! Any bytes as a compact token: one that parses has three segments, and a header and claims whose types a
-//! second, plain reading finds good, too.
+//! Any bytes as a compact token: one that parses has three segments, and the reference parser accepts its header and
+//! the types of its claims.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

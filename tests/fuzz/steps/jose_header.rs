@@ -1,4 +1,4 @@
-//! Any bytes as the header of a token: it is accepted exactly if a plain reading accepts it.
+//! Any bytes as the header of a token: it is accepted exactly if the reference implementation accepts it.
 
 use signalr_upstream_auth::fuzzing::unverified_token;
 
@@ -13,12 +13,12 @@ pub fn run(data: &[u8]) {
     match parse(data) {
         Err(Fault::TooDeep) => {}
         Err(Fault::NotJson) => assert!(found.is_err()),
-        Ok(header) => assert_eq!(found.ok(), plain_reading(&header)),
+        Ok(header) => assert_eq!(found.ok(), reference(&header)),
     }
 }
 
 /// The `kid` of a header that may stand before a token of Entra's.
-fn plain_reading(header: &Json) -> Option<String> {
+fn reference(header: &Json) -> Option<String> {
     let members = header.few_members()?;
     let mut seen: Vec<&str> = Vec::new();
     for (name, _) in members {
@@ -45,5 +45,5 @@ fn plain_reading(header: &Json) -> Option<String> {
 
 pub fn assert_sound(header: &Json, key_id: &str) {
     assert_no_name_twice(header);
-    assert_eq!(plain_reading(header).as_deref(), Some(key_id));
+    assert_eq!(reference(header).as_deref(), Some(key_id));
 }

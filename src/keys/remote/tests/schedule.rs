@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::KeyErrorKind;
-use crate::keys::sample::{document, id, key, read, set, unfit};
+use crate::keys::sample::{document, id, key, read, set, unusable};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ impl Case {
 
     fn begin(&mut self) {
         assert_eq!(self.step(), Step::Fetch);
-        self.schedule.begin();
+        self.schedule.begin(self.now.monotonic);
     }
 
     fn succeed(&mut self, names: &[&str]) {
@@ -176,7 +176,7 @@ fn with_keys_failed_attempts_are_repeated_after_15_seconds_doubling_to_15_minute
     case.fetch_good(&["a"]);
     assert_eq!(case.sleep_it_out().as_secs(), 3600);
     case.fetch_bad();
-    assert_eq!(case.sleep(), SECOND * 15, "a good answer ends the row");
+    assert_eq!(case.sleep(), SECOND * 15, "a success ends the row");
 }
 
 #[test]
@@ -224,10 +224,10 @@ fn failures_without_number_do_not_overflow() {
 }
 
 #[test]
-fn the_task_wakes_when_the_keys_expire_and_hurries() {
+fn the_task_wakes_when_the_keys_expire_and_retries_soon() {
     let mut case = Case::warm();
     for _ in 0..1000 {
-        if !case.schedule.held().is_serving(case.now, &Timing::default()) {
+        if !case.schedule.keys().is_serving(case.now, &Timing::default()) {
             break;
         }
         if case.step() == Step::Fetch {
@@ -235,7 +235,7 @@ fn the_task_wakes_when_the_keys_expire_and_hurries() {
         }
         case.sleep_it_out();
     }
-    assert_eq!(case.schedule.held().age(case.now), Some(DAY), "not a moment later");
+    assert_eq!(case.schedule.keys().age(case.now), Some(DAY), "not a moment later");
     case.fetch_bad();
     assert_eq!(case.sleep_it_out(), Duration::from_millis(500), "from the start of the close pace");
     case.fetch_good(&["a"]);
@@ -257,9 +257,9 @@ fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
     let mut case = Case::warm();
     case.sleep();
     case.jump(26 * 3600);
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     waiter(case.request_key("a"));
-    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake());
+    assert!(case.schedule.take_needs_wake(case.now.monotonic) && !case.schedule.take_needs_wake(case.now.monotonic));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_clock_that_jumps_to_and_fro_causes_no_storm() {
 }
 
 #[test]
-fn a_wall_clock_set_back_ends_the_hurry() {
+fn a_wall_clock_set_back_ends_the_short_retries() {
     let mut case = Case::warm();
     case.pass(SECOND);
     case.jump(10 * 365 * 86_400);
@@ -307,7 +307,7 @@ fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
     assert!(is_key(&case.request_key("a")));
     case.fetch_bad();
     assert_eq!(case.sleep(), SECOND * 15);
-    assert_eq!(case.schedule.held().age(case.now), Some(HOUR));
+    assert_eq!(case.schedule.keys().age(case.now), Some(HOUR));
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
 }
 
 #[test]
-fn a_retry_after_calls_off_the_search_that_was_asked_for_meanwhile() {
+fn a_retry_after_cancels_a_pending_on_demand_refresh() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -396,9 +396,12 @@ fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
 #[test]
 fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
     let mut case = Case::warm();
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     let waits = waiter(case.request_key("new"));
-    assert!(case.schedule.take_needs_wake() && !case.schedule.take_needs_wake(), "the task is told once");
+    assert!(
+        case.schedule.take_needs_wake(case.now.monotonic) && !case.schedule.take_needs_wake(case.now.monotonic),
+        "the task is told once"
+    );
     assert_eq!(waits.until, case.now.monotonic + SECOND * 2);
     case.begin();
     assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
@@ -413,7 +416,7 @@ fn an_unknown_key_joins_the_fetch_under_way() {
     let second = waiter(case.request_key("two"));
     case.begin();
     let third = waiter(case.request_key("three"));
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     case.succeed(&["a", "two"]);
     assert_eq!(rejection(case.poll_key("one", first)), KeyErrorKind::Unknown);
     assert!(is_key(&case.poll_key("two", second)));
@@ -422,7 +425,7 @@ fn an_unknown_key_joins_the_fetch_under_way() {
 }
 
 #[test]
-fn within_the_cooldown_the_latest_search_decides_at_once() {
+fn within_the_cooldown_the_latest_on_demand_refresh_decides_at_once() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
     case.fetch_good(&["a"]);
@@ -433,7 +436,7 @@ fn within_the_cooldown_the_latest_search_decides_at_once() {
 }
 
 #[test]
-fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed() {
+fn only_a_successful_on_demand_refresh_makes_an_absent_key_unknown_until_the_cooldown_ends() {
     let mut case = Case::warm();
     assert_eq!(case.schedule.known_unknown_until(), None);
     let begun = case.now.monotonic;
@@ -446,7 +449,7 @@ fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
     case.fetch_bad();
-    assert_eq!(case.schedule.known_unknown_until(), None, "a failed search proves nothing");
+    assert_eq!(case.schedule.known_unknown_until(), None, "a failed on-demand refresh proves nothing");
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
@@ -458,7 +461,7 @@ fn only_a_good_search_settles_what_is_in_no_answer_and_until_the_next_is_allowed
 }
 
 #[test]
-fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
+fn a_failed_on_demand_refresh_proves_nothing_and_counts_for_the_cooldown() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("one"));
     case.fetch_bad();
@@ -471,7 +474,7 @@ fn a_failed_search_proves_nothing_and_counts_for_the_cooldown() {
 }
 
 #[test]
-fn the_cooldown_runs_from_the_beginning_of_the_search() {
+fn the_cooldown_runs_from_the_start_of_the_on_demand_refresh() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
     case.begin();
@@ -491,14 +494,14 @@ fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
     case.begin();
     let waits = waiter(case.request_key("new"));
     case.succeed(&["a"]);
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a refresh is no search");
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a scheduled refresh is no on-demand refresh");
     case.begin();
     case.succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
 
 #[test]
-fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
+fn a_key_that_a_refresh_brings_is_found_during_an_on_demand_refresh() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -508,7 +511,7 @@ fn a_key_that_a_refresh_brings_is_found_though_the_search_goes_on() {
 }
 
 #[test]
-fn a_failed_search_leaves_the_refreshes_at_their_pace() {
+fn a_failed_on_demand_refresh_leaves_the_schedule_alone() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     waiter(case.request_key("new"));
@@ -520,7 +523,7 @@ fn a_failed_search_leaves_the_refreshes_at_their_pace() {
 }
 
 #[test]
-fn a_good_search_is_a_refresh() {
+fn a_successful_on_demand_refresh_counts_as_a_refresh() {
     let mut case = Case::warm();
     case.pass(MINUTE * 40);
     waiter(case.request_key("new"));
@@ -529,7 +532,7 @@ fn a_good_search_is_a_refresh() {
 }
 
 #[test]
-fn without_cooldown_each_search_decides_for_those_who_waited() {
+fn after_the_shortest_cooldown_each_on_demand_refresh_decides_for_its_waiters() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::ZERO, ..Timing::default() });
     case.fetch_good(&["a"]);
     for _ in 0..3 {
@@ -543,7 +546,7 @@ fn without_cooldown_each_search_decides_for_those_who_waited() {
 }
 
 #[test]
-fn an_endless_cooldown_allows_one_search() {
+fn an_endless_cooldown_allows_one_on_demand_refresh() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::MAX, ..Timing::default() });
     case.fetch_good(&["a"]);
     waiter(case.request_key("new"));
@@ -553,22 +556,22 @@ fn an_endless_cooldown_allows_one_search() {
 }
 
 #[test]
-fn what_is_listed_or_forgotten_is_decided_without_a_fetch() {
+fn listed_and_revoked_keys_are_decided_without_a_fetch() {
     let mut case = Case::cold();
     case.begin();
-    case.schedule.succeeded(read(&document(&[key("a"), unfit("odd")])), case.now, 0.5);
-    case.schedule.held_mut().revoke(&id("gone"));
+    case.schedule.succeeded(read(&document(&[key("a"), unusable("odd")])), case.now, 0.5);
+    case.schedule.keys_mut().revoke(&id("gone"));
     assert!(is_key(&case.request_key("a")));
     assert_eq!(rejection(case.request_key("odd")), KeyErrorKind::Unusable);
     assert_eq!(rejection(case.request_key("gone")), KeyErrorKind::Revoked);
-    assert!(case.sleep() > MINUTE && !case.schedule.take_needs_wake());
+    assert!(case.sleep() > MINUTE && !case.schedule.take_needs_wake(case.now.monotonic));
 }
 
 #[test]
-fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
+fn a_key_revoked_during_its_on_demand_refresh_is_rejected() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
-    case.schedule.held_mut().revoke(&id("new"));
+    case.schedule.keys_mut().revoke(&id("new"));
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Revoked);
 }
 
@@ -578,7 +581,7 @@ fn a_key_forgotten_while_it_is_searched_for_is_rejected() {
 fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("a"));
-    assert!(!case.schedule.take_needs_wake());
+    assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     case.begin();
     waiter(case.request_key("b"));
     case.succeed(&["a"]);
@@ -625,18 +628,18 @@ fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
 }
 
 #[test]
-fn a_key_that_the_first_load_lacks_is_searched_for() {
+fn a_key_that_the_first_load_lacks_causes_an_on_demand_refresh() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("new"));
     case.fetch_good(&["a"]);
-    let searches = waiter(case.poll_key("new", waits));
-    assert_eq!(searches.until, waits.until, "in the time that is left");
+    let refreshes = waiter(case.poll_key("new", waits));
+    assert_eq!(refreshes.until, waits.until, "in the time that is left");
     case.fetch_good(&["a"]);
-    assert_eq!(rejection(case.poll_key("new", searches)), KeyErrorKind::Unknown);
+    assert_eq!(rejection(case.poll_key("new", refreshes)), KeyErrorKind::Unknown);
 }
 
 #[test]
-fn keys_that_expire_during_a_search_are_waited_for() {
+fn keys_that_expire_during_an_on_demand_refresh_are_waited_for() {
     let mut case = Case::warm();
     case.pass(DAY - SECOND);
     let waits = waiter(case.request_key("new"));
@@ -656,7 +659,7 @@ fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
     case.begin();
     case.fail_with(Some(DAY), 0.0);
     let number = case.schedule.ask_for_refresh();
-    assert!(case.schedule.take_needs_wake());
+    assert!(case.schedule.take_needs_wake(case.now.monotonic));
     assert!(case.schedule.outcome(number).is_none());
     case.begin();
     assert!(case.schedule.outcome(number).is_none());
@@ -704,12 +707,12 @@ fn counts_and_the_last_error_follow_the_attempts() {
     assert!(case.schedule.last_error().is_some());
     case.sleep_it_out();
     case.begin();
-    case.schedule.succeeded(read(&document(&[key("a"), unfit("b"), unfit("c")])), case.now, 0.5);
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 1, unusable_entries: 2 });
+    case.schedule.succeeded(read(&document(&[key("a"), unusable("b"), unusable("c")])), case.now, 0.5);
+    assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 1, unusable_entries: 2 });
     assert!(case.schedule.last_error().is_none());
     case.sleep_it_out();
     case.fetch_bad();
-    assert_eq!(case.schedule.counts(), Counts { good: 1, failed: 2, unusable_entries: 2 });
+    assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 2, unusable_entries: 2 });
 }
 
 // The end of the task.
@@ -740,7 +743,7 @@ fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_ne
 }
 
 #[test]
-fn a_search_that_ends_with_its_runtime_is_begun_again() {
+fn an_on_demand_refresh_that_ends_with_its_runtime_starts_again() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
     case.begin();
@@ -756,7 +759,7 @@ fn a_task_that_panics_has_failed() {
     case.sleep_it_out();
     case.begin();
     case.schedule.interrupted(case.now.monotonic, true);
-    assert_eq!(case.schedule.counts().failed, 1);
+    assert_eq!(case.schedule.counts().failures, 1);
     assert_eq!(case.sleep(), SECOND * 15);
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
@@ -770,5 +773,5 @@ fn a_task_that_ends_in_its_sleep_changes_nothing() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     case.schedule.interrupted(case.now.monotonic, true);
-    assert_eq!((case.sleep(), case.schedule.counts().failed), (sleep, 0));
+    assert_eq!((case.sleep(), case.schedule.counts().failures), (sleep, 0));
 }

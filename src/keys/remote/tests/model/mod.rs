@@ -60,7 +60,7 @@ impl Model {
             Box::pin(async move {
                 yield_now().await;
                 yield_now().await;
-                if names.is_empty() { Err(KeyError::unavailable("down").into()) } else { Ok(set(names)) }
+                if names.is_empty() { Err(KeyError::unavailable("down").into()) } else { Ok(set(names).into()) }
             })
         });
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().expect("a GUID");
@@ -70,7 +70,7 @@ impl Model {
 
     fn warm(answers: &'static [&'static [&'static str]]) -> Self {
         let model = Self::new(answers);
-        block_on(model.store.ready()).expect("the first answer is good");
+        block_on(model.store.wait_for_keys()).expect("the first answer is good");
         model
     }
 
@@ -82,6 +82,12 @@ impl Model {
     fn impatient_request(&self, name: &str) -> JoinHandle<Option<Outcome>> {
         let polls = thread_rng().gen_range(0..6);
         spawn(UpTo { polls, future: Box::pin(request(Arc::clone(&self.store), id(name))) })
+    }
+
+    /// What a look at readiness does.
+    fn is_ready(&self) -> bool {
+        self.store.start();
+        self.store.is_serving()
     }
 
     fn attempts(&self) -> usize {
@@ -151,7 +157,7 @@ fn a_first_load_is_one_fetch_and_serves_everybody() {
     explore(2000, || {
         let model = Model::new(&[&["a"]]);
         let requests: Vec<_> = (0..3).map(|_| model.request("a")).collect();
-        let ready = spawn(model.store.ready());
+        let ready = spawn(model.store.wait_for_keys());
         assert!(requests.into_iter().all(|request| join(request) == Outcome::Pass));
         assert!(join(ready).is_ok());
         assert_eq!(model.attempts(), 1);
@@ -160,7 +166,7 @@ fn a_first_load_is_one_fetch_and_serves_everybody() {
 }
 
 #[test]
-fn a_search_is_one_fetch_and_tells_everybody() {
+fn an_on_demand_refresh_is_one_fetch_and_wakes_every_waiter() {
     explore(2000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let (found, missing) = ([model.request("new"), model.request("new")], model.request("unknown"));
@@ -172,7 +178,7 @@ fn a_search_is_one_fetch_and_tells_everybody() {
 }
 
 #[test]
-fn a_failed_search_tells_everybody_to_come_again() {
+fn a_failed_on_demand_refresh_tells_every_waiter_to_retry() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &[]]);
         let requests: Vec<_> = (0..3).map(|_| model.request("unknown")).collect();
@@ -190,7 +196,7 @@ fn scenario_49_whoever_hangs_up_takes_nothing_with_him() {
     static LOST: AtomicUsize = AtomicUsize::new(0);
     static MOST_ATTEMPTS: AtomicUsize = AtomicUsize::new(0);
     explore(SCHEDULES, || {
-        // A first load and a search: who hangs up when is left to chance.
+        // A first load and an on-demand refresh: which client disconnects when is left to chance.
         BEGUN.fetch_add(1, Ordering::Relaxed);
         let model = Model::new(&[&["a"], &["a", "new"]]);
         for name in ["a", "new"] {
@@ -259,7 +265,7 @@ fn a_provider_that_comes_back_is_found_and_nobody_waits_too_long() {
         let requests: Vec<_> = (0..3).map(|_| model.request("a")).collect();
         requests.into_iter().for_each(|request| assert_ne!(join(request), Outcome::Invalid));
         block_on(async {
-            while !model.store.is_serving() {
+            while !model.is_ready() {
                 yield_now().await;
             }
         });
@@ -274,7 +280,7 @@ fn the_end_of_the_handle_lets_everybody_go() {
     explore(2000, || {
         let model = Model::new(&[&["a"]]);
         let requests = [model.request("a"), model.request("unknown")];
-        let (ready, refresh) = (spawn(model.store.ready()), spawn(model.store.refresh_now()));
+        let (ready, refresh) = (spawn(model.store.wait_for_keys()), spawn(model.store.refresh_now()));
         shuttle::thread::yield_now();
         let Model { store, attempts } = model;
         drop(store);
@@ -296,7 +302,7 @@ fn the_end_of_a_runtime_costs_nobody_a_request() {
     explore(2000, || {
         let model = Model::new(&[&["a"], &["a"], &["a"]]);
         let requests: Vec<_> = (0..2).map(|_| model.request("a")).collect();
-        let (ready, refresh) = (spawn(model.store.ready()), spawn(model.store.refresh_now()));
+        let (ready, refresh) = (spawn(model.store.wait_for_keys()), spawn(model.store.refresh_now()));
         shuttle::thread::yield_now();
         runtime::end_runtime();
         assert!(requests.into_iter().all(|request| join(request) == Outcome::Pass));
@@ -307,7 +313,7 @@ fn the_end_of_a_runtime_costs_nobody_a_request() {
 }
 
 #[test]
-fn a_search_survives_the_end_of_a_runtime() {
+fn an_on_demand_refresh_survives_the_end_of_a_runtime() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let requests = [model.request("new"), model.request("new")];
@@ -319,7 +325,7 @@ fn a_search_survives_the_end_of_a_runtime() {
 }
 
 #[test]
-fn what_is_forgotten_stays_forgotten_and_what_is_held_stays_held() {
+fn revoked_keys_stay_revoked_and_cached_keys_stay_cached() {
     explore(2000, || {
         let model = Model::warm(&[&["a", "b"], &["a", "b"]]);
         let refresh = spawn(model.store.refresh_now());
@@ -364,7 +370,7 @@ fn readiness_alone_brings_keys() {
         let model = Model::new(&[&["a"]]);
         block_on(async {
             let mut looks = pin!(async {
-                while !model.store.is_serving() {
+                while !model.is_ready() {
                     yield_now().await;
                 }
             });

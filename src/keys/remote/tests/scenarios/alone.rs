@@ -17,7 +17,8 @@ pub(super) fn alone(name: &str, test: impl Future<Output = ()>) {
     let program = std::env::current_exe().expect("a test has a program");
     let mut child = Command::new(program);
     let output = child
-        .args(["--exact", name, "--nocapture"])
+        // A slow test is ignored, but whoever came here wants it.
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(CHILD, "1")
         .env("RUST_BACKTRACE", "0")
         .output()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::rig::{Attempt, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
+use super::harness::{Attempt, Harness, MINUTE, Outcome, Reply, SECOND, ended, request};
 use crate::ids::KeyId;
 
 /// A future that is given up when it has been polled so many times without an outcome.
@@ -33,11 +33,11 @@ impl<F: Future> Future for UpTo<F> {
 }
 
 /// Lets a crowd of requests in which every n-th is given up after n polls run against a script, then asks once more.
-async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Rig, usize) {
-    let rig = if warm { Rig::warm(script).await } else { Rig::cold(script) };
+async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Harness, usize) {
+    let harness = if warm { Harness::warm(script).await } else { Harness::cold(script) };
     let mut crowd = Vec::new();
     for number in 0..200 {
-        let store = Arc::clone(&rig.store);
+        let store = Arc::clone(&harness.store);
         let future = Box::pin(async move { request(&store, &KeyId::new("wanted")).await });
         crowd.push(tokio::spawn(UpTo { polls: number % 10, future }));
         if number % 20 == 0 {
@@ -48,20 +48,20 @@ async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Rig, usize) {
     for request in crowd {
         finished += usize::from(ended(request).await.unwrap().is_some());
     }
-    (rig, finished)
+    (harness, finished)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cold_start_survives_any_request_that_is_dropped() {
-    let (rig, finished) = sweep(|_| Reply::keys(&["wanted"]).after(SECOND), false).await;
+    let (harness, finished) = sweep(|_| Reply::keys(&["wanted"]).after(SECOND), false).await;
     assert!(finished > 0);
-    assert_eq!(rig.request("wanted").await, (Outcome::Pass, Duration::ZERO));
-    assert_eq!(rig.provider.attempts(), 1);
+    assert_eq!(harness.request("wanted").await, (Outcome::Pass, Duration::ZERO));
+    assert_eq!(harness.provider.attempts(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_survives_any_request_that_is_dropped() {
-    let (rig, finished) = sweep(
+async fn an_on_demand_refresh_survives_every_dropped_request() {
+    let (harness, finished) = sweep(
         |attempt| match attempt.number {
             0 => Reply::keys(&["a"]),
             _ => Reply::keys(&["a", "wanted"]).after(SECOND),
@@ -70,23 +70,23 @@ async fn a_search_survives_any_request_that_is_dropped() {
     )
     .await;
     assert!(finished > 0);
-    assert_eq!(rig.request("wanted").await, (Outcome::Pass, Duration::ZERO));
-    assert_eq!(rig.provider.attempts(), 2);
+    assert_eq!(harness.request("wanted").await, (Outcome::Pass, Duration::ZERO));
+    assert_eq!(harness.provider.attempts(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_away_is_asked_again_whoever_is_dropped() {
-    let (rig, _) =
+    let (harness, _) =
         sweep(|attempt| if attempt.at < SECOND * 5 { Reply::DOWN } else { Reply::keys(&["wanted"]) }, false).await;
     sleep(MINUTE).await;
-    assert_eq!(rig.request("wanted").await.0, Outcome::Pass);
+    assert_eq!(harness.request("wanted").await.0, Outcome::Pass);
 }
 
 #[tokio::test(start_paused = true)]
 async fn dropped_requests_give_their_places_back() {
-    let rig = Rig::cold(|_| Reply::Silence);
+    let harness = Harness::cold(|_| Reply::Silence);
     for _ in 0..5000 {
-        let store = Arc::clone(&rig.store);
+        let store = Arc::clone(&harness.store);
         let future = Box::pin(async move { request(&store, &KeyId::new("a")).await });
         assert_eq!(UpTo { polls: 1, future }.await, None, "it waits, and has a place");
     }

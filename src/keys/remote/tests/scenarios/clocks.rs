@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, WallClock};
+use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, WallClock};
 use super::table::Row;
 use crate::clock::UnixTime;
 use crate::keys::remote::status::KeyState;
@@ -17,28 +17,28 @@ const TEN_YEARS: i64 = 10 * 365 * 86_400;
 #[tokio::test(start_paused = true)]
 async fn scenario_42_the_wall_clock_jumps() {
     // `late` is a key that answers have stopped listing, which only its retention keeps.
-    let rig = Rig::warm(|attempt| match attempt.number {
+    let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a", "late"]),
         _ => Reply::keys(&["a"]),
     })
     .await;
-    let mut lost = rig.serve(HOUR * 2, SECOND, &["a", "late"]).await.lost();
+    let mut lost = harness.serve(HOUR * 2, SECOND, &["a", "late"]).await.lost();
     let mut extra = Vec::new();
     for ahead in [2 * 3600, -2 * 3600, TEN_YEARS, -50 * 365 * 86_400, i64::MIN] {
-        let before = rig.provider.attempts();
-        rig.clock.set_ahead(ahead);
+        let before = harness.provider.attempts();
+        harness.clock.set_ahead(ahead);
         // The next scheduled refresh falls into this time, too.
-        let meanwhile = rig.serve(MINUTE * 70, SECOND, &["a"]).await;
+        let meanwhile = harness.serve(MINUTE * 70, SECOND, &["a"]).await;
         if ahead != TEN_YEARS {
             lost += meanwhile.lost();
         }
         assert_eq!(meanwhile.invalid, 0);
-        rig.clock.set_ahead(0);
-        lost += rig.serve(MINUTE, SECOND, &["a", "late"]).await.lost();
-        extra.push(rig.provider.attempts() - before);
+        harness.clock.set_ahead(0);
+        lost += harness.serve(MINUTE, SECOND, &["a", "late"]).await.lost();
+        extra.push(harness.provider.attempts() - before);
     }
     Row::new(42, "the wall clock jumps by ±2 h, +10 years, to before 1970, and back")
-        .fetches(rig.provider.requests(), 2 * 7..=2 * 20)
+        .fetches(harness.provider.requests(), 2 * 7..=2 * 20)
         .lost(lost, 0)
         .figure(
             "most attempts in 71 min at ±2 h and before 1970",
@@ -52,20 +52,20 @@ async fn scenario_42_the_wall_clock_jumps() {
 #[tokio::test(start_paused = true)]
 async fn scenario_43_a_suspend_of_26_hours() {
     let latency = Duration::from_millis(200);
-    let rig = Rig::warm(move |attempt| match attempt.number {
+    let harness = Harness::warm(move |attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         _ => Reply::keys(&["a"]).after(latency),
     })
     .await;
-    rig.serve(MINUTE * 10, SECOND, &["a"]).await;
-    let before = rig.provider.requests();
+    harness.serve(MINUTE * 10, SECOND, &["a"]).await;
+    let before = harness.provider.requests();
     // The clock that never jumps stands still meanwhile.
-    rig.clock.jump(26 * 3600);
-    assert_eq!(rig.status().state(), KeyState::Expired);
-    let awake = rig.serve(MINUTE, Duration::from_millis(10), &["a"]).await;
-    let fetched = rig.provider.requests() - before;
+    harness.clock.jump(26 * 3600);
+    assert_eq!(harness.status().state(), KeyState::Expired);
+    let awake = harness.serve(MINUTE, Duration::from_millis(10), &["a"]).await;
+    let fetched = harness.provider.requests() - before;
 
-    let down = Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
+    let down = Harness::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;
     down.serve(MINUTE * 10, SECOND, &["a"]).await;
     down.clock.jump(26 * 3600);
     let rejected = down.serve(MINUTE * 10, SECOND, &["a"]).await;
@@ -81,24 +81,24 @@ async fn scenario_43_a_suspend_of_26_hours() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_suspend_a_look_at_readiness_is_enough_to_heal() {
-    let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
+    let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
     sleep(MINUTE).await;
-    rig.clock.jump(26 * 3600);
-    assert!(!rig.store.is_serving(), "the truth first");
+    harness.clock.jump(26 * 3600);
+    assert!(!harness.is_ready(), "the truth first");
     sleep(SECOND).await;
-    assert!(rig.store.is_serving());
-    assert_eq!(rig.provider.attempts(), 2);
+    assert!(harness.is_ready());
+    assert_eq!(harness.provider.attempts(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_right_after_the_start_costs_one_attempt() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    rig.clock.set_ahead(-TEN_YEARS);
-    assert_eq!(rig.request("a").await.0, Outcome::Pass);
+    let harness = Harness::cold(|_| Reply::keys(&["a"]));
+    harness.clock.set_ahead(-TEN_YEARS);
+    assert_eq!(harness.request("a").await.0, Outcome::Pass);
     sleep(SECOND * 10).await;
-    rig.clock.set_ahead(0);
-    let tally = rig.serve(MINUTE, SECOND, &["a"]).await;
-    assert_eq!((tally.lost(), rig.provider.attempts()), (0, 2));
+    harness.clock.set_ahead(0);
+    let tally = harness.serve(MINUTE, SECOND, &["a"]).await;
+    assert_eq!((tally.lost(), harness.provider.attempts()), (0, 2));
 }
 
 /// The moment after which a timer has certainly fired.
@@ -108,62 +108,62 @@ const MOMENT: Duration = Duration::from_millis(2);
 async fn a_wall_clock_set_back_does_not_prolong_the_stale_limit() {
     // Down, so that the task sleeps when the time comes; hanging from just before, so that an attempt is under way.
     for hangs in [false, true] {
-        let rig = Rig::warm(move |attempt| match attempt.number {
+        let harness = Harness::warm(move |attempt| match attempt.number {
             0 => Reply::keys(&["a"]),
             _ if hangs && attempt.at >= DAY - SECOND * 2 => Reply::Silence,
             _ => Reply::DOWN,
         })
         .await;
         let warm = Instant::now();
-        rig.clock.set_ahead(-TEN_YEARS);
-        assert_eq!(rig.serve(DAY - SECOND * 2, SECOND, &["a"]).await.lost(), 0);
-        let attempt = rig.store.refresh_now();
+        harness.clock.set_ahead(-TEN_YEARS);
+        assert_eq!(harness.serve(DAY - SECOND * 2, SECOND, &["a"]).await.lost(), 0);
+        let attempt = harness.store.refresh_now();
         sleep_until(warm + DAY - MOMENT).await;
-        assert_eq!(rig.request("a").await.0, Outcome::Pass);
+        assert_eq!(harness.request("a").await.0, Outcome::Pass);
         sleep_until(warm + DAY + MOMENT).await;
-        assert!(matches!(rig.store.lookup(&id("a")), Lookup::Miss), "{hangs}");
+        assert!(matches!(harness.store.lookup(&id("a")), Lookup::Miss), "{hangs}");
         drop(attempt);
-        let late = rig.serve(HOUR, SECOND, &["a"]).await;
+        let late = harness.serve(HOUR, SECOND, &["a"]).await;
         assert_eq!((late.passed, late.invalid), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_set_back_does_not_prolong_the_retention() {
-    let rig = Rig::warm(|attempt| Reply::keys(if attempt.number == 0 { &["a", "gone"] } else { &["a"] })).await;
+    let harness = Harness::warm(|attempt| Reply::keys(if attempt.number == 0 { &["a", "gone"] } else { &["a"] })).await;
     let seen = Instant::now();
-    rig.clock.set_ahead(-TEN_YEARS);
+    harness.clock.set_ahead(-TEN_YEARS);
     sleep_until(seen + DAY - MOMENT).await;
-    assert_eq!(rig.request("gone").await.0, Outcome::Pass);
+    assert_eq!(harness.request("gone").await.0, Outcome::Pass);
     sleep_until(seen + DAY + MOMENT).await;
-    assert!(!matches!(rig.store.lookup(&id("gone")), Lookup::Found(_)));
+    assert!(!matches!(harness.store.lookup(&id("gone")), Lookup::Found(_)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_cannot_be_read_at_the_start_does_no_harm() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    rig.clock.breaks();
-    assert_eq!(rig.serve(HOUR, SECOND, &["a"]).await.lost(), 0);
-    rig.clock.set_ahead(0);
-    assert_eq!(rig.serve(DAY, SECOND, &["a"]).await.lost(), 0);
+    let harness = Harness::cold(|_| Reply::keys(&["a"]));
+    harness.clock.breaks();
+    assert_eq!(harness.serve(HOUR, SECOND, &["a"]).await.lost(), 0);
+    harness.clock.set_ahead(0);
+    assert_eq!(harness.serve(DAY, SECOND, &["a"]).await.lost(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn scenario_50_a_seed_and_no_provider() {
     let seeded = |age: u64| {
         let taken = UnixTime::from_secs(WallClock::EPOCH - age);
-        Rig::build(Timing::default(), Some((set(&["a", "b"]), taken)), |_| Reply::DOWN)
+        Harness::build(Timing::default(), Some((set(&["a", "b"]), taken)), |_| Reply::DOWN)
     };
-    let rig = seeded(3600);
-    assert!(rig.store.is_serving(), "before anything was fetched");
-    let young = rig.serve(HOUR * 23 - SECOND, SECOND, &["a", "b"]).await;
+    let harness = seeded(3600);
+    assert!(harness.is_ready(), "before anything was fetched");
+    let young = harness.serve(HOUR * 23 - SECOND, SECOND, &["a", "b"]).await;
     sleep(SECOND).await;
-    let after = rig.serve(HOUR, SECOND, &["a"]).await;
+    let after = harness.serve(HOUR, SECOND, &["a"]).await;
     let old = seeded(86_400);
-    assert!(!old.store.is_serving());
+    assert!(!old.is_ready());
     let rejected = old.serve(HOUR, SECOND, &["a"]).await;
     Row::new(50, "a seed one hour old, a seed of a day, no provider")
-        .fetches(rig.provider.requests(), ..=2 * 1100)
+        .fetches(harness.provider.requests(), ..=2 * 1100)
         .lost(young.lost(), 0)
         .figure("served beyond the age of a day", after.passed + rejected.passed, 0)
         .figure("told 401", young.invalid + after.invalid + rejected.invalid, 0)
@@ -173,9 +173,9 @@ async fn scenario_50_a_seed_and_no_provider() {
 #[tokio::test(start_paused = true)]
 async fn a_seed_is_replaced_by_the_first_answer() {
     let taken = UnixTime::from_secs(WallClock::EPOCH - 3600);
-    let rig = Rig::build(Timing::default(), Some((set(&["a"]), taken)), |_| Reply::keys(&["b"]));
-    assert_eq!(rig.request("a").await.0, Outcome::Pass);
+    let harness = Harness::build(Timing::default(), Some((set(&["a"]), taken)), |_| Reply::keys(&["b"]));
+    assert_eq!(harness.request("a").await.0, Outcome::Pass);
     sleep(SECOND).await;
-    assert_eq!((rig.provider.attempts(), rig.status().keys()), (1, 2), "merged like any answer");
-    assert_eq!(rig.request("b").await.0, Outcome::Pass);
+    assert_eq!((harness.provider.attempts(), harness.status().keys()), (1, 2), "merged like any answer");
+    assert_eq!(harness.request("b").await.0, Outcome::Pass);
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::rig::{HOUR, MINUTE, Outcome, Reply, Rig, SECOND, Tally, ended, request};
+use super::harness::{HOUR, Harness, MINUTE, Outcome, Reply, SECOND, Tally, ended, request};
 use super::table::Row;
 use super::testlog;
 use crate::ids::KeyId;
 
 /// So many requests at the same moment.
-fn crowd(rig: &Rig, size: usize) -> JoinSet<(Outcome, Duration)> {
+fn crowd(harness: &Harness, size: usize) -> JoinSet<(Outcome, Duration)> {
     let mut requests = JoinSet::new();
     for _ in 0..size {
-        let store = Arc::clone(&rig.store);
+        let store = Arc::clone(&harness.store);
         requests.spawn(async move {
             let begun = Instant::now();
             (request(&store, &KeyId::new("a")).await, begun.elapsed())
@@ -34,10 +34,10 @@ async fn answers(mut requests: JoinSet<(Outcome, Duration)>) -> Tally {
 
 #[tokio::test(start_paused = true)]
 async fn scenario_37_a_thousand_at_once() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]).after(SECOND));
-    let tally = answers(crowd(&rig, 1000)).await;
+    let harness = Harness::cold(|_| Reply::keys(&["a"]).after(SECOND));
+    let tally = answers(crowd(&harness, 1000)).await;
     Row::new(37, "1,000 requests at a cold start, 1 s of latency")
-        .fetches(rig.provider.requests(), 2)
+        .fetches(harness.provider.requests(), 2)
         .lost(tally.lost(), 0)
         .figure("slowest answer, ms", tally.slowest_millis(), 1000..=1001)
         .print();
@@ -45,14 +45,14 @@ async fn scenario_37_a_thousand_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn scenario_38_a_thousand_hang_up() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]).after(SECOND));
-    let mut requests = crowd(&rig, 1000);
+    let harness = Harness::cold(|_| Reply::keys(&["a"]).after(SECOND));
+    let mut requests = crowd(&harness, 1000);
     sleep(Duration::from_millis(500)).await;
     requests.shutdown().await;
     sleep(Duration::from_millis(501)).await;
-    let (outcome, took) = rig.request("a").await;
+    let (outcome, took) = harness.request("a").await;
     Row::new(38, "the same, all hang up after 0.5 s")
-        .fetches(rig.provider.requests(), 2)
+        .fetches(harness.provider.requests(), 2)
         .lost(u64::from(outcome != Outcome::Pass), 0)
         .figure("wait of the next request, ms", took.as_millis(), 0)
         .print();
@@ -60,12 +60,12 @@ async fn scenario_38_a_thousand_hang_up() {
 
 #[tokio::test(start_paused = true)]
 async fn scenario_39_the_provider_dies_in_the_middle() {
-    let rig =
-        Rig::cold(|attempt| if attempt.at < SECOND * 5 { Reply::DOWN.after(SECOND) } else { Reply::keys(&["a"]) });
-    let tally = answers(crowd(&rig, 1000)).await;
-    let times = rig.provider.times();
+    let harness =
+        Harness::cold(|attempt| if attempt.at < SECOND * 5 { Reply::DOWN.after(SECOND) } else { Reply::keys(&["a"]) });
+    let tally = answers(crowd(&harness, 1000)).await;
+    let times = harness.provider.times();
     sleep(SECOND * 10).await;
-    let healed = rig.request("a").await.0;
+    let healed = harness.request("a").await.0;
     Row::new(39, "the same, the provider dies in the middle of it")
         .fetches(u64::try_from(times.len()).unwrap() * 2, 4)
         .lost(u64::from(healed != Outcome::Pass), 0)
@@ -78,40 +78,40 @@ async fn scenario_39_the_provider_dies_in_the_middle() {
 #[tokio::test(start_paused = true)]
 async fn scenario_40_a_panic_in_the_parser() {
     let log = testlog::start();
-    let rig = Rig::warm(|attempt| if attempt.number == 1 { Reply::Panic } else { Reply::keys(&["a"]) }).await;
-    let tally = rig.serve(HOUR * 2, SECOND, &["a"]).await;
-    let times = rig.provider.times();
+    let harness = Harness::warm(|attempt| if attempt.number == 1 { Reply::Panic } else { Reply::keys(&["a"]) }).await;
+    let tally = harness.serve(HOUR * 2, SECOND, &["a"]).await;
+    let times = harness.provider.times();
     Row::new(40, "the parser panics once")
-        .fetches(rig.provider.requests(), 6..=8)
+        .fetches(harness.provider.requests(), 6..=8)
         .lost(tally.lost(), 0)
         .figure("seconds to the next attempt", (times[2] - times[1]).as_secs(), 7..=15)
-        .figure("failures", rig.status().failures(), 1)
-        .figure("reports", log.count("keys could not be refreshed; those held are served"), 1)
+        .figure("failures", harness.status().failures(), 1)
+        .figure("reports", log.count("keys could not be refreshed; cached keys are served"), 1)
         .print();
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_beyond_the_1024_that_may_wait_are_rejected_at_once() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]).after(SECOND));
-    let tally = answers(crowd(&rig, 1500)).await;
+    let harness = Harness::cold(|_| Reply::keys(&["a"]).after(SECOND));
+    let tally = answers(crowd(&harness, 1500)).await;
     assert_eq!((tally.passed, tally.wait, tally.invalid), (1024, 476, 0));
-    let later = answers(crowd(&rig, 1500)).await;
+    let later = answers(crowd(&harness, 1500)).await;
     assert_eq!(later.passed, 1500, "places are given back, and who need not wait needs none");
 
-    let mut requests = crowd(&Rig::cold(|_| Reply::Silence), 0);
-    let rig = Rig::cold(|_| Reply::keys(&["a"]).after(SECOND));
+    let mut requests = crowd(&Harness::cold(|_| Reply::Silence), 0);
+    let harness = Harness::cold(|_| Reply::keys(&["a"]).after(SECOND));
     for _ in 0..3 {
-        requests = crowd(&rig, 1024);
+        requests = crowd(&harness, 1024);
         sleep(Duration::from_millis(100)).await;
         requests.shutdown().await;
     }
     drop(requests);
-    assert_eq!(answers(crowd(&rig, 1024)).await.passed, 1024, "hanging up gives a place back");
+    assert_eq!(answers(crowd(&harness, 1024)).await.passed, 1024, "hanging up gives a place back");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_for_which_there_is_no_place_to_wait_takes_place_all_the_same() {
-    let rig = Rig::warm(|attempt| match attempt.number {
+async fn an_on_demand_refresh_runs_without_a_permit_for_its_waiter() {
+    let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         1 => Reply::keys(&["a"]).after(SECOND),
         _ => Reply::keys(&["a", "new"]),
@@ -119,36 +119,36 @@ async fn a_search_for_which_there_is_no_place_to_wait_takes_place_all_the_same()
     .await;
     let mut waiting = JoinSet::new();
     for _ in 0..1024 {
-        let store = Arc::clone(&rig.store);
+        let store = Arc::clone(&harness.store);
         waiting.spawn(async move { request(&store, &KeyId::new("unknown")).await });
     }
     sleep(Duration::from_millis(1)).await;
-    let (outcome, took) = rig.request("new").await;
+    let (outcome, took) = harness.request("new").await;
     assert_eq!((outcome, took), (Outcome::Wait, Duration::ZERO));
     waiting.shutdown().await;
     sleep(MINUTE).await;
-    assert_eq!(rig.request("new").await.0, Outcome::Pass);
+    assert_eq!(harness.request("new").await.0, Outcome::Pass);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_load_that_hangs_ends_with_its_deadline_and_is_repeated() {
-    let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
-    let (outcome, took) = rig.request("a").await;
+    let harness = Harness::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
+    let (outcome, took) = harness.request("a").await;
     assert_eq!((outcome, took), (Outcome::Wait, SECOND * 2));
     sleep(SECOND * 4).await;
-    assert_eq!(rig.request("a").await.0, Outcome::Pass);
-    let times = rig.provider.times();
+    assert_eq!(harness.request("a").await.0, Outcome::Pass);
+    let times = harness.provider.times();
     assert!((Duration::from_millis(5250)..=Duration::from_millis(5502)).contains(&(times[1] - times[0])));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_away_at_the_start_means_503_with_retry_after_and_not_ready() {
-    let rig = Rig::cold(|_| Reply::DOWN);
+    let harness = Harness::cold(|_| Reply::DOWN);
     sleep(MINUTE).await;
-    assert!(!rig.store.is_serving());
-    assert!(ended(rig.store.ready()).await.is_err());
+    assert!(!harness.is_ready());
+    assert!(ended(harness.store.wait_for_keys()).await.is_err());
     for _ in 0..60 {
-        let error = rig.store.resolve(KeyId::new("a")).await.unwrap_err();
+        let error = harness.store.resolve(KeyId::new("a")).await.unwrap_err();
         let rejection = crate::Rejection::from(error);
         assert_eq!(rejection.status().as_u16(), 503);
         let wait = rejection.retry_after().unwrap().as_secs();

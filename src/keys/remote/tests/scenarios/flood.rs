@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::alone::{Heap, alone};
-use super::rig::{HOUR, Load, MINUTE, Outcome, Reply, Rig, SECOND, Tally, ended};
+use super::harness::{HOUR, Harness, Load, MINUTE, Outcome, Reply, SECOND, Tally, ended};
 use super::table::Row;
 use crate::ids::KeyId;
 use crate::keys::remote::store::KeyStore;
@@ -14,7 +14,7 @@ use crate::keys::source::Lookup;
 
 /// Ten thousand requests a second for ten minutes, each with another key that does not exist, with good requests
 /// between them.
-async fn flood(rig: &Rig) -> (Tally, Tally, usize) {
+async fn flood(harness: &Harness) -> (Tally, Tally, usize) {
     let mut good = Load::new(&["a", "b"]);
     let mut waiting = tokio::task::JoinSet::new();
     let mut attack = Tally::default();
@@ -24,9 +24,9 @@ async fn flood(rig: &Rig) -> (Tally, Tally, usize) {
     while start.elapsed() < MINUTE * 10 {
         for _ in 0..100 {
             number += 1;
-            shoot(&rig.store, number, &mut waiting, &mut attack).await;
+            shoot(&harness.store, number, &mut waiting, &mut attack).await;
         }
-        good.use_all(&rig.store);
+        good.use_all(&harness.store);
         sleep(Duration::from_millis(10)).await;
         while let Some(ended) = waiting.try_join_next() {
             attack.count_slow(ended.unwrap());
@@ -76,18 +76,19 @@ fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_34_a_flood_of_unknown_keys() {
     alone("keys::remote::tests::scenarios::flood::scenario_34_a_flood_of_unknown_keys", async {
-        let rig = Rig::warm(|_| Reply::keys(&["a", "b"]).after(Duration::from_millis(100))).await;
-        rig.serve(MINUTE, SECOND, &["a", "b"]).await;
-        let (heap, before) = (Heap::start(), rig.provider.requests());
-        let (good, attack, most_waiting) = flood(&rig).await;
+        let harness = Harness::warm(|_| Reply::keys(&["a", "b"]).after(Duration::from_millis(100))).await;
+        harness.serve(MINUTE, SECOND, &["a", "b"]).await;
+        let (heap, before) = (Heap::start(), harness.provider.requests());
+        let (good, attack, most_waiting) = flood(&harness).await;
         Row::new(34, "10,000 unknown keys a second for 10 min")
-            .fetches(rig.provider.requests() - before, ..=2 * 21)
+            .fetches(harness.provider.requests() - before, ..=2 * 21)
             .lost(good.lost(), 0)
             .figure("good requests not answered at the first poll", good.waited, 0)
             .figure("of 6,000,000 told 401 or 503", attack.lost(), 6_000_000)
-            .figure("most attempts in 30 s", rig.provider.most_within(SECOND * 30), ..=1)
+            .figure("most attempts in 30 s", harness.provider.most_within(SECOND * 30), ..=1)
             .figure("most requests that waited at once", most_waiting, ..=1024)
             .figure("growth of the heap, KiB", heap.growth() / 1024, ..=1024)
             .print();
@@ -95,16 +96,17 @@ fn scenario_34_a_flood_of_unknown_keys() {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_35_a_flood_while_the_provider_is_down() {
     alone("keys::remote::tests::scenarios::flood::scenario_35_a_flood_while_the_provider_is_down", async {
-        let rig =
-            Rig::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a", "b"]) } else { Reply::Silence }).await;
+        let harness =
+            Harness::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a", "b"]) } else { Reply::Silence }).await;
         // Well into the outage, where the refreshes have come down to their slowest pace.
-        rig.serve(HOUR * 2, SECOND, &["a", "b"]).await;
-        let before = rig.provider.attempts();
-        let (good, attack, most_waiting) = flood(&rig).await;
+        harness.serve(HOUR * 2, SECOND, &["a", "b"]).await;
+        let before = harness.provider.attempts();
+        let (good, attack, most_waiting) = flood(&harness).await;
         Row::new(35, "the same while the provider is down")
-            .fetches(2 * (rig.provider.attempts() - before), ..=2 * (21 + 2))
+            .fetches(2 * (harness.provider.attempts() - before), ..=2 * (21 + 2))
             .lost(good.lost(), 0)
             .figure("good requests not answered at the first poll", good.waited, 0)
             .figure("unknown keys told 401", attack.invalid, 0)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::rig::{HOUR, MINUTE, Reply, Rig, SECOND};
+use super::harness::{HOUR, Harness, MINUTE, Reply, SECOND};
 use super::table::Row;
 use crate::keys::sample::id;
 use crate::keys::source::Lookup;
@@ -13,22 +13,22 @@ use crate::keys::source::Lookup;
 async fn scenario_47_a_hundred_instances() {
     // They start together while the provider is away, and all meet it when it comes.
     let away = MINUTE * 2;
-    let script = move |attempt: super::rig::Attempt| match attempt.at {
+    let script = move |attempt: super::harness::Attempt| match attempt.at {
         at if at < away => Reply::DOWN,
         at if at < HOUR * 4 => Reply::keys(&["a"]),
         _ => Reply::DOWN,
     };
-    let rigs: Vec<_> = (0..100).map(|_| Rig::cold(script)).collect();
-    for rig in &rigs {
-        assert!(!rig.store.is_serving(), "which starts it");
+    let harnesses: Vec<_> = (0..100).map(|_| Harness::cold(script)).collect();
+    for harness in &harnesses {
+        assert!(!harness.is_ready(), "which starts it");
     }
     sleep(away + MINUTE).await;
     let mut lost = 0;
     for _ in 3..360 {
-        lost += rigs.iter().filter(|rig| !matches!(rig.store.lookup(&id("a")), Lookup::Found(_))).count();
+        lost += harnesses.iter().filter(|harness| !matches!(harness.store.lookup(&id("a")), Lookup::Found(_))).count();
         sleep(MINUTE).await;
     }
-    let times: Vec<_> = rigs.iter().map(|rig| rig.provider.times()).collect();
+    let times: Vec<_> = harnesses.iter().map(|harness| harness.provider.times()).collect();
 
     // From the sixth retry of the start on, where the pace is steady.
     let starts: Vec<_> = times.iter().flat_map(|times| times[6..].iter().filter(|at| **at < away)).collect();
@@ -39,7 +39,7 @@ async fn scenario_47_a_hundred_instances() {
         .collect();
     let firsts: Vec<_> = times.iter().filter_map(|times| times.iter().find(|at| **at > away + MINUTE)).collect();
     let spread = **firsts.iter().max().unwrap() - **firsts.iter().min().unwrap();
-    let fetches: u64 = rigs.iter().map(|rig| rig.provider.requests()).sum();
+    let fetches: u64 = harnesses.iter().map(|harness| harness.provider.requests()).sum();
     Row::new(47, "100 instances start together and lose the provider together, 6 h")
         .fetches(fetches, 2 * 100 * 15..=2 * 100 * 60)
         .lost(lost, 0)

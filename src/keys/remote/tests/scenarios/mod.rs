@@ -10,11 +10,12 @@ mod clocks;
 mod cold;
 mod content;
 mod flood;
+mod harness;
 mod herd;
+mod idle_runtime;
 mod operators;
 mod outage;
 mod recorded;
-mod rig;
 mod rotation;
 mod shutdown;
 mod soak;
@@ -22,7 +23,9 @@ mod table;
 mod tenants;
 mod testlog;
 
-pub(super) use rig::Outcome;
+#[cfg(shuttle)]
+pub(super) use harness::Outcome;
+#[cfg(shuttle)]
 pub(super) use table::Row;
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::rig::{DAY, HOUR, MINUTE, Outcome, Reply, Rig};
+use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply};
 use crate::cloud::Cloud;
 use crate::keys::remote::discovery::Discovery;
 
@@ -27,7 +27,7 @@ async fn replay(name: &str) {
     let told: Arc<Mutex<Told>> = Arc::default();
     let script = {
         let (answers, told) = (Arc::clone(&answers), Arc::clone(&told));
-        move |attempt: super::rig::Attempt| {
+        move |attempt: super::harness::Attempt| {
             let (names, document) = answers.range(..=attempt.at).next_back().unwrap().1;
             let mut told = told.lock().unwrap();
             told.latest.clone_from(names);
@@ -35,14 +35,14 @@ async fn replay(name: &str) {
             Reply::Document(document.clone())
         }
     };
-    let rig = Rig::warm(script).await;
+    let harness = Harness::warm(script).await;
     let (mut passed, mut lost, mut lost_by_replacing) = (0_u64, 0_u64, 0_u64);
     let start = Instant::now();
     while start.elapsed() < length {
         let now = start.elapsed();
         let Told { latest, last_seen } = told.lock().unwrap().clone();
         for (name, seen) in last_seen.iter().filter(|(_, seen)| now - **seen < DAY) {
-            match rig.request(name).await.0 {
+            match harness.request(name).await.0 {
                 Outcome::Pass => passed += 1,
                 outcome => panic!("{name}, last listed at {seen:?}, at {now:?}: {outcome:?}, {lost} before"),
             }
@@ -50,7 +50,7 @@ async fn replay(name: &str) {
         }
         // A key that is listed now but was not when the store last asked is found by asking again.
         for name in &answers.range(..=start.elapsed()).next_back().unwrap().1.0 {
-            lost += u64::from(rig.request(name).await.0 != Outcome::Pass);
+            lost += u64::from(harness.request(name).await.0 != Outcome::Pass);
         }
         sleep(MINUTE * 10).await;
     }
@@ -59,7 +59,7 @@ async fn replay(name: &str) {
          set would have lost {lost_by_replacing}",
         answers.len(),
         length.as_secs() / 86_400,
-        rig.provider.attempts(),
+        harness.provider.attempts(),
     );
     assert_eq!(lost, 0);
     assert!(lost_by_replacing > 0, "otherwise this would prove nothing");
@@ -70,17 +70,17 @@ async fn replay(name: &str) {
 fn recorded_discovery_documents_are_read_and_the_tenantless_are_not_a_tenants() {
     let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
     for name in ["common", "organizations"] {
-        let judge = |document: &[u8]| Discovery::from_json(document, &Cloud::public(), &tenant.parse().unwrap());
+        let check = |document: &[u8]| Discovery::from_json(document, &Cloud::public(), &tenant.parse().unwrap());
         let template = String::from_utf8(read(&format!("entra-{name}-discovery.json"))).unwrap();
-        let error = judge(template.as_bytes()).unwrap_err();
+        let error = check(template.as_bytes()).unwrap_err();
         assert!(
             std::error::Error::source(&error).unwrap().to_string().contains("issuer"),
             "{name}: read, then rejected"
         );
         let own = template.replace("{tenantid}", tenant).replace(&format!("/{name}/"), &format!("/{tenant}/"));
-        let found = judge(own.as_bytes()).unwrap();
+        let found = check(own.as_bytes()).unwrap();
         assert_eq!(found.cloud_instance_name.as_deref(), Some("microsoftonline.com"));
-        assert_eq!(found.jwks_uri, format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"));
+        assert_eq!(found.jwks_uri.as_str(), format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"));
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, kind};
+use super::harness::{Attempt, DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, ended, kind};
 use super::table::Row;
 use crate::error::{KeyError, KeyErrorKind};
 use crate::ids::KeyId;
@@ -47,24 +47,24 @@ async fn scenario_44_shutdown_in_the_middle() {
     let baseline = tasks();
     let (mut slowest, mut left, mut open, mut lost, mut fetches) = (Duration::ZERO, 0, 0, 0, 0);
     for (script, time) in states() {
-        let rig = Rig::cold(script);
-        rig.request("a").await;
+        let harness = Harness::cold(script);
+        harness.request("a").await;
         sleep(time).await;
         // Somebody waits for a key that is there, for one that is not, for readiness, for a refresh.
         let waiting: Vec<JoinHandle<Option<KeyErrorKind>>> = vec![
-            spawn_kind(rig.store.resolve(KeyId::new("a"))),
-            spawn_kind(rig.store.resolve(KeyId::new("unknown"))),
+            spawn_kind(harness.store.resolve(KeyId::new("a"))),
+            spawn_kind(harness.store.resolve(KeyId::new("unknown"))),
             tokio::spawn({
-                let ready = rig.store.ready();
+                let ready = harness.store.wait_for_keys();
                 async { kind(ready.await) }
             }),
             tokio::spawn({
-                let refreshed = rig.store.refresh_now();
+                let refreshed = harness.store.refresh_now();
                 async { kind(refreshed.await) }
             }),
         ];
         sleep(Duration::from_millis(1)).await;
-        let Rig { store, provider, .. } = rig;
+        let Harness { store, provider, .. } = harness;
         let start = Instant::now();
         drop(Arc::into_inner(store).expect("the last handle"));
         for (number, answer) in waiting.into_iter().enumerate() {
@@ -99,15 +99,15 @@ fn runtime() -> Runtime {
 #[test]
 fn the_task_starts_again_when_its_runtime_has_ended() {
     let first = runtime();
-    let rig = first.block_on(Rig::warm(|_| Reply::keys(&["a"])));
+    let harness = first.block_on(Harness::warm(|_| Reply::keys(&["a"])));
     drop(first);
-    assert_eq!(rig.provider.attempts(), 1);
+    assert_eq!(harness.provider.attempts(), 1);
     let second = runtime();
     second.block_on(async {
         // A request whose key is held, which has no need of the task, starts it all the same.
-        let tally = rig.serve(HOUR * 3, SECOND, &["a"]).await;
+        let tally = harness.serve(HOUR * 3, SECOND, &["a"]).await;
         assert_eq!((tally.lost(), tally.waited), (0, 0));
-        assert!(rig.provider.attempts() >= 3, "{}", rig.provider.attempts());
+        assert!(harness.provider.attempts() >= 3, "{}", harness.provider.attempts());
     });
 }
 
@@ -115,18 +115,19 @@ fn the_task_starts_again_when_its_runtime_has_ended() {
 fn a_first_load_that_ended_with_its_runtime_is_begun_again_in_the_next() {
     // Paused clocks of two runtimes know nothing of each other, so these run.
     let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
-    let rig = {
+    let harness = {
         let first = runtime();
         first.block_on(async {
-            let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
-            assert!(timeout(Duration::from_millis(50), rig.request("a")).await.is_err());
-            rig
+            let harness =
+                Harness::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
+            assert!(timeout(Duration::from_millis(50), harness.request("a")).await.is_err());
+            harness
         })
     };
-    assert_eq!((rig.provider.attempts(), rig.provider.open()), (1, 0));
+    assert_eq!((harness.provider.attempts(), harness.provider.open()), (1, 0));
     runtime().block_on(async {
-        assert_eq!(rig.request("a").await.0, Outcome::Pass);
-        assert_eq!((rig.status().failures(), rig.status().refreshes()), (0, 1), "nobody failed");
+        assert_eq!(harness.request("a").await.0, Outcome::Pass);
+        assert_eq!((harness.status().failures(), harness.status().refreshes()), (0, 1), "nobody failed");
     });
 }
 
@@ -134,20 +135,20 @@ fn a_first_load_that_ended_with_its_runtime_is_begun_again_in_the_next() {
 fn who_waits_in_one_runtime_survives_the_end_of_the_one_with_the_task() {
     let here = runtime();
     let there = runtime();
-    let rig = there.block_on(async {
-        let rig = Rig::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
+    let harness = there.block_on(async {
+        let harness = Harness::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
         // Starts the task and lets it begin.
-        assert!(!rig.store.is_serving());
+        assert!(!harness.is_ready());
         sleep(Duration::from_millis(1)).await;
-        rig
+        harness
     });
-    assert_eq!(rig.provider.open(), 1);
+    assert_eq!(harness.provider.open(), 1);
     here.block_on(async {
         let waiting = [
-            tokio::spawn(rig.store.ready()),
-            tokio::spawn(rig.store.refresh_now()),
+            tokio::spawn(harness.store.wait_for_keys()),
+            tokio::spawn(harness.store.refresh_now()),
             tokio::spawn({
-                let request = rig.store.resolve(KeyId::new("a"));
+                let request = harness.store.resolve(KeyId::new("a"));
                 async { request.await.map(|_| ()) }
             }),
         ];
@@ -157,7 +158,7 @@ fn who_waits_in_one_runtime_survives_the_end_of_the_one_with_the_task() {
             ended(waiting).await.unwrap().unwrap();
         }
     });
-    assert_eq!(rig.provider.attempts(), 2, "one begun in vain, one for everybody");
+    assert_eq!(harness.provider.attempts(), 2, "one begun in vain, one for everybody");
 }
 
 /// A runtime must not be dropped inside another one.
@@ -167,9 +168,9 @@ fn drop_elsewhere(runtime: Runtime) {
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_dropped_at_once_leaves_nothing_behind() {
-    let rig = Rig::cold(|_| Reply::keys(&["a"]));
-    assert!(!rig.store.is_serving());
-    let Rig { store, provider, .. } = rig;
+    let harness = Harness::cold(|_| Reply::keys(&["a"]));
+    assert!(!harness.is_ready());
+    let Harness { store, provider, .. } = harness;
     drop(store);
     sleep(DAY).await;
     assert_eq!((provider.attempts(), Arc::strong_count(&provider)), (0, 1), "not even the fetch function");
@@ -177,10 +178,10 @@ async fn a_handle_dropped_at_once_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_outlives_the_handle_is_told_so() {
-    let rig = Rig::warm(|_| Reply::keys(&["a"])).await;
-    let request = rig.store.resolve(KeyId::new("unknown"));
-    let (ready, refresh) = (rig.store.ready(), rig.store.refresh_now());
-    drop(rig);
+    let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
+    let request = harness.store.resolve(KeyId::new("unknown"));
+    let (ready, refresh) = (harness.store.wait_for_keys(), harness.store.refresh_now());
+    drop(harness);
     assert_eq!(kind(ended(request).await), Some(KeyErrorKind::Unavailable));
     assert_eq!(kind(ended(ready).await), Some(KeyErrorKind::Unavailable));
     assert_eq!(kind(ended(refresh).await), Some(KeyErrorKind::Unavailable));

@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::alone::{Heap, alone};
-use super::rig::{Attempt, DAY, HOUR, MINUTE, Outcome, Reply, Rig, SECOND, ended, request};
+use super::harness::{Attempt, DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, ended, request};
 use super::table::Row;
 use crate::ids::KeyId;
-use crate::keys::sample::{document, key, unfit};
+use crate::keys::sample::{document, key, unusable};
 
 /// A new key signs for so long; the next one is listed for the same time before that.
 const TURN: Duration = Duration::from_secs(607);
@@ -47,7 +47,7 @@ fn reply(at: Duration) -> Reply {
         2 => Reply::Failure { retry_after: Some(MINUTE) },
         3 => Reply::Document(r#"{"keys":[]}"#.to_owned()),
         4 => Reply::Document("<html>".to_owned()),
-        5 => Reply::Document(document(&[unfit("curve")])),
+        5 => Reply::Document(document(&[unusable("curve")])),
         6 => Reply::Document(document(&[key("key-0")]).split_at(100).0.to_owned()),
         7 => Reply::Panic,
         8 => good().after(SECOND * 6),
@@ -62,7 +62,7 @@ fn reply(at: Duration) -> Reply {
     }
 }
 
-/// Whether good answers are to be had at this time, and have been for a while.
+/// Whether the provider succeeds at this time, and has succeeded for a while.
 fn is_calm(at: Duration) -> bool {
     let good =
         |at: Duration| matches!(reply(at), Reply::Document(text) if text.contains("key-1") || text.contains("key-2"));
@@ -72,6 +72,7 @@ fn is_calm(at: Duration) -> bool {
 }
 
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn scenario_48_three_days_of_everything() {
     alone("keys::remote::tests::scenarios::soak::scenario_48_three_days_of_everything", async {
         let figures = soak(DAY * 3, SECOND).await;
@@ -91,7 +92,7 @@ fn scenario_48_three_days_of_everything() {
 struct Figures {
     fetches: u64,
     passed: u64,
-    /// Requests with a key that a good answer within the retention had listed.
+    /// Requests with a key that a success within the retention had listed.
     lost_known: u64,
     invalid_known: u64,
     /// Requests with a key that no answer had listed yet, though answers were to be had.
@@ -123,7 +124,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
             reply
         }
     };
-    let rig = Rig::warm(script).await;
+    let harness = Harness::warm(script).await;
     let alive = || Handle::current().metrics().num_alive_tasks();
     let mut figures = Figures::default();
     let start = Instant::now();
@@ -136,15 +137,15 @@ async fn soak(length: Duration, step: Duration) -> Figures {
             after_an_hour = Some((Heap::start(), alive()));
         }
         // Once a day the clock goes wrong for ten minutes, by less than any limit.
-        rig.clock.set_ahead(if now.as_secs() % 86_400 < 600 { 7200 } else { 0 });
+        harness.clock.set_ahead(if now.as_secs() % 86_400 < 600 { 7200 } else { 0 });
         for number in [signer(now), signer(now).saturating_sub(1)] {
             let id = KeyId::new(&format!("key-{number}"));
             let is_known = told.lock().unwrap().contains(&id);
-            if let crate::keys::Lookup::Found(_) = rig.store.lookup(&id) {
+            if let crate::keys::Lookup::Found(_) = harness.store.lookup(&id) {
                 figures.passed += 1;
                 continue;
             }
-            let store = Arc::clone(&rig.store);
+            let store = Arc::clone(&harness.store);
             requests.spawn(async move {
                 let outcome = request(&store, &id).await;
                 (id, now, is_known, outcome)
@@ -153,7 +154,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
         if now.as_secs() % 1800 < 60 {
             for _ in 0..20 {
                 let id = KeyId::new(&format!("random-{}", attacks.fetch_add(1, Ordering::Relaxed)));
-                let store = Arc::clone(&rig.store);
+                let store = Arc::clone(&harness.store);
                 tokio::spawn(async move { request(&store, &id).await });
             }
         }
@@ -174,7 +175,7 @@ async fn soak(length: Duration, step: Duration) -> Figures {
     sleep(SECOND * 10).await;
     while ended(requests.join_next()).await.is_some() {}
     let (heap, tasks) = after_an_hour.expect("longer than an hour");
-    figures.fetches = rig.provider.requests();
+    figures.fetches = harness.provider.requests();
     figures.growth = heap.growth();
     figures.tasks = alive().saturating_sub(tasks);
     figures

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
 
-use super::rig::{HOUR, Load, MINUTE, Outcome, Reply, Rig, SECOND, request};
+use super::harness::{HOUR, Harness, Load, MINUTE, Outcome, Reply, SECOND, request};
 use super::table::Row;
 use crate::ids::KeyId;
 
 #[tokio::test(start_paused = true)]
 async fn scenario_41_one_tenant_in_trouble() {
-    let alone = Rig::warm(|_| Reply::keys(&["a"])).await;
+    let alone = Harness::warm(|_| Reply::keys(&["a"])).await;
     let calm = alone.serve(HOUR * 3, SECOND, &["a"]).await;
     let undisturbed = alone.provider.attempts();
 
-    let good = Rig::warm(|_| Reply::keys(&["a"])).await;
-    let bad = Rig::cold(|_| Reply::Silence);
+    let good = Harness::warm(|_| Reply::keys(&["a"])).await;
+    let bad = Harness::cold(|_| Reply::Silence);
     let mut load = Load::new(&["a"]);
     let mut attack = tokio::task::JoinSet::new();
     let start = Instant::now();

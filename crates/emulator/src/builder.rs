@@ -1,0 +1,342 @@
+//! Starting an emulator.
+
+use std::sync::{Arc, Mutex};
+
+use crate::assumptions::Assumptions;
+use crate::auth::{AccessKeys, Role, Roles, new_resource_keys};
+use crate::client::{ClientRoom, Cors};
+use crate::clock::EmulatorClock;
+use crate::data_plane::DataPlane;
+use crate::defaults;
+use crate::emulator::{Emulator, Parts};
+use crate::entra::{Application, Entra, EntraParts, EntraService, ManagedIdentity};
+use crate::error::StartError;
+use crate::events::Events;
+use crate::faults::Faults;
+use crate::hub::Hubs;
+use crate::log::RequestLog;
+use crate::mock::{MockEntra, ObjectId, TenantId};
+use crate::net::{Authority, Bound};
+use crate::random;
+use crate::service::Service;
+use crate::upstream::{InvalidTemplate, Sender, Upstream, UpstreamParts, UpstreamTemplate};
+
+/// Builds an [`Emulator`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "an emulator listens once it is started"]
+pub struct EmulatorBuilder {
+    https_port: u16,
+    http_port: u16,
+    authority_port: u16,
+    identity_port: u16,
+    plain_http: bool,
+    host_names: Vec<String>,
+    disable_local_auth: bool,
+    access_keys: Option<[String; 2]>,
+    further_tenants: Vec<TenantId>,
+    resources: Vec<String>,
+    applications: Option<Vec<Application>>,
+    identities: Option<Vec<ManagedIdentity>>,
+    roles: Option<Vec<(ObjectId, Role)>>,
+    assumptions: Assumptions,
+    upstreams: Vec<UpstreamItem>,
+    upstream_authorities: Vec<String>,
+    allowed_origins: Option<Vec<String>>,
+}
+
+/// An upstream whose audience may still be unknown.
+#[derive(Clone, Debug)]
+enum UpstreamItem {
+    Template(UpstreamTemplate),
+    /// All events, with a token for the mock's own audience.
+    Url(String),
+}
+
+impl EmulatorBuilder {
+    /// The port of the service's endpoint. By default a free one.
+    pub fn https_port(mut self, port: u16) -> Self {
+        self.https_port = port;
+        self
+    }
+
+    /// The port where clients connect without TLS. By default a free one.
+    pub fn http_port(mut self, port: u16) -> Self {
+        self.http_port = port;
+        self
+    }
+
+    /// The port of Entra's token endpoint. By default a free one.
+    pub fn authority_port(mut self, port: u16) -> Self {
+        self.authority_port = port;
+        self
+    }
+
+    /// The port of the managed identities' endpoints. By default a free one.
+    pub fn identity_port(mut self, port: u16) -> Self {
+        self.identity_port = port;
+        self
+    }
+
+    /// Serves the REST API without TLS too, at the port for clients.
+    pub fn plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// One more host name that the service has and its certificate names, such as
+    /// `contoso.service.signalr.net`. Let your test resolve it to 127.0.0.1. The first name given this way is the host in
+    /// the audience of the tokens that the service makes.
+    pub fn host_name(mut self, name: &str) -> Self {
+        self.host_names.push(name.to_owned());
+        self
+    }
+
+    /// A resource without access keys (`properties.disableLocalAuth`).
+    pub fn disable_local_auth(mut self) -> Self {
+        self.disable_local_auth = true;
+        self
+    }
+
+    /// The resource's access keys. By default random ones.
+    pub fn access_keys(mut self, primary: &str, secondary: &str) -> Self {
+        self.access_keys = Some([primary.to_owned(), secondary.to_owned()]);
+        self
+    }
+
+    /// One more tenant of the built-in Entra, for cross-tenant cases. The resource is in the first one.
+    pub fn further_tenant(mut self, tenant: TenantId) -> Self {
+        self.further_tenants.push(tenant);
+        self
+    }
+
+    /// One more resource (audience) that Entra makes tokens for. The service itself and the application of the upstream
+    /// are known.
+    pub fn resource(mut self, resource: &str) -> Self {
+        self.resources.push(resource.to_owned());
+        self
+    }
+
+    /// The applications, instead of [`defaults::application`].
+    pub fn applications(mut self, applications: impl IntoIterator<Item = Application>) -> Self {
+        self.applications = Some(applications.into_iter().collect());
+        self
+    }
+
+    /// The managed identities of the machine, instead of [`defaults::identities`].
+    pub fn identities(mut self, identities: impl IntoIterator<Item = ManagedIdentity>) -> Self {
+        self.identities = Some(identities.into_iter().collect());
+        self
+    }
+
+    /// The roles on the resource, instead of *SignalR Service Owner* for all default principals.
+    pub fn roles(mut self, roles: impl IntoIterator<Item = (ObjectId, Role)>) -> Self {
+        self.roles = Some(roles.into_iter().collect());
+        self
+    }
+
+    /// How it behaves where nobody knows how the service does.
+    pub fn assumptions(mut self, assumptions: Assumptions) -> Self {
+        self.assumptions = assumptions;
+        self
+    }
+
+    /// Sends all events of all hubs to this address, with a token of the resource's managed identity for the audience
+    /// `api://` and the mock's [`audience_client_id`](MockEntra::audience_client_id). `{hub}`, `{category}` and `{event}`
+    /// in its path and query are replaced.
+    ///
+    /// Several upstreams are asked in their order; the first that matches an event gets it.
+    pub fn upstream(mut self, url: &str) -> Self {
+        self.upstreams.push(UpstreamItem::Url(url.to_owned()));
+        self
+    }
+
+    /// Sends events to an upstream as a template says.
+    pub fn upstream_template(mut self, template: UpstreamTemplate) -> Self {
+        self.upstreams.push(UpstreamItem::Template(template));
+        self
+    }
+
+    /// One more authority, in PEM, whose certificates upstreams may show.
+    pub fn upstream_authority(mut self, pem: &str) -> Self {
+        self.upstream_authorities.push(pem.to_owned());
+        self
+    }
+
+    /// Lets only browsers of these origins connect. By default those of all origins do.
+    pub fn allowed_origins<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
+        self.allowed_origins = Some(origins.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Starts listening on 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Listen`] if a port is taken, [`StartError::Certificate`] if a host name is none,
+    /// [`StartError::Setting`] if an upstream's address or authority cannot be used.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with its drivers enabled.
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        let clock = EmulatorClock::new();
+        let authority = Authority::new(&self.host_names)?;
+        let https = bind(self.https_port).await?;
+        let http = bind(self.http_port).await?;
+        let entra_https = bind(self.authority_port).await?;
+        let identity_http = bind(self.identity_port).await?;
+        let endpoint = format!("https://{}", https.address());
+        let client_endpoint = format!("http://{}", http.address());
+
+        let mock = self.mock(&clock).await;
+        let entra = Arc::new(Entra::new(EntraParts {
+            clock: clock.clone(),
+            identity_header: random::text(36),
+            authority_url: format!("https://{}", entra_https.address()),
+            identity_url: format!("http://{}", identity_http.address()),
+            applications: self.applications.clone().unwrap_or_else(|| vec![defaults::application(&mock)]),
+            identities: self.identities.clone().unwrap_or_else(|| defaults::identities(&mock)),
+            resources: self.known_resources(&mock),
+            mock,
+        }));
+        let roles = Arc::new(self.assigned_roles(&clock, &entra));
+        let resource_keys = self.access_keys.clone().unwrap_or_else(new_resource_keys);
+        let keys = Arc::new(AccessKeys::new(clock.clone(), Some(resource_keys).filter(|_| !self.disable_local_auth)));
+        let faults = Arc::new(Faults::default());
+        let log = Arc::new(RequestLog::new());
+        let hubs = Arc::new(Hubs::new(clock.clone()));
+        let own_names = ["127.0.0.1", "localhost"].map(str::to_owned);
+        let hosts: Vec<String> = self.host_names.iter().cloned().chain(own_names).collect();
+        let assumptions = Arc::new(self.assumptions.clone());
+        let events = Arc::new(Events::new());
+        let upstream = Arc::new(Upstream::new(UpstreamParts {
+            templates: self.templates(entra.mock())?,
+            sender: self.upstream_sender()?,
+            entra: Arc::clone(&entra),
+            keys: Arc::clone(&keys),
+            events: Arc::clone(&events),
+            signs: assumptions.sign_upstream_calls,
+        }));
+        let clients = Arc::new(ClientRoom {
+            hubs: Arc::clone(&hubs),
+            keys: Arc::clone(&keys),
+            clock: clock.clone(),
+            assumptions: Arc::clone(&assumptions),
+            upstream,
+            events: Arc::clone(&events),
+            cors: Cors { allowed: self.allowed_origins },
+            hosts: hosts.clone(),
+            negotiated: Mutex::default(),
+            sessions: Mutex::default(),
+        });
+        let data_plane = Arc::new(DataPlane {
+            hubs: Arc::clone(&hubs),
+            keys: Arc::clone(&keys),
+            roles: Arc::clone(&roles),
+            entra: Arc::clone(&entra),
+            clock: clock.clone(),
+            assumptions,
+            hosts,
+            endpoint: endpoint.clone(),
+        });
+        let service = |serves_data_plane| {
+            Arc::new(Service {
+                data_plane: Arc::clone(&data_plane),
+                clients: Arc::clone(&clients),
+                events: Arc::clone(&events),
+                faults: Arc::clone(&faults),
+                log: Arc::clone(&log),
+                serves_data_plane,
+            })
+        };
+        let entra_service = Arc::new(EntraService {
+            entra: Arc::clone(&entra),
+            faults: Arc::clone(&faults),
+            log: Arc::clone(&log),
+            events: Arc::clone(&events),
+        });
+        let serving = vec![
+            https.serve(Some(authority.acceptor.clone()), service(true)),
+            http.serve(None, service(self.plain_http)),
+            entra_https.serve(Some(authority.acceptor), Arc::clone(&entra_service)),
+            identity_http.serve(None, entra_service),
+        ];
+        let authority_pem = authority.pem;
+        let parts = Parts {
+            endpoint,
+            client_endpoint,
+            authority_pem,
+            clock,
+            entra,
+            keys,
+            roles,
+            faults,
+            log,
+            hubs,
+            clients,
+            events,
+        };
+        Ok(Emulator { parts, serving })
+    }
+
+    async fn mock(&self, clock: &EmulatorClock) -> MockEntra {
+        let mut builder = MockEntra::builder().clock(Arc::new(clock.clone()));
+        for tenant in &self.further_tenants {
+            builder = builder.further_tenant(*tenant);
+        }
+        builder.start().await
+    }
+
+    fn templates(&self, mock: &MockEntra) -> Result<Vec<UpstreamTemplate>, StartError> {
+        let audience = format!("api://{}", mock.audience_client_id());
+        let template = |item: &UpstreamItem| {
+            let (field, template) = match item {
+                UpstreamItem::Template(template) => ("upstream_template", template.clone()),
+                UpstreamItem::Url(url) => ("upstream", UpstreamTemplate::new(url).managed_identity(&audience)),
+            };
+            let setting = |error: InvalidTemplate| StartError::Setting { field, problem: error.to_string() };
+            template.check().map_err(setting)?;
+            Ok(template)
+        };
+        self.upstreams.iter().map(template).collect()
+    }
+
+    fn upstream_sender(&self) -> Result<Sender, StartError> {
+        let setting = |problem: String| StartError::Setting { field: "upstream_authority", problem };
+        let mut authorities = Vec::new();
+        for pem in &self.upstream_authorities {
+            let read = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+            if read.is_empty() {
+                return Err(setting("there is no certificate in PEM in it".to_owned()));
+            }
+            authorities.extend(read);
+        }
+        let Assumptions { upstream_retry_delays, upstream_timeout, .. } = &self.assumptions;
+        Sender::new(authorities, upstream_retry_delays.clone(), *upstream_timeout)
+            .map_err(|error| setting(format!("the certificates cannot be used: {error}")))
+    }
+
+    fn known_resources(&self, mock: &MockEntra) -> Vec<String> {
+        let upstream = mock.audience_client_id();
+        let own = [format!("api://{upstream}"), upstream.to_string()];
+        own.into_iter().chain(self.resources.iter().cloned()).collect()
+    }
+
+    fn assigned_roles(&self, clock: &EmulatorClock, entra: &Entra) -> Roles {
+        let roles = Roles::new(clock.clone());
+        let default = || {
+            let tenant = entra.mock().tenant();
+            let applications = entra.applications().into_iter().filter_map(|application| application.object_id(tenant));
+            let identities: Vec<_> = entra.identities().iter().map(ManagedIdentity::object_id).collect();
+            applications.chain(identities).map(|object_id| (object_id, Role::ServiceOwner)).collect()
+        };
+        for (object_id, role) in self.roles.clone().unwrap_or_else(default) {
+            roles.assign(object_id, role);
+        }
+        roles
+    }
+}
+
+async fn bind(port: u16) -> Result<Bound, StartError> {
+    Bound::new(port).await.map_err(|source| StartError::Listen { port, source })
+}

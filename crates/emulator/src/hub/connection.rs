@@ -1,0 +1,39 @@
+//! The way from the hubs to one connection.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::protocol::Frames;
+
+/// What a connection gets to send, or to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Outbound {
+    Frames(Arc<Frames>),
+    /// Say why, then close.
+    Close {
+        error: Option<String>,
+        allow_reconnect: bool,
+    },
+    /// Close without a close message, as when a network breaks.
+    Drop,
+}
+
+/// The end that the hubs hold. It never waits: a connection that does not keep up is cut off.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox(mpsc::Sender<Outbound>);
+
+impl Outbox {
+    /// Whether the message is on its way.
+    pub(crate) fn send(&self, outbound: Outbound) -> bool {
+        self.0.try_send(outbound).is_ok()
+    }
+}
+
+/// A bounded queue for one connection.
+pub(crate) fn outbox() -> (Outbox, mpsc::Receiver<Outbound>) {
+    let (sender, receiver) = mpsc::channel(LONGEST_QUEUE);
+    (Outbox(sender), receiver)
+}
+
+const LONGEST_QUEUE: usize = 4096;

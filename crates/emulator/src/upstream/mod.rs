@@ -1,0 +1,12 @@
+//! Upstream calls: what the service sends to an app, and what it makes of the answers.
+
+mod call;
+mod outcome;
+mod sender;
+mod template;
+mod tokens;
+
+pub(crate) use call::{Client, Invocation, Upstream, UpstreamParts};
+pub(crate) use outcome::Reply;
+pub(crate) use sender::Sender;
+pub use template::{InvalidTemplate, UpstreamTemplate};

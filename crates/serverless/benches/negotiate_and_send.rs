@@ -1,0 +1,179 @@
+//! A negotiation beside the round trip that it saves, and a send beside the same request by bare reqwest, in one run:
+//! `cargo bench -p signalr-serverless`.
+//!
+//! | Wanted | Compare |
+//! |---|---|
+//! | a negotiation with the key at hand takes at most 10 µs and 40 allocations | `negotiate::key_at_hand` |
+//! | it is at least 100 times faster than a round trip | `negotiate::minted_by_the_service` |
+//! | a send takes at most 1.10 times as long as the same request | `send::library` and `send::bare_reqwest` |
+//! | 10,000 negotiations at once fetch the key once | `negotiate::ten_thousand_at_once` checks it |
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark that panics fails")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::time::OffsetDateTime;
+use signalr_serverless::{ClientTokens, HubClient, NegotiateOptions, ServiceClient, ServiceClientOptions};
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+#[derive(Debug)]
+struct Fixed;
+
+#[async_trait::async_trait]
+impl TokenCredential for Fixed {
+    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        // Far ahead of any clock.
+        let expires = OffsetDateTime::from_unix_timestamp(32_503_680_000).expect("the year 3000");
+        Ok(AccessToken::new("entra-token", expires))
+    }
+}
+
+/// A service on loopback that gives one answer to each path, and counts requests for the key.
+struct Service {
+    url: String,
+    keys: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let keys = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&keys);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let counter = Arc::clone(&counter);
+                std::thread::spawn(move || serve(stream, &counter));
+            }
+        });
+        Self { url, keys }
+    }
+}
+
+fn serve(mut stream: TcpStream, keys: &AtomicUsize) {
+    stream.set_nodelay(true).expect("a TCP socket");
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        while let Some(length) = request_length(&bytes) {
+            let body = if bytes.starts_with(b"GET /api/v1/auth/accessKey") {
+                keys.fetch_add(1, Ordering::SeqCst);
+                r#"{"AccessKey":"a-key-of-the-length-that-keys-have-in-azure=","KeyId":"a-key-id"}"#
+            } else if bytes.windows(14).any(|window| window == b":generateToken") {
+                r#"{"token":"minted"}"#
+            } else {
+                ""
+            };
+            let status = if body.is_empty() { "202 Accepted" } else { "200 OK" };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+            bytes.drain(..length);
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
+
+/// The length of the first request with its body, if it is there as a whole.
+fn request_length(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&bytes[..head]).ok()?.to_ascii_lowercase();
+    let body = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    (bytes.len() >= head + body).then_some(head + body)
+}
+
+static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+
+/// Two workers: one machine with two cores is what the figures are for.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+fn chat(client_tokens: ClientTokens) -> HubClient {
+    let options = ServiceClientOptions::default().client_tokens(client_tokens);
+    let client = ServiceClient::new(&SERVICE.url, Arc::new(Fixed), options).expect("an endpoint");
+    RUNTIME.block_on(client.ready()).expect("a service");
+    client.hub("chat").expect("a hub")
+}
+
+fn options() -> NegotiateOptions {
+    NegotiateOptions::default().user_id("anna").claim("role", "member").claim("team", "blue")
+}
+
+mod negotiate {
+    use super::*;
+
+    #[divan::bench(sample_count = 200, sample_size = 100)]
+    fn key_at_hand(bencher: divan::Bencher<'_, '_>) {
+        let chat = chat(ClientTokens::TemporaryKey);
+        let _entered = RUNTIME.enter();
+        bencher.with_inputs(options).bench_values(|options| {
+            futures_util::FutureExt::now_or_never(chat.negotiate(options)).expect("no wait").expect("a token")
+        });
+    }
+
+    #[divan::bench(sample_count = 200, sample_size = 10)]
+    fn minted_by_the_service(bencher: divan::Bencher<'_, '_>) {
+        let chat = chat(ClientTokens::Service);
+        bencher
+            .bench(|| RUNTIME.block_on(chat.negotiate(NegotiateOptions::default().user_id("anna"))).expect("a token"));
+    }
+
+    /// As many as may wait succeed; the others are told at once.
+    #[divan::bench(sample_count = 5, sample_size = 1)]
+    fn ten_thousand_at_once(bencher: divan::Bencher<'_, '_>) {
+        let cold = || {
+            let client = ServiceClient::new(&SERVICE.url, Arc::new(Fixed), ServiceClientOptions::default());
+            client.expect("an endpoint").hub("chat").expect("a hub")
+        };
+        bencher.with_inputs(cold).bench_values(|chat| {
+            let before = SERVICE.keys.load(Ordering::SeqCst);
+            RUNTIME.block_on(futures_util::future::join_all((0..10_000).map(|_| chat.negotiate(options()))));
+            assert_eq!(SERVICE.keys.load(Ordering::SeqCst) - before, 1, "one fetch of the key");
+        });
+    }
+}
+
+mod send {
+    use super::*;
+
+    const BODY: &str = r#"{"target":"newMessage","arguments":["anna","hello"]}"#;
+
+    #[divan::bench(sample_count = 400, sample_size = 10)]
+    fn library(bencher: divan::Bencher<'_, '_>) {
+        let chat = chat(ClientTokens::Service);
+        bencher.bench(|| {
+            RUNTIME.block_on(chat.send_to_all("newMessage", &("anna", "hello")).into_future()).expect("a success");
+        });
+    }
+
+    /// The same headers and the same body.
+    #[divan::bench(sample_count = 400, sample_size = 10)]
+    fn bare_reqwest(bencher: divan::Bencher<'_, '_>) {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let url = format!("{}/api/hubs/chat/:send?api-version=2024-12-01", SERVICE.url);
+        bencher.bench(|| {
+            let request = client
+                .post(&url)
+                .header("user-agent", "signalr-serverless/0.1.0")
+                .header("authorization", "Bearer entra-token")
+                .header("content-type", "application/json")
+                .body(BODY);
+            RUNTIME.block_on(async { request.send().await.expect("an answer").bytes().await.expect("a body") })
+        });
+    }
+}

@@ -1,0 +1,172 @@
+//! The service as a whole: its endpoints, and the way to its hubs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use background_refresh::monotonic_now;
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use crate::endpoint::{EndpointConfig, Priority, url_problem};
+use crate::endpoints::{EndpointStatus, HealthCheck, LiveEndpoint, Router, check};
+use crate::error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Result};
+use crate::hub::HubClient;
+use crate::ids;
+use crate::options::{ClientTokens, ServiceClientOptions};
+use crate::rest::{CALL_LIMIT, default_client};
+use crate::service_endpoint::Endpoints;
+
+/// Azure SignalR Service in serverless mode. Cloning is cheap.
+///
+/// It starts nothing until the first call; then tasks of the tokio runtime around that call keep the Entra token and
+/// the temporary access key fresh, until the last clone is dropped.
+#[derive(Clone)]
+pub struct ServiceClient(Arc<Shared>);
+
+/// What a client and its hubs have in common.
+pub(crate) struct Shared {
+    /// Never empty.
+    pub(crate) endpoints: Vec<Arc<LiveEndpoint>>,
+    pub(crate) router: Option<Arc<dyn Router>>,
+    pub(crate) client_tokens: ClientTokens,
+    pub(crate) health_check: HealthCheck,
+}
+
+impl ServiceClient {
+    /// One endpoint, for example `https://<name>.service.signalr.net`, with a credential.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the endpoint is not an https URL, or if there is no TLS client.
+    pub fn new(
+        endpoint: &str,
+        credential: Arc<dyn TokenCredential>,
+        options: ServiceClientOptions,
+    ) -> Result<Self, ConfigError> {
+        Self::from_endpoints(Endpoints::default().entra(endpoint, credential), options)
+    }
+
+    /// Several endpoints, each with a credential of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every fault at once.
+    pub fn from_endpoints(endpoints: Endpoints, options: ServiceClientOptions) -> Result<Self, ConfigError> {
+        Self::from_configs(endpoints.into_configs()?, options)
+    }
+
+    /// What the settings, the environment and connection strings come down to.
+    pub(crate) fn from_configs(
+        configs: Vec<EndpointConfig>,
+        options: ServiceClientOptions,
+    ) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        if configs.is_empty() {
+            faults.push(ConfigFault::new("endpoints", "there is none; name at least one"));
+        } else if !configs.iter().any(|config| config.priority == Priority::Primary) {
+            faults.push(ConfigFault::new("endpoints", "all are secondary; make one primary at least"));
+        }
+        for config in &configs {
+            let field = config.name.clone().unwrap_or_else(|| String::from("endpoint"));
+            let urls = [
+                (field.clone(), Some(&config.endpoint)),
+                (format!("{field}: clientEndpoint"), config.client_endpoint.as_ref()),
+                (format!("{field}: serverEndpoint"), config.server_endpoint.as_ref()),
+            ];
+            for (field, url) in urls {
+                if let Some(problem) = url.and_then(|url| url_problem(url, &config.auth)) {
+                    faults.push(ConfigFault::new(field, problem));
+                }
+            }
+        }
+        if let Some(error) = ConfigError::from_faults(faults) {
+            return Err(error);
+        }
+        let transport = match &options.transport {
+            Some(transport) => Arc::clone(transport),
+            None => default_client()?,
+        };
+        let endpoints: Vec<_> = configs
+            .into_iter()
+            .map(|config| Arc::new(LiveEndpoint::new(config, Arc::clone(&transport), &options)))
+            .collect();
+        let health_check = HealthCheck::new(&endpoints);
+        let ServiceClientOptions { client_tokens, router, .. } = options;
+        Ok(Self(Arc::new(Shared { endpoints, router, client_tokens, health_check })))
+    }
+
+    /// A hub. Its name becomes lower case, as the service knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] unless the name begins with a letter and has at most 128 letters, digits or characters
+    /// of ``_`,.[]``.
+    pub fn hub(&self, name: &str) -> Result<HubClient> {
+        Ok(HubClient::new(Arc::clone(&self.0), ids::hub(name)?.into()))
+    }
+
+    /// Waits until a negotiation could be answered at once: until one endpoint has an Entra token and a temporary access
+    /// key, as far as it needs them; at most 30 s.
+    ///
+    /// # Errors
+    ///
+    /// What kept the first endpoint from it, when no endpoint is ready.
+    pub async fn ready(&self) -> Result<()> {
+        self.0.health_check.keep_running();
+        let deadline = monotonic_now() + CALL_LIMIT;
+        let mut waiting: FuturesUnordered<_> =
+            self.0.endpoints.iter().map(|endpoint| endpoint.ready(deadline)).collect();
+        let mut failed = None;
+        while let Some(outcome) = waiting.next().await {
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "there is no endpoint")))
+    }
+
+    /// Whether a negotiation could be answered at once, for a readiness probe. If not, what is missing is fetched in the
+    /// background.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.health_check.keep_running();
+        // Each is asked, so that each fetches what it needs.
+        self.0.endpoints.iter().filter(|endpoint| endpoint.is_ready()).count() > 0
+    }
+
+    /// How each endpoint stands, without a call.
+    #[must_use]
+    pub fn status(&self) -> Vec<EndpointStatus> {
+        self.0.endpoints.iter().map(|endpoint| endpoint.status()).collect()
+    }
+
+    /// Asks each endpoint now whether it is healthy: `HEAD /api/health`, without a token.
+    ///
+    /// # Errors
+    ///
+    /// None of its own: each endpoint has its outcome. Health says nothing about credentials and roles.
+    pub async fn health(&self) -> Vec<EndpointError> {
+        let checks =
+            self.0.endpoints.iter().map(|endpoint| async {
+                EndpointError::new(Arc::clone(endpoint.label()), check(endpoint).await.err())
+            });
+        join_all(checks).await
+    }
+}
+
+impl fmt::Debug for ServiceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClient")
+            .field("client_tokens", &self.client_tokens)
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
+    }
+}

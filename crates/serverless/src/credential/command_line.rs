@@ -1,0 +1,139 @@
+//! The command-line tools that a developer is signed in to: Azure CLI (`az`) and Azure Developer CLI (`azd`).
+
+use std::error::Error as StdError;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::credentials::TokenCredential;
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, AzureDeveloperCliCredentialOptions,
+    Executor,
+};
+
+use super::BuildFault;
+
+pub(super) fn azure_cli(tenant_id: Option<String>) -> Result<Arc<dyn TokenCredential>, BuildFault> {
+    let executor: Arc<dyn Executor> = Arc::new(Tool { name: "az", sign_in: "az login" });
+    let options = AzureCliCredentialOptions { subscription: None, tenant_id, executor: Some(executor) };
+    let credential = AzureCliCredential::new(Some(options)).map_err(|error| error.to_string())?;
+    Ok(credential)
+}
+
+pub(super) fn azure_developer_cli(tenant_id: Option<String>) -> Result<Arc<dyn TokenCredential>, BuildFault> {
+    let executor: Arc<dyn Executor> = Arc::new(Tool { name: "azd", sign_in: "azd auth login" });
+    let options = AzureDeveloperCliCredentialOptions { executor: Some(executor), tenant_id };
+    let credential = AzureDeveloperCliCredential::new(Some(options)).map_err(|error| error.to_string())?;
+    Ok(credential)
+}
+
+/// Runs one tool. `azure_identity`'s own executors wait without end, and do not tell a tool that is missing from one
+/// that failed.
+#[derive(Debug)]
+struct Tool {
+    name: &'static str,
+    /// The command that the tool asks for when nobody is signed in.
+    sign_in: &'static str,
+}
+
+#[async_trait]
+impl Executor for Tool {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
+        let output = tokio::process::Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(TIMEOUT, output).await.map_err(|_| {
+            let problem = format!("{} did not answer within {} s", self.name, TIMEOUT.as_secs());
+            io::Error::new(io::ErrorKind::TimedOut, problem)
+        })??;
+        match self.absence(&output) {
+            Some(absent) => Err(io::Error::other(absent)),
+            None => Ok(output),
+        }
+    }
+}
+
+impl Tool {
+    fn absence(&self, output: &Output) -> Option<ToolAbsent> {
+        if output.status.success() {
+            return None;
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // A shell's status for a command that it does not find (POSIX, section 2.8.2), and the text of `cmd`.
+        if output.status.code() == Some(127) || stderr.contains("' is not recognized") {
+            return Some(ToolAbsent(format!("{} is not on PATH", self.name)));
+        }
+        // An error of Entra's means that somebody is signed in and was rejected, even if it advises to sign in again.
+        let is_signed_out = stderr.contains(self.sign_in) && !stderr.contains("AADSTS");
+        is_signed_out.then(|| ToolAbsent(format!("nobody is signed in to {}; run `{}`", self.name, self.sign_in)))
+    }
+}
+
+/// The tool is not there, or nobody is signed in to it.
+#[derive(Debug)]
+struct ToolAbsent(String);
+
+impl fmt::Display for ToolAbsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for ToolAbsent {}
+
+/// Why a tool is absent, if that is what the error is about.
+pub(super) fn absence(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(absent) = inner.and_then(|inner| inner.downcast_ref::<ToolAbsent>()) {
+            return Some(absent.to_string());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// As in .NET: `az` starts Python and may renew a token of its own.
+const TIMEOUT: Duration = Duration::from_secs(13);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const AZ: Tool = Tool { name: "az", sign_in: "az login" };
+
+    async fn run(script: &str) -> io::Result<Output> {
+        AZ.run(OsStr::new("/bin/sh"), &[OsStr::new("-c"), OsStr::new(script)]).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tool_that_hangs_is_no_absent_tool() {
+        let error = run("sleep 600").await.unwrap_err();
+        assert_eq!(error.to_string(), "az did not answer within 13 s");
+        assert_eq!(absence(&error), None);
+    }
+
+    #[tokio::test]
+    async fn missing_tool_and_missing_sign_in_are_absent() {
+        let error = run("no-such-command-anywhere").await.unwrap_err();
+        assert_eq!(absence(&error).as_deref(), Some("az is not on PATH"));
+        let error = run("echo \"Please run 'az login'\" >&2; exit 1").await.unwrap_err();
+        assert_eq!(absence(&error).as_deref(), Some("nobody is signed in to az; run `az login`"));
+    }
+
+    #[tokio::test]
+    async fn rejection_is_handed_on() {
+        let output = run("echo 'AADSTS50076: run az login' >&2; exit 1").await.unwrap();
+        assert!(!output.status.success());
+        assert!(run("echo token").await.unwrap().status.success());
+    }
+
+    #[tokio::test]
+    async fn tool_gets_no_input() {
+        let output = run("cat; echo end").await.unwrap();
+        assert_eq!(output.stdout, b"end\n");
+    }
+}

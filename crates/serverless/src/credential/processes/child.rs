@@ -1,0 +1,168 @@
+//! The child process and what it tells.
+
+use std::io::Write;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use super::PREFIX;
+use crate::Settings;
+use crate::endpoint::{Auth, EndpointConfig, Priority};
+use crate::error::Cause;
+
+/// What a child found.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct Report {
+    /// Field and problem.
+    pub(super) faults: Vec<(String, String)>,
+    pub(super) endpoints: Vec<Endpoint>,
+    /// All events of the process.
+    pub(super) events: String,
+    /// `Debug` of all that has one.
+    pub(super) debug: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Endpoint {
+    pub(super) name: Option<String>,
+    pub(super) is_primary: bool,
+    pub(super) address: String,
+    pub(super) client_address: Option<String>,
+    pub(super) server_address: Option<String>,
+    pub(super) uses_entra: bool,
+    /// A token or an error for each time that the credential was asked.
+    pub(super) tokens: Vec<Result<String, String>>,
+}
+
+impl Report {
+    pub(super) fn fields(&self) -> Vec<&str> {
+        self.faults.iter().map(|(field, _)| field.as_str()).collect()
+    }
+
+    /// The first endpoint's tokens.
+    pub(super) fn tokens(&self) -> &[Result<String, String>] {
+        assert!(self.faults.is_empty(), "{:?}", self.faults);
+        &self.endpoints[0].tokens
+    }
+
+    pub(super) fn token(&self) -> &str {
+        self.tokens()[0].as_deref().unwrap()
+    }
+
+    pub(super) fn error(&self) -> &str {
+        self.tokens()[0].as_ref().unwrap_err()
+    }
+}
+
+/// The test that is the child.
+const CHILD: &str = "credential::processes::child::child";
+
+const MARKER: &str = "SIGNALR_SERVERLESS_CHILD_ASKS";
+
+/// Runs a child with these variables and no others, and asks each credential once.
+pub(super) async fn run<V: IntoIterator<Item = (String, String)>>(variables: V) -> Report {
+    run_and_ask(1, variables).await
+}
+
+pub(super) async fn run_and_ask<V: IntoIterator<Item = (String, String)>>(times: usize, variables: V) -> Report {
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--nocapture", "--test-threads=1"])
+        .env_clear()
+        .envs(variables)
+        .env(MARKER, times.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let report = stdout.lines().find_map(|line| line.split_once(REPORT)).map(|(_, report)| report);
+    let report = report.unwrap_or_else(|| panic!("{stdout}\n{}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_str(report).unwrap()
+}
+
+/// Variables of the default prefix, by key.
+pub(super) fn keys(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| (format!("{PREFIX}__{key}"), (*value).to_owned())).collect()
+}
+
+pub(super) fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+const REPORT: &str = "REPORT OF THE CHILD ";
+
+/// Does nothing unless [`run`] started this process.
+#[test]
+fn child() {
+    let Some(times) = std::env::var(MARKER).ok().and_then(|times| times.parse().ok()) else { return };
+    let events = Events::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer({
+            let events = events.clone();
+            move || events.clone()
+        })
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut report = tracing::subscriber::with_default(subscriber, || runtime.block_on(report(times)));
+    report.events = String::from_utf8(events.0.lock().unwrap().clone()).unwrap();
+    println!("{REPORT}{}", serde_json::to_string(&report).unwrap());
+}
+
+async fn report(times: usize) -> Report {
+    let settings = Settings::from_env(PREFIX);
+    let mut report = Report { debug: format!("{settings:?}"), ..Report::default() };
+    match settings.endpoints(None) {
+        Ok(endpoints) => {
+            report.debug += &format!("{endpoints:?}");
+            for endpoint in endpoints {
+                report.endpoints.push(ask(endpoint, times, &mut report.debug).await);
+            }
+        }
+        Err(error) => {
+            report.debug += &format!("{error:?} {error}");
+            let faults = error.faults().map(|fault| (fault.field().to_owned(), fault.problem().to_owned()));
+            report.faults = faults.collect();
+        }
+    }
+    report
+}
+
+async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> Endpoint {
+    let mut endpoint = Endpoint {
+        name: config.name,
+        is_primary: config.priority == Priority::Primary,
+        address: config.endpoint.to_string(),
+        client_address: config.client_endpoint.map(|url| url.to_string()),
+        server_address: config.server_endpoint.map(|url| url.to_string()),
+        uses_entra: matches!(config.auth, Auth::Entra(_)),
+        tokens: Vec::new(),
+    };
+    let Auth::Entra(credential) = config.auth else { return endpoint };
+    *debug += &format!("{credential:?}");
+    for _ in 0..times {
+        let token = credential.get_token(&["https://signalr.azure.com/.default"], None).await;
+        *debug += &format!("{token:?}");
+        endpoint.tokens.push(match token {
+            Ok(token) => Ok(token.token.secret().to_owned()),
+            Err(error) => Err(Cause::of(&error).to_string()),
+        });
+    }
+    endpoint
+}
+
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Events {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! The endpoints of a service client: one, or several that share the clients.
+
+mod health_check;
+mod live;
+mod router;
+mod spread;
+
+pub(crate) use health_check::{HealthCheck, check};
+pub(crate) use live::LiveEndpoint;
+pub(crate) use router::order;
+pub use router::{EndpointStatus, Negotiation, Router};
+pub(crate) use spread::{Reports, at_each};

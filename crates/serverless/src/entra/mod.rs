@@ -1,0 +1,107 @@
+//! The Entra token with which this program authenticates to the service.
+
+mod terms;
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+
+use azure_core::credentials::{AccessToken, TokenCredential};
+use azure_core::error::ErrorKind as AzureErrorKind;
+use background_refresh::{Now, Timestamp, UnixTime, WallClock, jitter};
+use zeroize::Zeroizing;
+
+use crate::error::{Cause, Error, ErrorKind};
+use crate::renewal::{Failure, Fetch, Lease, Renewal, Subject};
+
+/// The scope of Azure SignalR Service, the same in every cloud.
+///
+/// Source: `Constants.cs` of [Azure/azure-signalr](https://github.com/Azure/azure-signalr).
+pub(crate) const SCOPE: &str = "https://signalr.azure.com/.default";
+
+/// The value of the header `Authorization`.
+#[derive(Eq, PartialEq)]
+pub(crate) struct BearerToken(Zeroizing<String>);
+
+impl BearerToken {
+    pub(crate) fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken")
+    }
+}
+
+/// The token of one endpoint's credential, renewed in the background.
+pub(crate) fn renewal(
+    credential: Arc<dyn TokenCredential>,
+    clock: Arc<dyn WallClock>,
+    endpoint: Arc<str>,
+) -> Renewal<BearerToken> {
+    let fetch: Fetch<BearerToken> = Box::new({
+        let clock = Arc::clone(&clock);
+        move || {
+            let (credential, clock) = (Arc::clone(&credential), Arc::clone(&clock));
+            Box::pin(async move {
+                let token = credential.get_token(&[SCOPE], None).await.map_err(|error| failure(&error))?;
+                lease(&token, Now::read(&*clock), jitter())
+            })
+        }
+    });
+    Renewal::new(Subject { what: "entra_token", endpoint }, clock, fetch)
+}
+
+/// The token as it may be used from `now` on.
+fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<BearerToken>, Failure> {
+    let wall = now.wall.ok_or_else(|| unusable("the wall clock cannot be read, so the token's end is unknown"))?;
+    let expires = UnixTime::from_secs(u64::try_from(token.expires_on.unix_timestamp()).unwrap_or(0));
+    let terms = terms::of(expires.saturating_since(wall), jitter)
+        .ok_or_else(|| unusable("the credential gave a token that has expired; check this machine's clock"))?;
+    let secret = token.token.secret();
+    // RFC 6750 section 2.1: anything else would not be one header value.
+    if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(unusable("the credential gave a token with characters that no token has"));
+    }
+    let mut header = Zeroizing::new(String::with_capacity(secret.len() + 7));
+    header.push_str("Bearer ");
+    header.push_str(secret);
+    Ok(Lease::new(BearerToken(header), Timestamp::new(now), terms))
+}
+
+fn unusable(text: &'static str) -> Failure {
+    Failure::transient(Error::new(ErrorKind::Unavailable, text))
+}
+
+fn failure(error: &azure_core::Error) -> Failure {
+    let is_transient = is_transient(error);
+    let kind = if is_transient { ErrorKind::Unavailable } else { ErrorKind::Credential };
+    let error = Error::new(kind, "the credential gave no Entra token").with_cause(Cause::of(error));
+    if is_transient { Failure::transient(error) } else { Failure::lasting(error, None) }
+}
+
+/// Whether another attempt within seconds may succeed. A credential wraps the errors of its requests.
+fn is_transient(error: &azure_core::Error) -> bool {
+    match error.kind() {
+        AzureErrorKind::Connection | AzureErrorKind::Io => true,
+        AzureErrorKind::HttpResponse { status, .. } => {
+            let status = u16::from(*status);
+            status >= 500 || status == 408 || status == 429
+        }
+        _ => {
+            let mut source = error.source();
+            while let Some(inner) = source {
+                if let Some(inner) = inner.downcast_ref::<azure_core::Error>() {
+                    return is_transient(inner);
+                }
+                source = inner.source();
+            }
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Nothing secret in `Debug`, in errors, in events.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use signalr_serverless::{ClientTokens, Endpoint, Endpoints, NegotiateOptions, Payload};
+
+use crate::credential::Token;
+use crate::harness::Harness;
+use crate::service::{On, Reaction};
+
+/// What events write.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Everything that passes through and must not be seen.
+const SECRETS: [&str; 8] = [
+    "entra-token",
+    "temporary-key",
+    "minted-by-the-service",
+    "resource-access-key",
+    "message-content",
+    "user-anna",
+    "claim-value",
+    // The beginning of every client token: `{"alg":`.
+    "eyJhbGciOi",
+];
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_shown_whatever_happens() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut shown = Vec::new();
+
+    let access_key = Endpoint::access_key("https://a.example", String::from("resource-access-key"));
+    shown.push(format!("{access_key:?}"));
+    for harness in [
+        Harness::new(),
+        Harness::with(ClientTokens::Service),
+        Harness::of(|_| Endpoints::default().with(access_key.clone())),
+    ] {
+        let options = NegotiateOptions::default().user_id("user-anna");
+        shown.push(format!("{:?}", options.clone().claim("role", "claim-value")));
+        for reaction in [
+            Reaction::Normal,
+            Reaction::status(401),
+            Reaction::status(403),
+            Reaction::status(500),
+            Reaction::status(503),
+            Reaction::text(200, r#"{"AccessKey":"temporary-key","KeyId":7,"token":["minted-by-the-service"]}"#),
+            Reaction::NoConnection,
+            Reaction::BreaksAfter,
+            Reaction::Hangs,
+        ] {
+            harness.service.then(On::Key, reaction.clone());
+            harness.service.then(On::Data, reaction);
+            let payload = ("message-content",);
+            let outcomes = [
+                harness.chat.negotiate(options.clone()).await.map(|response| format!("{response:?}")),
+                harness.chat.send_to_user("user-anna", "m", Payload::both(&payload)).await.map(|()| String::new()),
+                harness.chat.user_exists("user-anna").await.map(|exists| exists.to_string()),
+            ];
+            for outcome in outcomes {
+                shown.push(match outcome {
+                    Ok(text) => text,
+                    Err(error) => format!("{error:?} {error} {:?}", std::error::Error::source(&error)),
+                });
+            }
+            shown.push(format!("{:?} {:?} {:?}", harness.client, harness.chat, harness.client.status()));
+            harness.pass(Duration::from_secs(7200)).await;
+        }
+        harness.credential.then(Token::Expired);
+        shown.push(format!("{:?} {:?}", harness.client.ready().await, harness.client));
+        let request = harness.chat.send_to_all("m", &("message-content",)).excluded(["user-anna"]);
+        shown.push(format!("{:?}", harness.chat.close_connection("c").reason("bye")));
+        drop(request);
+    }
+
+    let log = log.text();
+    assert!(log.contains("signalr_serverless::renewal") && log.contains("signalr_serverless::calls"), "{log}");
+    for text in shown.iter().chain([&log]) {
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Where the server listens. It does not start without settings.
+
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use signalr_upstream_auth::UpstreamAuthLayer;
+use tokio::net::TcpListener;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Opens the port and starts to load the keys; neither waits for the other.
+pub(crate) async fn start() -> Result<(UpstreamAuthLayer, TcpListener), Failure> {
+    log();
+    // All faults at once: nobody should have to start the server several times to find them.
+    let (address, auth) = match (listen_addr(), UpstreamAuthLayer::from_env()) {
+        (Ok(address), Ok(auth)) => (address, auth),
+        (address, auth) => {
+            let faults = [address.err().map(|fault| fault.0), auth.err().map(|error| error.to_string())];
+            return Err(Failure(faults.into_iter().flatten().collect::<Vec<_>>().join("\n")));
+        }
+    };
+    let listener = listen(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    load_keys(&auth);
+    Ok((auth, listener))
+}
+
+/// Writes events to standard error, at INFO and above unless `RUST_LOG` says otherwise.
+fn log() {
+    let filter = env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+}
+
+/// Fetches the keys before the first request needs them. A failed attempt is repeated by itself.
+fn load_keys(auth: &UpstreamAuthLayer) {
+    let auth = auth.clone();
+    tokio::spawn(async move {
+        match auth.wait_for_keys().await {
+            Ok(()) => tracing::info!("the keys are loaded"),
+            Err(error) => tracing::warn!(%error, "no keys yet, further attempts follow"),
+        }
+    });
+}
+
+fn listen_addr() -> Result<SocketAddr, Failure> {
+    let Some(address) = env::var_os("LISTEN_ADDR") else { return Ok(DEFAULT_ADDRESS) };
+    let address = address.to_string_lossy();
+    address.parse().map_err(|_| {
+        Failure(format!(
+            "LISTEN_ADDR: `{}` is no address; write IP and port, like {DEFAULT_ADDRESS}",
+            address.escape_debug()
+        ))
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure(format!("LISTEN_ADDR: {address} cannot be listened on: {error}; write another address"))
+    })
+}
+
+/// Why the server cannot start, one fault per line.
+pub(crate) struct Failure(String);
+
+/// What `main` prints.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this server cannot start\n{}", self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);

@@ -1,0 +1,288 @@
+//! The log: one event for each rejection, a summary that cannot be flooded, the user's span, and nothing of a token at
+//! any level.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
+use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{TenantId, UpstreamAuthLayer};
+use support::{NOON, StillClock, entra, fixed_layer, request, send};
+use tracing::Instrument as _;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[tokio::test]
+async fn every_rejection_is_one_event_with_its_fields() {
+    let log = Log::start();
+    let entra = entra().await;
+    let layer = fixed_layer(&entra, entra.policy());
+    let token = entra.token().claim("uti", "uti-7").audience("api://somebody-else");
+    for _ in 0..3 {
+        send(&layer, event(token.mint())).await.unwrap_err();
+    }
+    let events = log.lines("request rejected");
+    assert_eq!(events.len(), 3);
+    let tenant = entra.tenant();
+    let (object, client) = (entra.caller_object_id(), entra.caller_client_id());
+    let key = entra.signing_key();
+    for field in [
+        "DEBUG signalr_upstream_auth::requests: request rejected kind=\"wrong_audience\" status=401".to_owned(),
+        format!("unverified.tenant_id=\"{tenant}\""),
+        format!("unverified.object_id=\"{object}\""),
+        format!("unverified.client_id=\"{client}\""),
+        "unverified.version=\"1.0\"".to_owned(),
+        format!("unverified.key_id=\"{}\"", key.key_id().as_str()),
+        "unverified.token_id=\"uti-7\"".to_owned(),
+        "unverified.hub=\"chat\"".to_owned(),
+        "unverified.event=\"echo\"".to_owned(),
+    ] {
+        assert!(events.iter().all(|event| event.contains(&field)), "{field} is missing in {events:?}");
+    }
+    send(&layer, event(entra.token().mint())).await.unwrap();
+    let events = log.lines("signalr_upstream_auth::requests");
+    let above_trace = events.iter().filter(|event| !event.contains("TRACE"));
+    assert_eq!(above_trace.count(), 4, "an accepted request is no event but the one of its signature");
+}
+
+#[tokio::test]
+async fn logs_one_summary_in_30_seconds_for_a_flood() {
+    let log = Log::start();
+    let clock = StillClock::at(NOON);
+    let entra = MockEntra::builder().clock(clock.clone()).start().await;
+    let layer = fixed_layer(&entra, entra.policy());
+    let reject = async |times, line: &str| {
+        for _ in 0..times {
+            send(&layer, request(&[line])).await.unwrap_err();
+        }
+    };
+    reject(100, "Basic eDp5").await;
+    let warnings = || log.lines("WARN signalr_upstream_auth::requests: requests are rejected");
+    assert_eq!(warnings().len(), 1);
+    assert!(warnings()[0].contains("kind=\"unsupported_scheme\" status=401 count=1"));
+    // Another kind is news.
+    reject(1, "Bearer a").await;
+    assert_eq!(warnings().len(), 2);
+    clock.set(NOON + 29);
+    reject(10, "Basic eDp5").await;
+    assert_eq!(warnings().len(), 2);
+    clock.set(NOON + 30);
+    reject(10, "Basic eDp5").await;
+    assert_eq!(warnings().len(), 3);
+    assert!(warnings()[2].contains("count=110"), "{:?}", warnings());
+    assert_eq!(log.lines("request rejected").len(), 121);
+}
+
+#[tokio::test]
+async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
+    let log = Log::start();
+    let entra = entra().await;
+    let fixed = fixed_layer(&entra, entra.policy());
+    let waiting = UpstreamAuthLayer::from_keys(entra.policy(), LateRejection).with_clock(entra.clock());
+    for (layer, spans) in [(fixed, "request{id=7}:"), (waiting, "request{id=7}:key_wait:")] {
+        let token = entra.token().key_id("nobody-knows").mint();
+        let span = tracing::info_span!("request", id = 7);
+        send(&layer, event(token)).instrument(span).await.unwrap_err();
+        let lines = log.take("request rejected");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(&format!("DEBUG {spans} signalr_upstream_auth::requests")), "{lines:?}");
+        assert!(lines[0].contains("kind=\"unknown_key\"") && lines[0].contains("unverified.key_id=\"nobody-knows\""));
+    }
+}
+
+#[tokio::test]
+async fn token_cannot_forge_a_line_or_fill_the_log() {
+    let log = Log::start();
+    let entra = entra().await;
+    let layer = fixed_layer(&entra, entra.policy());
+    let forged = "x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2J";
+    let long = "y".repeat(5000);
+    for token in [
+        entra.token().claim("tid", forged).claim("uti", &long),
+        entra.token().header("kid", forged).claim("oid", &long),
+        entra.token().claim("ver", forged).claim("appid", &long),
+    ] {
+        let mut request = event(token.mint());
+        request.headers_mut().insert("x-asrs-event", format!("z{long}").parse().unwrap());
+        send(&layer, request).await.unwrap_err();
+    }
+    let text = log.text();
+    assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("2026-01-01")));
+    assert!(text.contains(&"y".repeat(63)) && !text.contains(&"y".repeat(65)));
+    assert!(text.lines().all(|line| line.len() < 1200));
+}
+
+#[tokio::test]
+async fn no_level_shows_any_part_of_a_token() {
+    let log = Log::start();
+    let entra = entra().await;
+    entra.fail(Endpoint::Keys, Fault::status(500));
+    let remote = UpstreamAuthLayer::new(entra.policy()).unwrap().with_clock(entra.clock());
+    let layers = [fixed_layer(&entra, entra.policy()), remote];
+    let good = entra.token().mint();
+    let tokens = [
+        good.clone(),
+        entra.token().v2().mint(),
+        entra.token().expired().mint(),
+        entra.token().delegated().mint(),
+        entra.token().graph().mint(),
+        entra.token().key_id("nobody-knows").mint(),
+        entra.token().signed_by(&SigningKey::stranger()).mint(),
+        entra.token().signature([7; 256]).mint(),
+        entra.token().raw_claims("{").mint(),
+        entra.token().claim("exp", "never").mint(),
+        good[..good.len() - 40].to_owned(),
+    ];
+    for layer in &layers {
+        for token in &tokens {
+            for line in [
+                format!("Bearer {token}"),
+                token.clone(),
+                format!("Bearer \"{token}\""),
+                format!("Basic {token}"),
+                format!("Bearer Bearer {token}"),
+            ] {
+                let mut request = request::<String>(&[line]);
+                let query = format!("?access_token={token}");
+                request.headers_mut().insert("x-asrs-client-query", query.parse().unwrap());
+                let _ = send(layer, request).await;
+                let _ = layer.validator().explain(token).await;
+            }
+        }
+    }
+    let text = log.text();
+    assert!(text.contains("TRACE") || text.contains("DEBUG"), "the log is read at its lowest level");
+    assert!(text.contains("signalr_upstream_auth::keys: keys could not be fetched"));
+    for token in &tokens {
+        for segment in token.split('.') {
+            for start in 0..segment.len().saturating_sub(12) {
+                let part = &segment[start..start + 12];
+                assert!(!text.contains(part), "{part} of a token is in the log");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn logs_key_events_under_a_fixed_target() {
+    let log = Log::start();
+    let entra = entra().await;
+    let keys = signalr_upstream_auth::keys::RemoteKeys::new(&entra.policy()).unwrap();
+    keys.wait_for_keys().await.unwrap();
+    assert_eq!(log.lines("DEBUG signalr_upstream_auth::keys: keys refreshed").len(), 1);
+    entra.fail(Endpoint::Keys, Fault::status(503));
+    keys.refresh_now().await.unwrap_err();
+    let failed = log.lines("WARN signalr_upstream_auth::keys: keys could not be refreshed; cached keys are served");
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].contains(&entra.tenant().to_string()) && failed[0].contains("503"), "{failed:?}");
+    entra.recover();
+    keys.refresh_now().await.unwrap();
+    assert_eq!(log.lines("INFO signalr_upstream_auth::keys: keys can be fetched again").len(), 1);
+}
+
+#[tokio::test]
+async fn reports_dead_discovery_endpoint_once_per_change() {
+    let log = Log::start();
+    let entra = entra().await;
+    let keys = signalr_upstream_auth::keys::RemoteKeys::new(&entra.policy()).unwrap();
+    keys.wait_for_keys().await.unwrap();
+    let dead = "WARN signalr_upstream_auth::keys: discovery failed; the last known address of the keys is used";
+    assert!(log.lines(dead).is_empty());
+    entra.fail(Endpoint::Discovery, Fault::status(500));
+    for _ in 0..3 {
+        keys.refresh_now().await.unwrap();
+    }
+    let reports = log.lines(dead);
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains(&entra.tenant().to_string()) && reports[0].contains("500"), "{reports:?}");
+    entra.fail(Endpoint::Discovery, Fault::status(404));
+    for _ in 0..3 {
+        keys.refresh_now().await.unwrap();
+    }
+    assert_eq!(log.lines(dead).len(), 2, "another cause is news");
+    assert!(log.lines("discovery works again").is_empty());
+    entra.recover();
+    keys.refresh_now().await.unwrap();
+    keys.refresh_now().await.unwrap();
+    assert_eq!(log.lines("INFO signalr_upstream_auth::keys: discovery works again").len(), 1);
+    assert_eq!(log.lines(dead).len(), 2);
+}
+
+/// A call of SignalR's with this token.
+fn event(token: String) -> Request<String> {
+    let request = UpstreamRequest::message("chat", "echo").bearer(token).into_request::<Vec<u8>>();
+    request.map(|_| String::new())
+}
+
+/// A key source that has to look for every key and finds none.
+#[derive(Debug)]
+struct LateRejection;
+
+impl KeySource for LateRejection {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+        Lookup::Miss
+    }
+
+    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Err(KeyError::unknown())
+        })
+    }
+}
+
+/// Everything that is logged on this thread, from TRACE up.
+struct Log {
+    text: Buffer,
+    _guard: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn start() -> Self {
+        let text = Buffer::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(text.clone())
+            .finish();
+        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.text.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self, part: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+
+    fn take(&self, part: &str) -> Vec<String> {
+        let lines = self.lines(part);
+        self.text.0.lock().unwrap().clear();
+        lines
+    }
+}
+
+impl io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Buffer {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,17 @@
+//! Every test that may share a process with others, one module for each part of the crate.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
+
+mod differential;
+mod entra_tokens;
+mod events;
+mod explain;
+mod guide;
+mod meter;
+mod middleware;
+mod npm;
+mod programs;
+mod rejections;
+mod serving;
+mod token_cache;
+mod upstream;

@@ -1,0 +1,138 @@
+//! Counters, gauges and histograms as a Prometheus exporter shows them.
+
+use std::collections::BTreeSet;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use mock_entra::{Endpoint, Fault};
+use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
+use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer, meter as ours};
+use support::{entra, fixed_layer, rejection, request, send};
+
+/// Runs with a recorder of its own.
+fn recorded<F: Future<Output = ()>>(run: impl FnOnce(PrometheusHandle) -> F) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        ours::describe();
+        runtime.block_on(run(handle));
+    });
+}
+
+#[track_caller]
+fn assert_shows(handle: &PrometheusHandle, lines: &[String]) {
+    let text = handle.render();
+    for line in lines {
+        assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn requests_are_counted_by_outcome_and_kind() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let layer = fixed_layer(&entra, entra.policy());
+        let good = entra.token().mint();
+        for _ in 0..3 {
+            assert_eq!(rejection(&layer, &good).await, None);
+        }
+        for _ in 0..2 {
+            let bad = entra.token().audience("api://somebody-else").mint();
+            assert_eq!(rejection(&layer, &bad).await, Some(RejectionKind::WrongAudience));
+        }
+        send(&layer, request(&["Basic eDp5"])).await.unwrap_err();
+        layer.validator().explain(&good).await;
+        assert_shows(
+            &handle,
+            &[
+                format!("{}{{outcome=\"accepted\",kind=\"none\"}} 3", ours::REQUESTS),
+                format!("{}{{outcome=\"rejected\",kind=\"wrong_audience\"}} 2", ours::REQUESTS),
+                format!("{}{{outcome=\"rejected\",kind=\"unsupported_scheme\"}} 1", ours::REQUESTS),
+                format!("{} 2", ours::TOKEN_CACHE_HITS),
+            ],
+        );
+        assert!(handle.render().contains(&format!("{}_count", ours::VERIFICATION_SECONDS)));
+    });
+}
+
+#[test]
+fn an_explanation_that_waits_for_a_key_counts_and_measures_nothing() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
+        let explanation = layer.validator().explain(&entra.token().mint()).await;
+        assert!(explanation.is_accepted(), "{explanation}");
+        let shown = handle.render();
+        assert!(!shown.lines().any(|line| line.starts_with(ours::REQUESTS)), "{shown}");
+        assert!(!shown.contains(&format!("{}_count", ours::VERIFICATION_SECONDS)), "{shown}");
+    });
+}
+
+#[test]
+fn fetches_age_and_keys_are_shown_by_tenant() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let tenant = entra.tenant();
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        keys.wait_for_keys().await.unwrap();
+        entra.fail(Endpoint::Discovery, Fault::status(500));
+        keys.refresh_now().await.unwrap();
+        keys.refresh_now().await.unwrap();
+        entra.recover();
+        entra.fail(Endpoint::Keys, Fault::status(500));
+        keys.refresh_now().await.unwrap_err();
+        assert_shows(
+            &handle,
+            &[
+                format!("{}{{tenant=\"{tenant}\"}} 2", ours::DISCOVERY_FAILURES),
+                format!("{}{{tenant=\"{tenant}\",outcome=\"success\"}} 3", ours::KEY_FETCHES),
+                format!("{}{{tenant=\"{tenant}\",outcome=\"error\"}} 1", ours::KEY_FETCHES),
+                format!("{}{{tenant=\"{tenant}\"}} {}", ours::KEYS_CACHED, keys.status()[0].keys()),
+            ],
+        );
+        let age = handle.render();
+        let age = age
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{}{{tenant=\"{tenant}\"}} ", ours::KEY_AGE_SECONDS)));
+        assert!((0.0..60.0).contains(&age.unwrap().parse::<f64>().unwrap()));
+    });
+}
+
+#[test]
+fn without_keys_requests_are_unavailable_and_there_is_no_age() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        entra.fail(Endpoint::Keys, Fault::status(500));
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
+        layer.wait_for_keys().await.unwrap_err();
+        assert_eq!(rejection(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
+        assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
+        let shown = handle.render();
+        let age = format!("{}{{", ours::KEY_AGE_SECONDS);
+        assert!(!shown.lines().any(|line| line.starts_with(&age)), "{shown}");
+    });
+}
+
+#[test]
+fn no_label_comes_from_a_token() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let layer = fixed_layer(&entra, entra.policy());
+        for number in 0..50 {
+            let stranger = format!("aaaaaaaa-0000-4000-8000-0000000000{number:02}");
+            for token in [
+                entra.token().claim("tid", &stranger),
+                entra.token().caller(stranger.parse().unwrap(), stranger.parse().unwrap()),
+                entra.token().key_id(&*stranger),
+            ] {
+                rejection(&layer, &token.mint()).await.unwrap();
+            }
+        }
+        let shown = handle.render();
+        let series: BTreeSet<_> = shown.lines().filter(|line| line.starts_with(ours::REQUESTS)).collect();
+        assert_eq!(series.len(), 3);
+        assert!(!shown.contains("aaaaaaaa"));
+    });
+}

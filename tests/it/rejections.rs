@@ -1,0 +1,481 @@
+//! The requests that get each kind of rejection, with the whole response, and the order of the checks: the first one
+//! that fails decides.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response};
+use mock_entra::{Jwk, MockEntra, SigningKey, TokenBuilder};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::explain::CheckState;
+use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::{RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer};
+use support::{NOON, StillClock, entra, fixed_layer, kind, request, send};
+
+use RejectionKind as K;
+use TokenVersion::{V1, V2};
+
+/// The kind, its status and error code as sent, and the requests that earn it.
+type Kind = (K, u16, Option<&'static str>, fn(&Fixture) -> Vec<Case>);
+
+/// A layer and the `Authorization` lines sent through it.
+struct Case {
+    layer: UpstreamAuthLayer,
+    lines: Vec<String>,
+}
+
+const KINDS: &[Kind] = &[
+    (K::AlgorithmNotAllowed, 401, Some("invalid_token"), |fixture| {
+        let algorithms = ["none", "HS256", "PS256", "RS384"];
+        let unusual = ["rs256", "RS256 ", ""].map(|name| fixture.token().header("alg", name));
+        fixture.tokens(algorithms.map(|name| fixture.token().algorithm(name)).into_iter().chain(unusual))
+    }),
+    (K::CallerNotAllowed, 403, Some("insufficient_scope"), |fixture| {
+        let stranger = "aaaaaaaa-0000-4000-8000-000000000001";
+        let (object, client) = (stranger.parse().unwrap(), stranger.parse().unwrap());
+        fixture.tokens([fixture.token().caller(object, client), fixture.token().v2().caller(object, client)])
+    }),
+    (K::ClockUnavailable, 503, None, |fixture| {
+        let layer = fixture.layer().with_clock(StillClock::at(u64::MAX));
+        vec![Case { layer, lines: vec![format!("Bearer {}", fixture.token().mint())] }]
+    }),
+    (K::CriticalHeader, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([
+            fixture.token().header("crit", ["exp"]),
+            fixture.token().header("crit", [""; 0]),
+            fixture.token().header("b64", false),
+            fixture.token().header("enc", "A256GCM"),
+            fixture.token().header("zip", "DEF"),
+        ])
+    }),
+    (K::DelegatedToken, 403, Some("insufficient_scope"), |fixture| {
+        fixture.tokens([
+            fixture.token().delegated(),
+            fixture.token().v2().delegated(),
+            fixture.token().claim("scp", ""),
+            fixture.token().claim("idtyp", "user"),
+            fixture.token().claim("idtyp", "device"),
+            fixture.token().claim("sub", "pairwise-subject"),
+        ])
+    }),
+    (K::DuplicateMember, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([
+            fixture.token().duplicate_claim("aud", fixture.entra.audience_client_id().to_string()),
+            fixture.token().duplicate_claim("tid", fixture.entra.tenant().to_string()),
+            fixture.token().duplicate_claim("never_read", 1).duplicate_claim("never_read", 1),
+            fixture.token().duplicate_claim("TID", fixture.entra.tenant().to_string()),
+            fixture.token().duplicate_header("alg", "RS256"),
+            fixture.token().duplicate_header("kid", fixture.entra.signing_key().key_id().as_str()),
+        ])
+    }),
+    (K::EncryptedToken, 401, Some("invalid_token"), |fixture| fixture.line("Bearer e30.AAAA.AAAA.AAAA.AAAA")),
+    (K::Expired, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().expired(), fixture.token().expires_at(UnixTime::from_secs(NOON - 301))])
+    }),
+    (K::ForeignCloudKey, 401, Some("invalid_token"), |fixture| {
+        fixture.key(|key| Jwk::from(key).member("cloud_instance_name", "microsoftonline.us"))
+    }),
+    (K::ForeignIssuerKey, 401, Some("invalid_token"), |fixture| {
+        let personal = fixture.entra.issuer("9188040d-6c67-4c5b-b112-36a304b66dad".parse().unwrap(), V2);
+        [personal, "https://login.microsoftonline.us/{tenantid}/v2.0".to_owned()]
+            .into_iter()
+            .flat_map(|issuer| fixture.key(|key| Jwk::from(key).member("issuer", issuer)))
+            .collect()
+    }),
+    (K::RevokedKey, 401, Some("invalid_token"), |fixture| fixture.answering(KeyError::revoked)),
+    (K::GraphToken, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([
+            fixture.token().graph(),
+            fixture.token().audience("https://graph.microsoft.com"),
+            fixture.token().v2().audience("00000003-0000-0000-c000-000000000000"),
+            // An audience of ours, but a signature over another nonce.
+            fixture.token().header("nonce", "n").signature([7; 256]),
+            fixture.token().header("nonce", "n").audience("api://somebody-else"),
+        ])
+    }),
+    (K::InvalidSignature, 401, Some("invalid_token"), |fixture| {
+        let stranger = SigningKey::stranger().with_key_id(fixture.entra.signing_key().key_id().clone());
+        fixture.tokens([
+            fixture.token().signed_by(&stranger),
+            fixture.token().signature([0; 256]),
+            fixture.token().signature([0xff; 256]),
+            fixture.token().signature([7; 255]),
+            fixture.token().signature([7; 257]),
+            fixture.token().signature([]),
+        ])
+    }),
+    (K::IssuedInFuture, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().claim("iat", NOON + 301)])
+    }),
+    (K::KeysUnavailable, 503, None, |fixture| fixture.answering(|| KeyError::unavailable("down"))),
+    (K::MalformedClaims, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([
+            fixture.token().claim("exp", "1800000000"),
+            fixture.token().claim("exp", 1.8e9),
+            fixture.token().claim("nbf", None::<u8>),
+            fixture.token().claim("aud", [1]),
+            fixture.token().claim("iss", [fixture.entra.issuer(fixture.entra.tenant(), V1)]),
+            fixture.token().claim("roles", 7),
+            fixture.token().claim("scp", ["a"]),
+            fixture.token().claim("oid", 7),
+            // Checked only after the signature, for who sent it is not known before.
+            fixture.token().claim("oid", "not-a-guid").claim("sub", "not-a-guid"),
+        ])
+    }),
+    (K::MalformedCredentials, 400, Some("invalid_request"), |fixture| {
+        ["Bearer", "Bearer a b", "Bearer a,b", "Bearer\ta", "Bearer \"a\""]
+            .iter()
+            .flat_map(|line| fixture.line(line))
+            .collect()
+    }),
+    (K::MalformedHeader, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([
+            fixture.token().without_header("alg"),
+            fixture.token().header("alg", ["RS256"]),
+            fixture.token().header("kid", 7),
+            fixture.token().header("kid", "k".repeat(257)),
+            fixture.token().header("typ", None::<u8>),
+        ])
+    }),
+    (K::MalformedToken, 401, Some("invalid_token"), |fixture| {
+        let good = fixture.token().mint();
+        let (signed, signature) = good.rsplit_once('.').unwrap();
+        ["a", "a.b", "e30.e30.AAAA.AAAA", "e30.e30.AA=="]
+            .map(|token| fixture.line(&format!("Bearer {token}")))
+            .into_iter()
+            .flatten()
+            .chain(fixture.line(&format!("Bearer {good}.")))
+            .chain(fixture.line(&format!("Bearer {signed}.{signature}=")))
+            .chain(fixture.tokens([
+                fixture.token().raw_claims("[]"),
+                fixture.token().raw_claims("{"),
+                fixture.token().raw_claims("null"),
+                fixture.token().raw_header("\"RS256\""),
+            ]))
+            .collect()
+    }),
+    (K::MissingClaim, 401, Some("invalid_token"), |fixture| {
+        let names = ["ver", "tid", "iss", "aud", "exp", "oid", "sub"];
+        fixture.tokens(names.map(|name| fixture.token().without_claim(name)))
+    }),
+    (K::MissingCredentials, 401, None, |fixture| {
+        let mut cases = fixture.line("");
+        cases.push(Case { layer: fixture.layer(), lines: Vec::new() });
+        cases
+    }),
+    (K::MissingKeyId, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().without_header("kid"), fixture.token().header("kid", "")])
+    }),
+    (K::MissingRole, 403, Some("insufficient_scope"), |fixture| {
+        let policy = fixture.entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
+        let layer = fixed_layer(&fixture.entra, policy);
+        let other = ["Other", "upstream.call", "Upstream.Call.Not"].map(|role| fixture.token().roles([role]));
+        let tokens = other.into_iter().chain([fixture.token()]);
+        tokens.map(|token| Case { layer: layer.clone(), lines: vec![format!("Bearer {}", token.mint())] }).collect()
+    }),
+    (K::MultipleCredentials, 400, Some("invalid_request"), |fixture| {
+        let good = format!("Bearer {}", fixture.token().mint());
+        [[good.clone(), good.clone()], [good, "Basic eDp5".to_owned()]]
+            .map(|lines| Case { layer: fixture.layer(), lines: lines.to_vec() })
+            .into()
+    }),
+    (K::NotYetValid, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().not_before(UnixTime::from_secs(NOON + 301))])
+    }),
+    (K::TokenTooLarge, 401, Some("invalid_token"), |fixture| {
+        let good = fixture.token().claim("padding", "x".repeat(16_384)).mint();
+        [format!("Bearer {good}"), format!("Bearer {}", ",".repeat(16_384))]
+            .iter()
+            .flat_map(|line| fixture.line(line))
+            .collect()
+    }),
+    (K::UnknownKey, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().key_id("nobody-knows"), fixture.token().signed_by(&SigningKey::stranger())])
+    }),
+    (K::UnsupportedScheme, 401, None, |fixture| {
+        ["Basic eDp5", "Negotiate", "BearerX abc"].iter().flat_map(|line| fixture.line(line)).collect()
+    }),
+    (K::UnsupportedType, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens([fixture.token().header("typ", "id+jwt"), fixture.token().header("typ", "")])
+    }),
+    (K::UnsupportedVersion, 401, Some("invalid_token"), |fixture| {
+        fixture.tokens(["1", "2", "3.0", ""].map(|version| fixture.token().claim("ver", version)))
+    }),
+    (K::UnusableKey, 401, Some("invalid_token"), |fixture| {
+        [("use", "enc"), ("alg", "RS512"), ("kty", "EC"), ("e", "Aw")]
+            .into_iter()
+            .flat_map(|(name, value)| fixture.key(|key| Jwk::from(key).member(name, value)))
+            .collect()
+    }),
+    (K::ValidityReversed, 401, Some("invalid_token"), |fixture| {
+        let time = |seconds| UnixTime::from_secs(seconds);
+        fixture.tokens([fixture.token().not_before(time(NOON + 100)).expires_at(time(NOON + 99))])
+    }),
+    (K::WrongAudience, 401, Some("invalid_token"), |fixture| {
+        let ours = fixture.entra.audience_client_id().to_string();
+        fixture.tokens([
+            fixture.token().audience("api://somebody-else"),
+            fixture.token().audience("44444444-dddd-4eee-8fff-444444444444"),
+            fixture.token().audience(""),
+            fixture.token().v2().audience(format!("api://{ours}")),
+            fixture.token().claim("aud", [ours.clone(), "api://somebody-else".to_owned()]),
+            fixture.token().claim("aud", [ours.clone(), ours]),
+            fixture.token().claim("aud", [""; 0]),
+        ])
+    }),
+    (K::WrongIssuer, 401, Some("invalid_token"), |fixture| {
+        let (tenant, other) = (fixture.entra.tenant(), OTHER_TENANT.parse().unwrap());
+        let (v1, v2) = (fixture.entra.issuer(tenant, V1), fixture.entra.issuer(tenant, V2));
+        fixture.tokens([
+            // `tid` and `iss` of two tenants, `ver` and `iss` of two versions.
+            fixture.token().issuer(fixture.entra.issuer(other, V1)),
+            fixture.token().issuer(&v2),
+            fixture.token().v2().issuer(&v1),
+            fixture.token().issuer(v1.trim_end_matches('/')),
+            fixture.token().v2().issuer(format!("{v2}/")),
+            fixture.token().issuer(v1.to_uppercase()),
+            fixture.token().issuer(v1.replace(&tenant.to_string(), "{tenantid}")),
+            fixture.token().issuer(v1.replace(&tenant.to_string(), "common")),
+            fixture.token().issuer(format!("{v1}x")),
+            fixture.token().issuer(format!("x{v1}")),
+            fixture.token().issuer(""),
+        ])
+    }),
+    (K::WrongTenant, 401, Some("invalid_token"), |fixture| {
+        let other: TenantId = OTHER_TENANT.parse().unwrap();
+        let ours = fixture.entra.tenant().to_string();
+        fixture.tokens([
+            fixture.token().tenant(other),
+            fixture.token().v2().tenant(other),
+            fixture.token().claim("tid", OTHER_TENANT),
+            fixture.token().claim("tid", ours.to_uppercase()),
+            fixture.token().claim("tid", format!("{{{ours}}}")),
+            fixture.token().claim("tid", "common"),
+            fixture.token().claim("tid", ""),
+        ])
+    }),
+];
+
+#[tokio::test]
+async fn answers_each_kind_with_its_status_and_challenge() {
+    let fixture = Fixture::new().await;
+    for (expected, status, code, cases) in KINDS {
+        for (number, case) in cases(&fixture).into_iter().enumerate() {
+            let lines = case.lines.clone();
+            let response = send(&case.layer, request(&lines)).await.expect_err("rejected");
+            assert_eq!(kind(&response), *expected, "{expected}, case {number}");
+            assert_answer(&response, *expected, *status, *code);
+            assert_nothing_is_echoed(&response, &lines);
+        }
+    }
+}
+
+#[test]
+fn every_kind_has_its_cases() {
+    let listed: BTreeSet<_> = KINDS.iter().map(|(kind, ..)| *kind).collect();
+    let missing: Vec<_> = RejectionKind::ALL.iter().filter(|kind| !listed.contains(kind)).collect();
+    assert!(missing.is_empty(), "no cases for {missing:?}");
+    assert_eq!(listed.len(), KINDS.len(), "a kind is listed twice");
+}
+
+#[tokio::test]
+async fn good_tokens_pass_the_same_layer() {
+    let fixture = Fixture::new().await;
+    for token in [
+        fixture.token(),
+        fixture.token().v2(),
+        fixture.token().header("nonce", "n"),
+        fixture.token().without_header("typ"),
+        fixture.token().header("typ", "application/at+jwt"),
+        fixture.token().header("jku", "https://evil.example").header("x5u", "https://evil.example"),
+        fixture.token().claim("aud", [fixture.entra.audience_client_id().to_string()]),
+        fixture.token().claim("idtyp", "app"),
+        fixture.token().without_claim("nbf").without_claim("iat"),
+        fixture.token().expires_at(UnixTime::from_secs(NOON - 300)).without_claim("nbf"),
+        fixture.token().claim("roles", "Upstream.Call"),
+        fixture.token().claim("unknown", serde_json::json!({"a": [null, 1.5, {"a": 1}]})),
+    ] {
+        for case in fixture.tokens([token]) {
+            let outcome = send(&case.layer, request(&case.lines)).await;
+            assert!(outcome.is_ok(), "{:?}", outcome.map_err(|response| kind(&response)));
+        }
+    }
+}
+
+/// Each stage of the check with something that fails it. What fails at a stage is rejected for that,
+/// whatever fails at later ones.
+#[tokio::test]
+async fn the_first_check_that_fails_decides() {
+    type Spoil = fn(TokenBuilder) -> TokenBuilder;
+    let stages: &[(K, Spoil)] = &[
+        (K::MalformedToken, |token| token.raw_claims("[]")),
+        (K::AlgorithmNotAllowed, |token| token.algorithm("none")),
+        (K::CriticalHeader, |token| token.header("crit", ["x"])),
+        (K::UnsupportedType, |token| token.header("typ", "id+jwt")),
+        (K::MissingKeyId, |token| token.header("kid", "")),
+        (K::MalformedClaims, |token| token.claim("uti", 7)),
+        (K::UnsupportedVersion, |token| token.claim("ver", "3.0")),
+        (K::WrongTenant, |token| token.claim("tid", OTHER_TENANT)),
+        (K::WrongIssuer, |token| token.issuer("https://evil.example")),
+        (K::WrongAudience, |token| token.audience("api://somebody-else")),
+        (K::Expired, |token| token.claim("exp", NOON - 1000)),
+        (K::NotYetValid, |token| token.claim("nbf", NOON + 1000)),
+        (K::IssuedInFuture, |token| token.claim("iat", NOON + 1000)),
+        (K::UnknownKey, |token| token.key_id("nobody-knows")),
+        (K::InvalidSignature, |token| token.signature([7; 256])),
+        (K::MissingClaim, |token| token.without_claim("oid")),
+        (K::DelegatedToken, |token| token.claim("scp", "access")),
+        (K::CallerNotAllowed, |token| token.claim("oid", OTHER_TENANT).claim("sub", OTHER_TENANT)),
+        (K::MissingRole, |token| token),
+    ];
+    let fixture = Fixture::new().await;
+    let policy = fixture.entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
+    let layer = fixed_layer(&fixture.entra, policy);
+    for (first, (expected, _)) in stages.iter().enumerate() {
+        // A later spoiling of the same member would undo an earlier one, so the earliest is applied last.
+        let token = stages[first..].iter().rev().fold(fixture.token(), |token, (_, spoil)| spoil(token));
+        assert_eq!(support::rejection(&layer, &token.mint()).await, Some(*expected));
+    }
+    // Before the token is looked at: two lines, then another scheme, then the size.
+    let large = ",".repeat(20_000);
+    for (expected, lines) in [
+        (K::MultipleCredentials, vec![format!("Basic {large}"), format!("Bearer {large}")]),
+        (K::UnsupportedScheme, vec![format!("Basic {large}")]),
+        (K::TokenTooLarge, vec![format!("Bearer {large}")]),
+        (K::MalformedCredentials, vec!["Bearer a,b".to_owned()]),
+    ] {
+        assert_eq!(kind(&send(&layer, request(&lines)).await.unwrap_err()), expected);
+    }
+}
+
+#[tokio::test]
+async fn explanation_gives_the_same_reason_and_shows_one_failed_check() {
+    let fixture = Fixture::new().await;
+    for (expected, _, _, cases) in KINDS {
+        for (number, case) in cases(&fixture).into_iter().enumerate() {
+            let request = request::<String>(&case.lines);
+            let explanation = case.layer.validator().explain_headers(request.headers()).await;
+            assert_eq!(explanation.outcome().unwrap_err().kind(), *expected, "case {number}");
+            let states: Vec<_> = explanation.checks().iter().map(|check| check.state()).collect();
+            let failed = states.iter().position(|state| *state == CheckState::Failed).expect("a failed check");
+            assert!(states[..failed].iter().all(|state| *state == CheckState::Passed), "{expected}, case {number}");
+            assert!(states[failed + 1..].iter().all(|state| *state == CheckState::NotReached), "{expected}");
+            assert!(explanation.advice().count() > 0, "{expected}, case {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_of_one_kind_are_equal() {
+    let fixture = Fixture::new().await;
+    for (expected, _, _, cases) in KINDS {
+        let mut answers = Vec::new();
+        for case in cases(&fixture) {
+            let response = send(&case.layer, request(&case.lines)).await.unwrap_err();
+            answers.push((response.headers().clone(), response.into_body()));
+        }
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{expected}");
+    }
+}
+
+fn assert_answer(response: &Response<String>, kind: K, status: u16, code: Option<&str>) {
+    let text = |headers: &HeaderMap, name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let headers = response.headers();
+    assert_eq!((response.status().as_u16(), kind.status().as_u16()), (status, status), "{kind}");
+    assert_eq!(text(headers, CACHE_CONTROL).as_deref(), Some("no-store"), "{kind}");
+    assert_eq!(response.body(), "", "{kind}");
+    let challenge = match (status, code) {
+        (503, _) => None,
+        (_, None) => Some("Bearer".to_owned()),
+        (_, Some(code)) => Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description())),
+    };
+    assert_eq!(text(headers, WWW_AUTHENTICATE), challenge, "{kind}");
+    assert!(headers.get_all(WWW_AUTHENTICATE).iter().count() <= 1, "{kind}");
+    let retry_after = text(headers, RETRY_AFTER).map(|seconds| seconds.parse::<u64>().unwrap());
+    assert_eq!(retry_after.is_some(), status == 503, "{kind}");
+    assert!(retry_after.is_none_or(|seconds| (1..=30).contains(&seconds)), "{kind}");
+    assert!(headers.get(AUTHORIZATION).is_none());
+}
+
+/// No run of twelve characters of what was sent comes back, but for words that every answer has.
+fn assert_nothing_is_echoed(response: &Response<String>, lines: &[String]) {
+    let sent: Vec<_> = response.headers().iter().flat_map(|(_, value)| value.as_bytes().to_vec()).collect();
+    let sent = String::from_utf8(sent).unwrap();
+    for line in lines.iter().filter(|line| line.is_ascii()) {
+        for start in 0..line.len().saturating_sub(12) {
+            assert!(!sent.contains(&line[start..start + 12]), "{sent}");
+        }
+    }
+}
+
+/// A mock Entra and the layer that accepts its tokens.
+struct Fixture {
+    entra: MockEntra,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self { entra: entra().await }
+    }
+
+    fn token(&self) -> TokenBuilder {
+        self.entra.token()
+    }
+
+    fn layer(&self) -> UpstreamAuthLayer {
+        fixed_layer(&self.entra, self.entra.policy())
+    }
+
+    fn line(&self, line: &str) -> Vec<Case> {
+        vec![Case { layer: self.layer(), lines: vec![line.to_owned()] }]
+    }
+
+    fn tokens(&self, tokens: impl IntoIterator<Item = TokenBuilder>) -> Vec<Case> {
+        tokens.into_iter().flat_map(|token| self.line(&format!("Bearer {}", token.mint()))).collect()
+    }
+
+    /// A good token of a key that is listed with a difference.
+    fn key(&self, listed: impl FnOnce(&SigningKey) -> Jwk) -> Vec<Case> {
+        let key = self.entra.new_key();
+        self.entra.publish(listed(&key));
+        self.tokens([self.token().signed_by(&key)])
+    }
+
+    /// A good token whose key is unavailable, for the reason given.
+    fn answering(&self, error: fn() -> KeyError) -> Vec<Case> {
+        let layer = |keys| UpstreamAuthLayer::from_keys(self.entra.policy(), keys).with_clock(self.entra.clock());
+        let lines = vec![format!("Bearer {}", self.token().mint())];
+        [true, false]
+            .map(|at_once| Case { layer: layer(Arc::new(NoKey { error, at_once })), lines: lines.clone() })
+            .into()
+    }
+}
+
+/// A key source without keys, which says so at once or only when it is asked to find out.
+#[derive(Debug)]
+struct NoKey {
+    error: fn() -> KeyError,
+    at_once: bool,
+}
+
+impl KeySource for NoKey {
+    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+        if self.at_once { Lookup::Rejected((self.error)()) } else { Lookup::Miss }
+    }
+
+    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        let error = (self.error)();
+        Box::pin(async move { Err(error) })
+    }
+}
+
+/// The clock of the fixture is the mock's.
+#[tokio::test]
+async fn clock_of_the_fixture_stands_at_noon() {
+    let fixture = Fixture::new().await;
+    let clock: Arc<dyn Clock> = fixture.entra.clock();
+    assert_eq!(clock.now(), Some(UnixTime::from_secs(NOON)));
+}
+
+const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-999999999999";

@@ -1,0 +1,78 @@
+//! The events of the dispatcher.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::Full;
+use serde_json::json;
+use signalr_upstream_auth::upstream::{Arguments, HandlerError, Protocol, Reply};
+
+use super::support::{answer, invocation_body, message, unprotected};
+
+#[derive(Clone, Default)]
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn logs_failures_without_secrets_and_with_cut_names() {
+    let writer = Writer::default();
+    let made = writer.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || made.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let dispatcher = unprotected().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
+        "other",
+        "*",
+        async || HandlerError::new("no such method"),
+    );
+    let long = format!("a\u{1b}[31m{}", "b".repeat(200));
+    for (hub, target) in [("chat", long.as_str()), ("other", "x"), ("third", "y")] {
+        let mut request = message(Protocol::Json, None, "x", json!(["hush"]));
+        *request.body_mut() = Full::new(invocation_body(Protocol::Json, None, target, &json!(["hush"])));
+        let headers = request.headers_mut();
+        headers.insert("x-asrs-hub", HeaderValue::from_static(hub));
+        headers.insert("x-asrs-client-query", HeaderValue::from_static("?access_token=hush"));
+        headers.insert("x-asrs-user-claims", HeaderValue::from_static("mail: hush"));
+        headers.insert("x-asrs-signature", HeaderValue::from_static("sha256=hush"));
+        // A header value cannot contain an escape character; only the body can.
+        if !target.contains('\u{1b}') {
+            headers.insert("x-asrs-event", HeaderValue::from_str(target).unwrap());
+        }
+        answer(&dispatcher, request).await;
+    }
+    let mut tab = message(Protocol::Json, None, "x", json!([]));
+    let target = format!("a\t{}", "b".repeat(200));
+    *tab.body_mut() = Full::new(invocation_body(Protocol::Json, None, &target, &json!([])));
+    tab.headers_mut().insert("x-asrs-event", HeaderValue::from_str(&target).unwrap());
+    assert_eq!(answer(&dispatcher, tab).await, (200, Bytes::new()));
+
+    #[derive(serde::Deserialize)]
+    enum Choice {}
+    let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
+    let forged = json!([format!("x\nERROR forged {}", "c".repeat(1000))]);
+    let chosen = message(Protocol::Json, Some("1"), "choose", forged);
+    assert_eq!(answer(&unprotected().message("*", "choose", choose), chosen).await.0, 200);
+
+    let log = String::from_utf8(writer.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("unknown variant `x") && log.contains("ERROR forged c"), "{log}");
+    assert!(!log.contains("x\nERROR") && !log.contains(&"c".repeat(256)), "{log}");
+    assert!(!log.contains("hush") && !log.contains('\u{1b}') && !log.contains(&"b".repeat(64)), "{log}");
+    assert!(log.contains(&"b".repeat(61)), "{log}");
+    assert!(log.contains("WARN") && log.contains("invalid digit"), "{log}");
+    assert!(log.contains("no such method"), "{log}");
+    assert!(log.contains("no_handler") && log.contains("event_mismatch"), "{log}");
+}
