@@ -205,6 +205,8 @@ impl Shared {
             Answer::Wait(waiter) => waiter,
         };
         let _permit = self.waiters.try_acquire().map_err(|_| too_many())?;
+        // The task may run elsewhere, but the timer of this wait runs here.
+        runtime::current().ok_or_else(no_task)?;
         // Before the next question, so that no change after it is missed.
         let mut changes = self.changed.subscribe();
         loop {
@@ -234,6 +236,9 @@ impl Shared {
             if let Some(outcome) = outcome {
                 return outcome;
             }
+            if until.is_none() {
+                runtime::current().ok_or_else(no_task)?;
+            }
             self.wait_for_change(&mut changes, *until.get_or_insert(ends_by)).await?;
         }
     }
@@ -247,8 +252,6 @@ impl Shared {
 
     /// Waits for the next change, or until the task is overdue. At `until` it is too late.
     async fn wait_for_change(&self, changes: &mut Changed, until: Instant) -> Result<(), KeyError> {
-        // The task may run elsewhere, but the timer of this wait runs here.
-        runtime::current().ok_or_else(no_task)?;
         let overdue_at = self.schedule().overdue_at();
         tokio::select! {
             biased;

@@ -1,4 +1,4 @@
-//! The schedule by itself: events and times in, steps and answers out.
+//! The schedule by itself: events and times go in, steps and answers come out.
 
 use super::*;
 use crate::error::KeyErrorKind;
@@ -31,17 +31,17 @@ impl Case {
     fn cold_and_failing() -> Self {
         let mut case = Self::cold();
         for _ in 0..4 {
-            case.fetch_bad();
+            case.fetch_and_fail();
             case.sleep_it_out();
         }
-        case.fetch_bad();
+        case.fetch_and_fail();
         case
     }
 
     /// With keys `a` and `b`, fetched just now.
     fn warm() -> Self {
         let mut case = Self::cold();
-        case.fetch_good(&["a", "b"]);
+        case.fetch_and_succeed(&["a", "b"]);
         case
     }
 
@@ -91,12 +91,12 @@ impl Case {
         self.schedule.failed(Failure { error, retry_after }, self.now, jitter);
     }
 
-    fn fetch_good(&mut self, names: &[&str]) {
+    fn fetch_and_succeed(&mut self, names: &[&str]) {
         self.begin();
         self.succeed(names);
     }
 
-    fn fetch_bad(&mut self) {
+    fn fetch_and_fail(&mut self) {
         self.begin();
         self.fail();
     }
@@ -138,12 +138,12 @@ fn is_key(answer: &Answer) -> bool {
 // When to fetch.
 
 #[test]
-fn the_first_attempt_is_due_at_once() {
+fn first_attempt_is_due_at_once() {
     assert_eq!(Case::cold().step(), Step::Fetch);
 }
 
 #[test]
-fn a_refresh_is_due_every_hour_give_or_take_a_tenth() {
+fn refresh_is_due_every_hour_give_or_take_a_tenth() {
     for (jitter, expected) in [(0.0, MINUTE * 54), (0.5, HOUR), (1.0, MINUTE * 66)] {
         let mut case = Case::cold();
         case.begin();
@@ -154,7 +154,7 @@ fn a_refresh_is_due_every_hour_give_or_take_a_tenth() {
 }
 
 #[test]
-fn a_refresh_never_waits_for_more_than_half_the_stale_limit() {
+fn refresh_interval_is_at_most_half_the_stale_limit() {
     let timing = Timing { stale_limit: HOUR, ..Timing::default() };
     for jitter in [0.0, 0.5, 1.0] {
         let mut case = Case::new(timing);
@@ -166,30 +166,30 @@ fn a_refresh_never_waits_for_more_than_half_the_stale_limit() {
 }
 
 #[test]
-fn with_keys_failed_attempts_are_repeated_after_15_seconds_doubling_to_15_minutes() {
+fn retries_after_15_seconds_doubling_to_15_minutes_with_keys() {
     let mut case = Case::warm();
     case.sleep_it_out();
     for seconds in [15, 30, 60, 120, 240, 480, 900, 900, 900] {
-        case.fetch_bad();
+        case.fetch_and_fail();
         assert_eq!(case.sleep_it_out(), Duration::from_secs(seconds));
     }
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert_eq!(case.sleep_it_out().as_secs(), 3600);
-    case.fetch_bad();
-    assert_eq!(case.sleep(), SECOND * 15, "a success ends the row");
+    case.fetch_and_fail();
+    assert_eq!(case.sleep(), SECOND * 15, "a success ends the series");
 }
 
 #[test]
-fn without_keys_failed_attempts_are_repeated_after_half_a_second_doubling_to_15_seconds() {
+fn retries_after_half_a_second_doubling_to_15_seconds_without_keys() {
     let mut case = Case::cold();
     for millis in [500, 1000, 2000, 4000, 8000, 15_000, 15_000] {
-        case.fetch_bad();
+        case.fetch_and_fail();
         assert_eq!(case.sleep_it_out(), Duration::from_millis(millis));
     }
 }
 
 #[test]
-fn waits_are_random_by_half() {
+fn backoff_is_random_by_half() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -198,54 +198,54 @@ fn waits_are_random_by_half() {
 }
 
 #[test]
-fn no_wait_is_longer_than_the_refresh() {
+fn backoff_is_at_most_the_refresh_interval() {
     let mut case = Case::new(Timing { refresh: SECOND * 10, ..Timing::default() });
     for _ in 0..10 {
-        case.fetch_bad();
+        case.fetch_and_fail();
         assert!(case.sleep_it_out() <= SECOND * 10);
     }
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     case.sleep_it_out();
     for _ in 0..10 {
-        case.fetch_bad();
+        case.fetch_and_fail();
         assert_eq!(case.sleep_it_out(), SECOND * 10);
     }
 }
 
 #[test]
-fn failures_without_number_do_not_overflow() {
+fn any_number_of_failures_does_not_overflow() {
     let mut case = Case::warm();
     case.schedule.failures = u32::MAX - 1;
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep_it_out(), MINUTE * 15);
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep(), MINUTE * 15);
 }
 
 #[test]
-fn the_task_wakes_when_the_keys_expire_and_retries_soon() {
+fn task_wakes_when_keys_expire_and_retries_soon() {
     let mut case = Case::warm();
     for _ in 0..1000 {
         if !case.schedule.keys().is_serving(case.now, &Timing::default()) {
             break;
         }
         if case.step() == Step::Fetch {
-            case.fetch_bad();
+            case.fetch_and_fail();
         }
         case.sleep_it_out();
     }
     assert_eq!(case.schedule.keys().age(case.now), Some(DAY), "not a moment later");
-    case.fetch_bad();
-    assert_eq!(case.sleep_it_out(), Duration::from_millis(500), "from the start of the close pace");
-    case.fetch_good(&["a"]);
+    case.fetch_and_fail();
+    assert_eq!(case.sleep_it_out(), Duration::from_millis(500), "from the shortest backoff on");
+    case.fetch_and_succeed(&["a"]);
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep(), SECOND * 15);
 }
 
 #[test]
-fn a_suspend_makes_an_attempt_due_at_once() {
+fn suspend_makes_an_attempt_due_at_once() {
     let mut case = Case::warm();
     case.pass(SECOND);
     case.jump(26 * 3600);
@@ -253,7 +253,7 @@ fn a_suspend_makes_an_attempt_due_at_once() {
 }
 
 #[test]
-fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
+fn request_that_finds_keys_expired_wakes_the_task() {
     let mut case = Case::warm();
     case.sleep();
     case.jump(26 * 3600);
@@ -263,16 +263,16 @@ fn whoever_notices_that_the_keys_have_expired_wakes_the_task() {
 }
 
 #[test]
-fn a_clock_that_jumps_to_and_fro_causes_no_storm() {
+fn clock_that_jumps_to_and_fro_causes_no_storm() {
     let mut case = Case::warm();
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     let mut attempts = 0;
     for _ in 0..1000 {
         for jump in [10 * 365 * 86_400, -10 * 365 * 86_400] {
             case.jump(jump);
             if case.step() == Step::Fetch {
-                case.fetch_bad();
+                case.fetch_and_fail();
                 attempts += 1;
             }
             case.pass(Duration::from_millis(5));
@@ -280,42 +280,42 @@ fn a_clock_that_jumps_to_and_fro_causes_no_storm() {
     }
     assert!(attempts <= 20, "{attempts} in ten seconds");
     case.pass(MINUTE * 20);
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert!(case.sleep() > MINUTE * 50);
 }
 
 #[test]
-fn a_wall_clock_set_back_ends_the_short_retries() {
+fn wall_clock_set_back_makes_retries_late_again() {
     let mut case = Case::warm();
     case.pass(SECOND);
     case.jump(10 * 365 * 86_400);
     for _ in 0..10 {
-        case.fetch_bad();
+        case.fetch_and_fail();
         case.sleep_it_out();
     }
     case.jump(-10 * 365 * 86_400);
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep_it_out(), SECOND * 15);
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep_it_out(), SECOND * 30);
 }
 
 #[test]
-fn a_seed_is_served_and_refreshed_at_once_at_the_pace_of_keys() {
+fn seed_is_served_and_refreshed_at_once() {
     let mut case = Case::cold();
     case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 3600), case.now);
     assert!(is_key(&case.request_key("a")));
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep(), SECOND * 15);
     assert_eq!(case.schedule.keys().age(case.now), Some(HOUR));
 }
 
 #[test]
-fn a_seed_beyond_the_stale_limit_is_not_served() {
+fn seed_beyond_the_stale_limit_is_not_served() {
     let mut case = Case::cold();
     case.schedule.seed(set(&["a"]), UnixTime::from_secs(1_700_000_000 - 86_400), case.now);
     let waits = waiter(case.request_key("a"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert!(case.sleep() <= Duration::from_millis(500));
     assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)));
 }
@@ -323,7 +323,7 @@ fn a_seed_beyond_the_stale_limit_is_not_served() {
 // Retry-After.
 
 #[test]
-fn a_provider_that_asks_to_be_left_alone_is_left_alone_for_up_to_15_minutes() {
+fn honours_retry_after_up_to_15_minutes() {
     for (asked, expected) in [(MINUTE * 10, MINUTE * 10), (DAY, MINUTE * 15), (Duration::MAX, MINUTE * 15)] {
         for jitter in [0.0, 1.0] {
             let mut case = Case::warm();
@@ -340,7 +340,7 @@ fn a_provider_that_asks_to_be_left_alone_is_left_alone_for_up_to_15_minutes() {
 }
 
 #[test]
-fn a_short_retry_after_does_not_shorten_the_backoff_nor_add_to_it() {
+fn short_retry_after_neither_shortens_the_backoff_nor_adds_to_it() {
     for asked in [Duration::ZERO, SECOND] {
         let mut case = Case::warm();
         case.sleep_it_out();
@@ -355,7 +355,7 @@ fn a_short_retry_after_does_not_shorten_the_backoff_nor_add_to_it() {
 }
 
 #[test]
-fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
+fn retry_after_holds_when_keys_expire_meanwhile() {
     let mut case = Case::warm();
     case.pass(DAY - MINUTE);
     case.begin();
@@ -367,7 +367,7 @@ fn a_retry_after_holds_though_the_keys_expire_meanwhile() {
 }
 
 #[test]
-fn a_retry_after_cancels_a_pending_on_demand_refresh() {
+fn retry_after_ends_the_on_demand_refresh_asked_for_meanwhile() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -378,29 +378,29 @@ fn a_retry_after_cancels_a_pending_on_demand_refresh() {
 }
 
 #[test]
-fn a_failure_that_says_nothing_leaves_an_earlier_retry_after_in_force() {
+fn failure_without_retry_after_leaves_an_earlier_one_in_force() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
     case.fail_with(Some(MINUTE * 10), 0.0);
     case.schedule.ask_for_refresh();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(rejection(case.request_key("new")), KeyErrorKind::Unavailable);
     case.schedule.ask_for_refresh();
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     waiter(case.request_key("new"));
 }
 
 // Unknown keys.
 
 #[test]
-fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
+fn unknown_key_causes_a_fetch_and_waits_for_it() {
     let mut case = Case::warm();
     assert!(!case.schedule.take_needs_wake(case.now.monotonic));
     let waits = waiter(case.request_key("new"));
     assert!(
         case.schedule.take_needs_wake(case.now.monotonic) && !case.schedule.take_needs_wake(case.now.monotonic),
-        "the task is told once"
+        "the task is woken once"
     );
     assert_eq!(waits.until, case.now.monotonic + SECOND * 2);
     case.begin();
@@ -410,7 +410,7 @@ fn an_unknown_key_causes_a_fetch_and_waits_for_it() {
 }
 
 #[test]
-fn an_unknown_key_joins_the_fetch_under_way() {
+fn unknown_key_joins_the_running_fetch() {
     let mut case = Case::warm();
     let first = waiter(case.request_key("one"));
     let second = waiter(case.request_key("two"));
@@ -425,10 +425,10 @@ fn an_unknown_key_joins_the_fetch_under_way() {
 }
 
 #[test]
-fn within_the_cooldown_the_latest_on_demand_refresh_decides_at_once() {
+fn latest_on_demand_refresh_decides_within_the_cooldown() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     case.pass(COOLDOWN - TICK);
     assert_eq!(rejection(case.request_key("two")), KeyErrorKind::Unknown);
     case.pass(TICK);
@@ -436,35 +436,35 @@ fn within_the_cooldown_the_latest_on_demand_refresh_decides_at_once() {
 }
 
 #[test]
-fn only_a_successful_on_demand_refresh_makes_an_absent_key_unknown_until_the_cooldown_ends() {
+fn unknown_key_is_settled_by_a_success_until_the_cooldown_is_over() {
     let mut case = Case::warm();
     assert_eq!(case.schedule.known_unknown_until(), None);
     let begun = case.now.monotonic;
     waiter(case.request_key("new"));
-    assert_eq!(case.schedule.known_unknown_until(), None, "asked for");
+    assert_eq!(case.schedule.known_unknown_until(), None, "pending");
     case.begin();
-    assert_eq!(case.schedule.known_unknown_until(), None, "under way");
+    assert_eq!(case.schedule.known_unknown_until(), None, "running");
     case.succeed(&["a"]);
     assert_eq!(case.schedule.known_unknown_until(), Some(begun + COOLDOWN));
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
-    case.fetch_bad();
-    assert_eq!(case.schedule.known_unknown_until(), None, "a failed on-demand refresh proves nothing");
+    case.fetch_and_fail();
+    assert_eq!(case.schedule.known_unknown_until(), None, "a failure proves nothing");
     case.pass(COOLDOWN);
     waiter(case.request_key("new"));
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert!(case.schedule.known_unknown_until().is_some());
     case.schedule.ask_for_refresh();
     case.begin();
     case.fail_with(Some(MINUTE), 0.0);
-    assert_eq!(case.schedule.known_unknown_until(), None, "the provider asked to be left alone");
+    assert_eq!(case.schedule.known_unknown_until(), None, "the provider sent Retry-After");
 }
 
 #[test]
-fn a_failed_on_demand_refresh_proves_nothing_and_counts_for_the_cooldown() {
+fn failed_on_demand_refresh_proves_nothing_and_counts_for_the_cooldown() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("one"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(rejection(case.poll_key("one", waits)), KeyErrorKind::Unavailable);
     case.pass(SECOND * 10);
     assert_eq!(rejection(case.request_key("two")), KeyErrorKind::Unavailable);
@@ -474,7 +474,7 @@ fn a_failed_on_demand_refresh_proves_nothing_and_counts_for_the_cooldown() {
 }
 
 #[test]
-fn the_cooldown_runs_from_the_start_of_the_on_demand_refresh() {
+fn cooldown_starts_with_the_on_demand_refresh() {
     let mut case = Case::warm();
     waiter(case.request_key("one"));
     case.begin();
@@ -485,10 +485,10 @@ fn the_cooldown_runs_from_the_start_of_the_on_demand_refresh() {
 }
 
 #[test]
-fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
+fn scheduled_refresh_neither_starts_nor_satisfies_the_cooldown() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
     case.sleep_it_out();
     case.begin();
@@ -501,7 +501,7 @@ fn a_refresh_neither_starts_nor_satisfies_the_cooldown() {
 }
 
 #[test]
-fn a_key_that_a_refresh_brings_is_found_during_an_on_demand_refresh() {
+fn key_of_a_scheduled_refresh_is_found_before_the_on_demand_refresh_ends() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -511,46 +511,46 @@ fn a_key_that_a_refresh_brings_is_found_during_an_on_demand_refresh() {
 }
 
 #[test]
-fn a_failed_on_demand_refresh_leaves_the_schedule_alone() {
+fn failed_on_demand_refresh_leaves_the_schedule_alone() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     waiter(case.request_key("new"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep(), sleep);
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.sleep(), SECOND * 15);
 }
 
 #[test]
-fn a_successful_on_demand_refresh_counts_as_a_refresh() {
+fn successful_on_demand_refresh_counts_as_a_refresh() {
     let mut case = Case::warm();
     case.pass(MINUTE * 40);
     waiter(case.request_key("new"));
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert_eq!(case.sleep().as_secs(), 3600);
 }
 
 #[test]
-fn after_the_shortest_cooldown_each_on_demand_refresh_decides_for_its_waiters() {
+fn each_on_demand_refresh_decides_for_its_waiters_without_cooldown() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::ZERO, ..Timing::default() });
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     for _ in 0..3 {
         let waits = waiter(case.request_key("new"));
-        case.fetch_good(&["a"]);
+        case.fetch_and_succeed(&["a"]);
         assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
     }
     let waits = waiter(case.request_key("new"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unavailable);
 }
 
 #[test]
-fn an_endless_cooldown_allows_one_on_demand_refresh() {
+fn endless_cooldown_allows_one_on_demand_refresh() {
     let mut case = Case::new(Timing { refetch_cooldown: Duration::MAX, ..Timing::default() });
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     waiter(case.request_key("new"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     case.pass(DAY / 2);
     assert_eq!(rejection(case.request_key("new")), KeyErrorKind::Unavailable);
 }
@@ -568,7 +568,7 @@ fn listed_and_revoked_keys_are_decided_without_a_fetch() {
 }
 
 #[test]
-fn a_key_revoked_during_its_on_demand_refresh_is_rejected() {
+fn key_revoked_during_its_on_demand_refresh_is_rejected() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
     case.schedule.keys_mut().revoke(&id("new"));
@@ -578,7 +578,7 @@ fn a_key_revoked_during_its_on_demand_refresh_is_rejected() {
 // Without keys.
 
 #[test]
-fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
+fn requests_without_keys_wait_for_the_next_attempt_and_start_none() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("a"));
     assert!(!case.schedule.take_needs_wake(case.now.monotonic));
@@ -590,22 +590,22 @@ fn without_keys_requests_wait_for_the_attempt_that_is_due_and_start_none() {
 }
 
 #[test]
-fn a_request_that_waits_sees_as_many_attempts_as_its_time_allows() {
+fn waiter_sees_as_many_attempts_as_its_time_allows() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("a"));
-    case.fetch_bad();
+    case.fetch_and_fail();
     let waits = waiter(case.poll_key("a", waits));
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     let waits = waiter(case.poll_key("a", waits));
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(rejection(case.poll_key("a", waits)), KeyErrorKind::Unavailable, "the next comes too late");
     assert_eq!(retry_after(case.poll_key("a", waits)), SECOND * 2);
 }
 
 #[test]
-fn without_keys_and_with_no_attempt_near_a_request_is_not_kept_waiting() {
+fn request_without_keys_does_not_wait_for_a_far_attempt() {
     let mut case = Case::cold_and_failing();
     assert_eq!(retry_after(case.request_key("a")), SECOND * 8);
     case.pass(SECOND * 6 - TICK);
@@ -615,7 +615,7 @@ fn without_keys_and_with_no_attempt_near_a_request_is_not_kept_waiting() {
 }
 
 #[test]
-fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
+fn request_without_keys_waits_for_the_attempt_of_an_operator() {
     let mut case = Case::cold_and_failing();
     assert_eq!(rejection(case.request_key("a")), KeyErrorKind::Unavailable);
     case.schedule.ask_for_refresh();
@@ -628,14 +628,14 @@ fn without_keys_an_attempt_that_an_operator_asked_for_is_near() {
 }
 
 #[test]
-fn a_key_that_the_first_load_lacks_causes_an_on_demand_refresh() {
+fn key_that_the_first_load_lacks_causes_an_on_demand_refresh() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("new"));
-    case.fetch_good(&["a"]);
-    let refreshes = waiter(case.poll_key("new", waits));
-    assert_eq!(refreshes.until, waits.until, "in the time that is left");
-    case.fetch_good(&["a"]);
-    assert_eq!(rejection(case.poll_key("new", refreshes)), KeyErrorKind::Unknown);
+    case.fetch_and_succeed(&["a"]);
+    let refresh = waiter(case.poll_key("new", waits));
+    assert_eq!(refresh.until, waits.until, "in the time that is left");
+    case.fetch_and_succeed(&["a"]);
+    assert_eq!(rejection(case.poll_key("new", refresh)), KeyErrorKind::Unknown);
 }
 
 #[test]
@@ -653,7 +653,7 @@ fn keys_that_expire_during_an_on_demand_refresh_are_waited_for() {
 // Operators.
 
 #[test]
-fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
+fn operator_gets_an_attempt_in_spite_of_retry_after() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -669,7 +669,7 @@ fn an_operator_gets_an_attempt_whatever_the_provider_asked_for() {
 }
 
 #[test]
-fn an_operator_does_not_get_an_attempt_that_was_under_way() {
+fn operator_gets_an_attempt_that_begins_afterwards() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -677,12 +677,12 @@ fn an_operator_does_not_get_an_attempt_that_was_under_way() {
     assert_eq!(case.schedule.ask_for_refresh(), number, "one for all that ask");
     case.succeed(&["a"]);
     assert!(case.schedule.outcome(number).is_none());
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert!(matches!(case.schedule.outcome(number), Some(Err(_))));
 }
 
 #[test]
-fn the_attempt_that_ends_next_is_the_one_under_way_or_the_next_to_begin() {
+fn next_to_end_is_the_running_attempt_or_the_next() {
     let mut case = Case::cold();
     assert_eq!(case.schedule.next_to_end(), 1);
     case.begin();
@@ -692,7 +692,7 @@ fn the_attempt_that_ends_next_is_the_one_under_way_or_the_next_to_begin() {
 }
 
 #[test]
-fn keys_for_which_there_is_no_room_are_rejected_entries() {
+fn keys_without_room_count_as_unusable_entries() {
     let mut case = Case::cold();
     let names: Vec<_> = (0..1003).map(|number| format!("key-{number}")).collect();
     case.begin();
@@ -701,9 +701,9 @@ fn keys_for_which_there_is_no_room_are_rejected_entries() {
 }
 
 #[test]
-fn counts_and_the_last_error_follow_the_attempts() {
+fn counts_and_last_error_follow_the_attempts() {
     let mut case = Case::cold();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert!(case.schedule.last_error().is_some());
     case.sleep_it_out();
     case.begin();
@@ -711,50 +711,50 @@ fn counts_and_the_last_error_follow_the_attempts() {
     assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 1, unusable_entries: 2 });
     assert!(case.schedule.last_error().is_none());
     case.sleep_it_out();
-    case.fetch_bad();
+    case.fetch_and_fail();
     assert_eq!(case.schedule.counts(), Counts { successes: 1, failures: 2, unusable_entries: 2 });
 }
 
 // The end of the task.
 
 #[test]
-fn a_refresh_that_ends_with_its_runtime_is_begun_again() {
+fn refresh_that_ends_with_its_runtime_begins_again() {
     let mut case = Case::cold();
     let waits = waiter(case.request_key("a"));
     case.begin();
     let number = case.schedule.next_to_end();
     case.schedule.interrupted(case.now.monotonic, false);
-    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)), "nobody failed");
+    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)), "that is no failure");
     assert!(case.schedule.outcome(number).is_none() && case.schedule.last_error().is_none());
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert!(is_key(&case.poll_key("a", waits)));
     assert!(matches!(case.schedule.outcome(number), Some(Ok(()))));
 }
 
 #[test]
-fn an_operator_who_asks_during_an_attempt_that_ends_with_its_runtime_gets_the_next() {
+fn operator_gets_the_next_attempt_when_one_ends_with_its_runtime() {
     let mut case = Case::cold();
     case.begin();
     let number = case.schedule.ask_for_refresh();
     case.schedule.interrupted(case.now.monotonic, false);
     assert!(case.schedule.outcome(number).is_none());
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert!(matches!(case.schedule.outcome(number), Some(Ok(()))), "it began after the question");
 }
 
 #[test]
-fn an_on_demand_refresh_that_ends_with_its_runtime_starts_again() {
+fn on_demand_refresh_that_ends_with_its_runtime_begins_again() {
     let mut case = Case::warm();
     let waits = waiter(case.request_key("new"));
     case.begin();
     case.schedule.interrupted(case.now.monotonic, false);
     assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
-    case.fetch_good(&["a"]);
+    case.fetch_and_succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
 
 #[test]
-fn a_task_that_panics_has_failed() {
+fn task_that_panics_is_a_failure() {
     let mut case = Case::warm();
     case.sleep_it_out();
     case.begin();
@@ -769,9 +769,78 @@ fn a_task_that_panics_has_failed() {
 }
 
 #[test]
-fn a_task_that_ends_in_its_sleep_changes_nothing() {
+fn task_that_ends_in_its_sleep_changes_nothing() {
     let mut case = Case::warm();
     let sleep = case.sleep();
     case.schedule.interrupted(case.now.monotonic, true);
     assert_eq!((case.sleep(), case.schedule.counts().failures), (sleep, 0));
+}
+
+// A task that stands still.
+
+#[test]
+fn task_is_overdue_a_second_after_it_had_to_look() {
+    let mut case = Case::cold();
+    assert_eq!(case.schedule.overdue_at(), None, "there is none");
+    case.schedule.take_over(case.now.monotonic);
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND));
+    case.begin();
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 6), "an attempt may take its time");
+    case.succeed(&["a"]);
+    let sleep = case.sleep();
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + sleep + SECOND));
+    case.pass(MINUTE);
+    waiter(case.request_key("new"));
+    assert!(case.schedule.take_needs_wake(case.now.monotonic));
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND), "it was woken");
+    case.begin();
+    case.schedule.ask_for_refresh();
+    assert!(case.schedule.take_needs_wake(case.now.monotonic));
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 6), "the running attempt comes first");
+    case.schedule.interrupted(case.now.monotonic, false);
+    assert_eq!(case.schedule.overdue_at(), None);
+}
+
+#[test]
+fn new_task_begins_anew_what_the_stalled_one_had_begun() {
+    let mut case = Case::warm();
+    let first = case.schedule.take_over(case.now.monotonic);
+    let waits = waiter(case.request_key("new"));
+    case.begin();
+    let operator = case.schedule.ask_for_refresh();
+    let second = case.schedule.take_over(case.now.monotonic);
+    assert!(case.schedule.is_served_by(second) && !case.schedule.is_served_by(first));
+    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
+    case.fetch_and_succeed(&["a", "new"]);
+    assert!(is_key(&case.poll_key("new", waits)));
+    assert!(matches!(case.schedule.outcome(operator), Some(Ok(()))), "it began after the question");
+    assert_eq!(case.schedule.counts().failures, 0);
+}
+
+#[test]
+fn wait_for_an_attempt_has_a_deadline() {
+    let mut case = Case::cold();
+    let two_fetches = SECOND * 12;
+    assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + two_fetches, "it is due");
+    case.begin();
+    assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + two_fetches, "it runs");
+    case.fail_with(Some(MINUTE * 10), 0.0);
+    assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + MINUTE * 10 + two_fetches);
+    case.schedule.ask_for_refresh();
+    assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + two_fetches, "it is asked for");
+}
+
+// Discovery.
+
+#[test]
+fn failure_of_discovery_is_news_once_per_cause() {
+    let mut case = Case::warm();
+    let failing = |cause: &str| Some(KeyError::unavailable(cause.to_owned()));
+    assert!(!case.schedule.discovery_ended(None));
+    assert!(case.schedule.discovery_ended(failing("status 500")));
+    assert!(!case.schedule.discovery_ended(failing("status 500")));
+    assert!(case.schedule.discovery_ended(failing("status 404")));
+    assert!(case.schedule.discovery_error().is_some());
+    assert!(case.schedule.discovery_ended(None));
+    assert!(case.schedule.discovery_error().is_none());
 }

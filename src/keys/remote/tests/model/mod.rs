@@ -153,7 +153,7 @@ fn join<T>(task: JoinHandle<T>) -> T {
 }
 
 #[test]
-fn a_first_load_is_one_fetch_and_serves_everybody() {
+fn first_load_is_one_fetch_for_everybody() {
     explore(2000, || {
         let model = Model::new(&[&["a"]]);
         let requests: Vec<_> = (0..3).map(|_| model.request("a")).collect();
@@ -166,7 +166,7 @@ fn a_first_load_is_one_fetch_and_serves_everybody() {
 }
 
 #[test]
-fn an_on_demand_refresh_is_one_fetch_and_wakes_every_waiter() {
+fn on_demand_refresh_is_one_fetch_for_all_waiters() {
     explore(2000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let (found, missing) = ([model.request("new"), model.request("new")], model.request("unknown"));
@@ -178,7 +178,7 @@ fn an_on_demand_refresh_is_one_fetch_and_wakes_every_waiter() {
 }
 
 #[test]
-fn a_failed_on_demand_refresh_tells_every_waiter_to_retry() {
+fn failed_on_demand_refresh_answers_503_to_all_waiters() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &[]]);
         let requests: Vec<_> = (0..3).map(|_| model.request("unknown")).collect();
@@ -189,7 +189,7 @@ fn a_failed_on_demand_refresh_tells_every_waiter_to_retry() {
 }
 
 #[test]
-fn scenario_49_whoever_hangs_up_takes_nothing_with_him() {
+fn scenario_49_dropped_requests_take_nothing_with_them() {
     const SCHEDULES: usize = 4000;
     static BEGUN: AtomicUsize = AtomicUsize::new(0);
     static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -258,7 +258,7 @@ impl Time {
 }
 
 #[test]
-fn a_provider_that_comes_back_is_found_and_nobody_waits_too_long() {
+fn provider_that_comes_back_is_found_within_the_wait() {
     explore(1000, || {
         let model = Model::new(&[&[], &[], &["a"]]);
         let time = Time::start();
@@ -276,7 +276,7 @@ fn a_provider_that_comes_back_is_found_and_nobody_waits_too_long() {
 }
 
 #[test]
-fn the_end_of_the_handle_lets_everybody_go() {
+fn end_of_the_handle_ends_every_wait() {
     explore(2000, || {
         let model = Model::new(&[&["a"]]);
         let requests = [model.request("a"), model.request("unknown")];
@@ -298,7 +298,7 @@ fn the_end_of_the_handle_lets_everybody_go() {
 }
 
 #[test]
-fn the_end_of_a_runtime_costs_nobody_a_request() {
+fn end_of_a_runtime_costs_no_request() {
     explore(2000, || {
         let model = Model::new(&[&["a"], &["a"], &["a"]]);
         let requests: Vec<_> = (0..2).map(|_| model.request("a")).collect();
@@ -313,7 +313,27 @@ fn the_end_of_a_runtime_costs_nobody_a_request() {
 }
 
 #[test]
-fn an_on_demand_refresh_survives_the_end_of_a_runtime() {
+fn task_of_a_stalled_runtime_is_replaced() {
+    explore(1000, || {
+        let model = Model::new(&[&["a"]]);
+        let time = Time::start();
+        let requests: Vec<_> = (0..2).map(|_| model.request("a")).collect();
+        shuttle::thread::yield_now();
+        runtime::stall_runtime();
+        requests.into_iter().for_each(|request| assert_ne!(join(request), Outcome::Invalid));
+        block_on(async {
+            while model.store.refresh_now().await.is_err() {
+                yield_now().await;
+            }
+        });
+        time.stop();
+        assert_eq!(join(model.request("a")), Outcome::Pass);
+        model.end();
+    });
+}
+
+#[test]
+fn on_demand_refresh_survives_the_end_of_a_runtime() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &["a", "new"]]);
         let requests = [model.request("new"), model.request("new")];
@@ -325,7 +345,7 @@ fn an_on_demand_refresh_survives_the_end_of_a_runtime() {
 }
 
 #[test]
-fn revoked_keys_stay_revoked_and_cached_keys_stay_cached() {
+fn revoked_key_stays_revoked_and_cached_keys_stay() {
     explore(2000, || {
         let model = Model::warm(&[&["a", "b"], &["a", "b"]]);
         let refresh = spawn(model.store.refresh_now());
@@ -351,7 +371,7 @@ fn revoked_keys_stay_revoked_and_cached_keys_stay_cached() {
 }
 
 #[test]
-fn operators_get_an_attempt_that_began_after_they_asked() {
+fn refresh_now_gets_an_attempt_that_began_afterwards() {
     explore(1000, || {
         let model = Model::warm(&[&["a"], &["a"], &["a"]]);
         let before = model.attempts();
@@ -365,7 +385,7 @@ fn operators_get_an_attempt_that_began_after_they_asked() {
 }
 
 #[test]
-fn readiness_alone_brings_keys() {
+fn look_at_readiness_alone_brings_keys() {
     explore(1000, || {
         let model = Model::new(&[&["a"]]);
         block_on(async {

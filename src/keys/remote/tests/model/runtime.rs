@@ -1,5 +1,5 @@
 //! What the store runs on, as a model: every lock, wake-up and task is one of shuttle's, which decides what happens
-//! next. Time stands still until a test moves it, so that whoever misses a wake-up waits for ever, and is found.
+//! next. Time stands still until a test moves it, so that a waiter that misses a wake-up waits for ever, and is found.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 pub(super) use shuttle::future::AbortHandle;
 use shuttle::future::JoinHandle;
 use shuttle::lazy_static;
-pub(super) use shuttle::sync::atomic::AtomicUsize;
 pub(super) use shuttle::sync::{Mutex, MutexGuard};
 
 lazy_static! {
@@ -25,6 +24,8 @@ struct World {
     passed: Mutex<Duration>,
     timers: Mutex<Vec<Waker>>,
     tasks: Mutex<Vec<AbortHandle>>,
+    /// How many runtimes have been stalled.
+    stalled: Mutex<usize>,
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -44,6 +45,11 @@ pub(super) fn pass(time: Duration) {
 pub(super) fn end_runtime() {
     let tasks = std::mem::take(&mut *lock(&WORLD.tasks));
     tasks.iter().for_each(AbortHandle::abort);
+}
+
+/// Leaves every task of the runtime alone from now on, as a runtime does that nobody drives. An aborted one still ends.
+pub(super) fn stall_runtime() {
+    *lock(&WORLD.stalled) += 1;
 }
 
 pub(super) fn now() -> Instant {
@@ -74,15 +80,19 @@ pub(super) fn jitter() -> f64 {
 }
 
 /// A runtime that is always there.
-pub(super) struct Handle;
+pub(super) struct Runtime;
 
-impl Handle {
-    pub(super) fn try_current() -> Result<Self, ()> {
-        Ok(Self)
-    }
+pub(super) fn current() -> Option<Runtime> {
+    Some(Runtime)
+}
 
+impl Runtime {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        let task = shuttle::future::spawn(task);
+        let number = *lock(&WORLD.stalled);
+        let mut task = Box::pin(task);
+        let task = shuttle::future::spawn(poll_fn(move |cx| {
+            if *lock(&WORLD.stalled) > number { Poll::Pending } else { task.as_mut().poll(cx) }
+        }));
         lock(&WORLD.tasks).push(task.abort_handle());
         task
     }
@@ -106,40 +116,31 @@ impl<T> ArcSwap<T> {
     }
 }
 
-/// As `tokio::sync::Notify`, as far as one waiter and [`notify_one`](Self::notify_one) go.
-pub(super) struct Notify(Mutex<Permit>);
+/// As `tokio::sync::Semaphore`, as far as permits go that nobody waits for.
+pub(super) struct Semaphore(Mutex<usize>);
 
-#[derive(Default)]
-struct Permit {
-    is_given: bool,
-    waiter: Option<Waker>,
-}
+pub(super) struct Permit<'s>(&'s Semaphore);
 
-impl Notify {
-    pub(super) fn new() -> Self {
-        Self(Mutex::default())
+impl Semaphore {
+    pub(super) fn new(permits: usize) -> Self {
+        Self(Mutex::new(permits))
     }
 
-    pub(super) fn notify_one(&self) {
-        let mut permit = lock(&self.0);
-        permit.is_given = true;
-        let waiter = permit.waiter.take();
-        drop(permit);
-        waiter.into_iter().for_each(Waker::wake);
-    }
-
-    pub(super) async fn notified(&self) {
-        poll_fn(|cx| {
-            let mut permit = lock(&self.0);
-            if std::mem::take(&mut permit.is_given) {
-                return Poll::Ready(());
-            }
-            permit.waiter = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    pub(super) fn try_acquire(&self) -> Result<Permit<'_>, ()> {
+        let mut left = lock(&self.0);
+        *left = left.checked_sub(1).ok_or(())?;
+        Ok(Permit(self))
     }
 }
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.0) += 1;
+    }
+}
+
+/// Receives the signal that something has changed.
+pub(super) type Changed = watch::Receiver;
 
 pub(super) mod watch {
     //! As `tokio::sync::watch`, without a value.

@@ -52,7 +52,7 @@ async fn sweep(script: fn(Attempt) -> Reply, warm: bool) -> (Harness, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cold_start_survives_any_request_that_is_dropped() {
+async fn cold_start_survives_dropped_requests() {
     let (harness, finished) = sweep(|_| Reply::keys(&["wanted"]).after(SECOND), false).await;
     assert!(finished > 0);
     assert_eq!(harness.request("wanted").await, (Outcome::Pass, Duration::ZERO));
@@ -60,7 +60,7 @@ async fn a_cold_start_survives_any_request_that_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_on_demand_refresh_survives_every_dropped_request() {
+async fn on_demand_refresh_survives_dropped_requests() {
     let (harness, finished) = sweep(
         |attempt| match attempt.number {
             0 => Reply::keys(&["a"]),
@@ -75,7 +75,7 @@ async fn an_on_demand_refresh_survives_every_dropped_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_away_is_asked_again_whoever_is_dropped() {
+async fn retries_survive_dropped_requests() {
     let (harness, _) =
         sweep(|attempt| if attempt.at < SECOND * 5 { Reply::DOWN } else { Reply::keys(&["wanted"]) }, false).await;
     sleep(MINUTE).await;
@@ -83,7 +83,7 @@ async fn a_provider_that_is_away_is_asked_again_whoever_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_requests_give_their_places_back() {
+async fn dropped_requests_return_their_permits() {
     let harness = Harness::cold(|_| Reply::Silence);
     for _ in 0..5000 {
         let store = Arc::clone(&harness.store);

@@ -91,7 +91,7 @@ async fn scenario_40_a_panic_in_the_parser() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_beyond_the_1024_that_may_wait_are_rejected_at_once() {
+async fn waiters_beyond_1024_are_rejected_at_once() {
     let harness = Harness::cold(|_| Reply::keys(&["a"]).after(SECOND));
     let tally = answers(crowd(&harness, 1500)).await;
     assert_eq!((tally.passed, tally.wait, tally.invalid), (1024, 476, 0));
@@ -110,7 +110,7 @@ async fn requests_beyond_the_1024_that_may_wait_are_rejected_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_on_demand_refresh_runs_without_a_permit_for_its_waiter() {
+async fn on_demand_refresh_runs_though_no_permit_is_left() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         1 => Reply::keys(&["a"]).after(SECOND),
@@ -131,7 +131,7 @@ async fn an_on_demand_refresh_runs_without_a_permit_for_its_waiter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_load_that_hangs_ends_with_its_deadline_and_is_repeated() {
+async fn first_load_that_hangs_ends_with_its_deadline_and_is_repeated() {
     let harness = Harness::cold(|attempt| if attempt.number == 0 { Reply::Silence } else { Reply::keys(&["a"]) });
     let (outcome, took) = harness.request("a").await;
     assert_eq!((outcome, took), (Outcome::Wait, SECOND * 2));
@@ -142,7 +142,7 @@ async fn a_first_load_that_hangs_ends_with_its_deadline_and_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_away_at_the_start_means_503_with_retry_after_and_not_ready() {
+async fn provider_away_at_the_start_means_503_with_retry_after_and_not_ready() {
     let harness = Harness::cold(|_| Reply::DOWN);
     sleep(MINUTE).await;
     assert!(!harness.is_ready());

@@ -95,6 +95,7 @@ async fn scenario_28_another_key_under_the_same_name() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_29_order_and_dress() {
     let harness = Harness::warm(|attempt| {
         let dressed = |name: &str| key(name).replacen('{', "{ \"x5c\" : [ \"MIIB\" ],\n\t\"x5t\":\"AA\", ", 1);

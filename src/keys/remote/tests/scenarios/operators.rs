@@ -15,7 +15,7 @@ use crate::keys::sample::{another_key, document, id, key, set, unusable};
 use crate::keys::source::Lookup;
 
 #[tokio::test(start_paused = true)]
-async fn the_status_tells_how_the_keys_stand() {
+async fn status_reports_state_age_and_counts() {
     let harness = Harness::cold(|attempt| match attempt.number {
         0 => Reply::DOWN,
         1 => Reply::Document(document(&[key("a"), key("b"), unusable("c")])),
@@ -42,7 +42,7 @@ async fn the_status_tells_how_the_keys_stand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ready_ends_with_the_first_outcome() {
+async fn wait_for_keys_ends_with_the_first_outcome() {
     let harness = Harness::cold(|attempt| match attempt.number {
         0 => Reply::DOWN.after(SECOND),
         _ => Reply::keys(&["a"]).after(SECOND),
@@ -58,7 +58,7 @@ async fn ready_ends_with_the_first_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_on_demand_fetches_once_for_all_that_ask_and_tells_the_outcome() {
+async fn refresh_now_fetches_once_for_all_callers_and_returns_the_outcome() {
     let harness = Harness::warm(|attempt| match attempt.number {
         2 => Reply::DOWN.after(SECOND),
         _ => Reply::keys(&["a"]).after(SECOND),
@@ -76,14 +76,14 @@ async fn a_refresh_on_demand_fetches_once_for_all_that_ask_and_tells_the_outcome
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_on_demand_needs_no_request_before_it() {
+async fn refresh_now_needs_no_request_before_it() {
     let harness = Harness::cold(|_| Reply::keys(&["a"]));
     ended(harness.store.refresh_now()).await.unwrap();
     assert_eq!(harness.provider.attempts(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_key_is_rejected_from_the_next_request_until_it_is_reinstated() {
+async fn revoked_key_is_rejected_from_the_next_request_until_it_is_reinstated() {
     let harness = Harness::warm(|_| Reply::keys(&["a", "b"])).await;
     harness.store.revoke(&KeyId::new("a"));
     let before = harness.provider.attempts();
@@ -100,7 +100,7 @@ async fn a_revoked_key_is_rejected_from_the_next_request_until_it_is_reinstated(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_waits_for_a_key_learns_that_it_was_revoked() {
+async fn waiter_learns_that_its_key_was_revoked() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a"]),
         _ => Reply::Silence,
@@ -115,7 +115,7 @@ async fn a_request_that_waits_for_a_key_learns_that_it_was_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_alone_starts_the_task() {
+async fn look_at_readiness_alone_starts_the_task() {
     let harness = Harness::cold(|_| Reply::keys(&["a"]));
     assert!(!harness.is_ready());
     sleep(SECOND).await;
@@ -123,7 +123,7 @@ async fn readiness_alone_starts_the_task() {
 }
 
 #[test]
-fn without_a_runtime_nothing_panics_and_nothing_is_started() {
+fn nothing_panics_or_starts_without_a_runtime() {
     let harness = {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { Harness::cold(|_| Reply::keys(&["a"])) })
@@ -140,7 +140,7 @@ fn without_a_runtime_nothing_panics_and_nothing_is_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_reported_once_and_no_request_is() {
+async fn each_attempt_is_logged_once_and_no_request_is() {
     let log = testlog::start();
     let harness = Harness::cold(|attempt| if attempt.number < 3 { Reply::DOWN } else { Reply::keys(&["a"]) });
     for _ in 0..100 {
@@ -157,7 +157,7 @@ async fn each_attempt_is_reported_once_and_no_request_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_current_until_it_is_revoked_or_replaced_under_its_kid() {
+async fn key_is_current_until_it_is_revoked_or_replaced() {
     let harness = Harness::warm(|attempt| match attempt.number {
         0 => Reply::keys(&["a", "b"]),
         _ => Reply::Document(document(&[another_key("a", 1), key("b")])),
@@ -177,7 +177,7 @@ async fn a_key_is_current_until_it_is_revoked_or_replaced_under_its_kid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_successful_on_demand_refresh_an_unknown_key_is_rejected_at_once_until_the_cooldown_ends() {
+async fn unknown_key_is_rejected_at_once_after_a_successful_on_demand_refresh() {
     let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
     assert!(matches!(harness.store.lookup(&id("unknown")), Lookup::Miss));
     assert_eq!(harness.request("unknown").await.0, Outcome::Invalid);
@@ -188,7 +188,7 @@ async fn after_a_successful_on_demand_refresh_an_unknown_key_is_rejected_at_once
 
 /// Without a runtime there is no task, so nobody else would notice. Real time, since only a runtime's can be paused.
 #[test]
-fn without_a_task_keys_age_by_the_steady_clock_though_the_other_stands_still() {
+fn keys_age_by_the_monotonic_clock_without_a_task() {
     let timing = Timing { stale_limit: Duration::from_millis(20), ..Timing::default() };
     let seed = (set(&["a"]), UnixTime::from_secs(WallClock::EPOCH));
     let harness = Harness::build(timing, Some(seed), |_| Reply::DOWN);

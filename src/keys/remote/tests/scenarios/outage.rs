@@ -9,6 +9,7 @@ use super::table::Row;
 use crate::keys::remote::status::KeyState;
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_01_a_good_day() {
     let harness = Harness::warm(|_| Reply::keys(&["a", "b"])).await;
     let tally = harness.serve(DAY, SECOND, &["a", "b"]).await;
@@ -43,6 +44,7 @@ async fn scenario_02_away_at_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_03_away_for_almost_a_day() {
     let harness =
         Harness::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a", "b"]) } else { Reply::DOWN }).await;
@@ -65,6 +67,7 @@ async fn scenario_03_away_for_almost_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_04_away_for_more_than_a_day() {
     let harness = Harness::warm(|attempt| match attempt {
         attempt if attempt.number == 0 || attempt.at > HOUR * 25 => Reply::keys(&["a"]),
@@ -142,6 +145,7 @@ async fn scenario_09_asked_to_come_back_later() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_10_good_and_bad_by_turns() {
     let harness =
         Harness::warm(|attempt| if attempt.number % 2 == 0 { Reply::keys(&["a"]) } else { Reply::DOWN }).await;

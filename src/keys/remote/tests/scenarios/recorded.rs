@@ -14,7 +14,7 @@ use crate::keys::remote::discovery::Discovery;
 
 #[tokio::test(start_paused = true)]
 #[ignore = "reads the recorded Entra answers named by UPSTREAM_AUTH_VECTORS"]
-async fn months_of_recorded_answers_lose_no_request() {
+async fn months_of_recorded_documents_lose_no_request() {
     for name in ["common", "organizations"] {
         replay(name).await;
     }
@@ -67,7 +67,7 @@ async fn replay(name: &str) {
 
 #[test]
 #[ignore = "reads the recorded Entra answers named by UPSTREAM_AUTH_VECTORS"]
-fn recorded_discovery_documents_are_read_and_the_tenantless_are_not_a_tenants() {
+fn reads_recorded_discovery_documents_and_rejects_those_without_tenant() {
     let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
     for name in ["common", "organizations"] {
         let check = |document: &[u8]| Discovery::from_json(document, &Cloud::public(), &tenant.parse().unwrap());

@@ -12,6 +12,7 @@ use super::table::Row;
 use crate::ids::KeyId;
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_22_a_rotation_in_good_order() {
     let harness = Harness::warm(|attempt| match attempt.at {
         at if at < HOUR * 9 => Reply::keys(&["one", "two"]),
@@ -119,6 +120,7 @@ fn six_or_nine() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_26_sets_that_flap() {
     let all_seen = Harness::warm(|attempt| if attempt.number == 0 { Reply::keys(&NINE) } else { six_or_nine() }).await;
     let tally = all_seen.serve(DAY, SECOND, &NINE).await;

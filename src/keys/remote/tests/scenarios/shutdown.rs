@@ -97,7 +97,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn the_task_starts_again_when_its_runtime_has_ended() {
+fn task_starts_again_after_the_end_of_its_runtime() {
     let first = runtime();
     let harness = first.block_on(Harness::warm(|_| Reply::keys(&["a"])));
     drop(first);
@@ -112,7 +112,7 @@ fn the_task_starts_again_when_its_runtime_has_ended() {
 }
 
 #[test]
-fn a_first_load_that_ended_with_its_runtime_is_begun_again_in_the_next() {
+fn first_load_that_ended_with_its_runtime_begins_again_in_the_next() {
     // Paused clocks of two runtimes know nothing of each other, so these run.
     let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
     let harness = {
@@ -132,7 +132,7 @@ fn a_first_load_that_ended_with_its_runtime_is_begun_again_in_the_next() {
 }
 
 #[test]
-fn who_waits_in_one_runtime_survives_the_end_of_the_one_with_the_task() {
+fn waiters_survive_the_end_of_the_runtime_of_the_task() {
     let here = runtime();
     let there = runtime();
     let harness = there.block_on(async {
@@ -167,7 +167,7 @@ fn drop_elsewhere(runtime: Runtime) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_dropped_at_once_leaves_nothing_behind() {
+async fn handle_dropped_at_once_leaves_nothing_behind() {
     let harness = Harness::cold(|_| Reply::keys(&["a"]));
     assert!(!harness.is_ready());
     let Harness { store, provider, .. } = harness;
@@ -177,7 +177,7 @@ async fn a_handle_dropped_at_once_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_outlives_the_handle_is_told_so() {
+async fn request_that_outlives_the_handle_gets_an_error() {
     let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
     let request = harness.store.resolve(KeyId::new("unknown"));
     let (ready, refresh) = (harness.store.wait_for_keys(), harness.store.refresh_now());

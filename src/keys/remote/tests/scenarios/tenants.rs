@@ -9,6 +9,7 @@ use super::table::Row;
 use crate::ids::KeyId;
 
 #[tokio::test(start_paused = true)]
+#[ignore = "slow: .ci/slow runs it"]
 async fn scenario_41_one_tenant_in_trouble() {
     let alone = Harness::warm(|_| Reply::keys(&["a"])).await;
     let calm = alone.serve(HOUR * 3, SECOND, &["a"]).await;
