@@ -51,6 +51,12 @@ macro_rules! settings {
             pub(super) const fn variable(self) -> &'static str {
                 match self { $(Self::$variant => $variable,)+ }
             }
+
+            /// The value and the default, as the table documents them.
+            #[cfg(test)]
+            pub(super) const fn documented(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => ($value, $default),)+ }
+            }
         }
 
         impl Settings {
@@ -139,13 +145,13 @@ settings! {
         refresh_secs: seconds, RefreshSecs, "SIGNALR_UPSTREAM_REFRESH_SECS",
             "1 to 43,200 seconds (12 hours)", "3,600 (1 hour)";
         refetch_cooldown_secs: seconds, RefetchCooldownSecs, "SIGNALR_UPSTREAM_REFETCH_COOLDOWN_SECS",
-            "0 seconds or more", "30";
+            "at least 1 second", "30";
         key_retention_secs: seconds, KeyRetentionSecs, "SIGNALR_UPSTREAM_KEY_RETENTION_SECS",
             "0 to 604,800 seconds (7 days)", "86,400 (24 hours)";
         stale_limit_secs: seconds, StaleLimitSecs, "SIGNALR_UPSTREAM_STALE_LIMIT_SECS",
             "1 to 604,800 seconds (7 days)", "86,400 (24 hours)";
         fetch_timeout_secs: seconds, FetchTimeoutSecs, "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS",
-            "1 second or more", "5";
+            "1 to 60 seconds", "5";
     }
     ///
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that

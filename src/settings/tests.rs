@@ -367,6 +367,25 @@ fn variables_are_the_fields_in_upper_case_with_the_prefix() {
 }
 
 #[test]
+fn the_table_documents_the_ranges_and_defaults_that_errors_name() {
+    let mut seen = 0;
+    for field in Field::ALL.iter().filter(|field| field.name().ends_with("_secs")) {
+        let (range, default) = field.documented();
+        let (range, default) = (range.replace(',', ""), default.replace(',', ""));
+        let default = default.split(' ').next().unwrap();
+        for beyond in ["0", "18446744073709551615"] {
+            let tail = field.variable().strip_prefix(PREFIX).unwrap();
+            let Err(error) = validated(changed(&[(tail, Some(beyond))])) else { continue };
+            let problem = error.faults().next().unwrap().problem().to_owned();
+            assert!(problem.starts_with(&format!("write {range}")), "{problem} is not {range}");
+            assert!(problem.contains(&format!("; {default} is the default")), "{problem} is not {default}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 9, "both bounds of three settings and one bound of the other three");
+}
+
+#[test]
 fn settings_built_in_code_equal_those_of_a_file() {
     let (tenant, object): (TenantId, ObjectId) = (TENANT.parse().unwrap(), OBJECT.parse().unwrap());
     let settings = Settings::default()
