@@ -33,7 +33,7 @@ pub fn service(emulator: &Emulator, client_tokens: ClientTokens) -> Result<Servi
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = entra.authority_url().to_owned();
     let client_options = ClientOptions {
-        transport: Some(Transport::new(Arc::clone(&http) as _)),
+        transport: Some(Transport::new(http.clone())),
         cloud: Some(Arc::new(cloud.into())),
         ..ClientOptions::default()
     };

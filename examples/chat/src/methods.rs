@@ -106,7 +106,7 @@ fn hub(service: &ServiceClient, context: &Context) -> Answer<HubClient> {
 
 /// Logs the cause for the operator. The client reads a plain sentence.
 fn failed(error: Error) -> HandlerError {
-    tracing::warn!(error = &error as &dyn std::error::Error, "a call to the service failed");
+    tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "a call to the service failed");
     HandlerError::new(match error.kind() {
         ErrorKind::InvalidId => "The name of the user or group is not valid",
         ErrorKind::BodyTooLarge => "The message is too long",

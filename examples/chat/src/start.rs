@@ -92,7 +92,7 @@ fn fetch(auth: UpstreamAuthLayer, service: ServiceClient) {
         match service.ready().await {
             Ok(()) => tracing::info!("the app can negotiate and send"),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                let error = &error as &(dyn std::error::Error + 'static);
                 tracing::warn!(error, "the app cannot negotiate yet, further attempts follow");
             }
         }

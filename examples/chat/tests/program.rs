@@ -1,6 +1,5 @@
 //! The program with and without settings.
 
-#[allow(dead_code, reason = "one part of the harness is enough here")]
 mod support;
 
 use std::process::Stdio;

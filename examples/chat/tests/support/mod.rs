@@ -1,5 +1,7 @@
 //! The chat with an emulator, and clients of its hubs.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::collections::VecDeque;
 
 use futures_util::{SinkExt, StreamExt};
