@@ -55,7 +55,7 @@ async fn messages_reach_whom_they_are_for() {
 
     anna.invoke("broadcast", json!(["to all"])).await.unwrap();
     let to_all = event("newMessage", json!(["anna", "to all"]));
-    assert_eq!(anna.events_so_far().await, [to_all.clone()]);
+    assert_eq!(anna.events_so_far().await, std::slice::from_ref(&to_all));
     assert_eq!(bob.events_so_far().await, [to_all]);
 
     anna.invoke("sendToUser", json!(["bob", "to bob"])).await.unwrap();
