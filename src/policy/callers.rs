@@ -229,7 +229,7 @@ pub(crate) struct Listed {
     pub(crate) pairs: Vec<(TenantId, ObjectId)>,
 }
 
-/// App roles; a caller must have one of them.
+/// App roles of which a caller must have one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct RequiredRoles(Vec<String>);
 

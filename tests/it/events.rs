@@ -243,6 +243,7 @@ struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn start() -> Self {
+        support::signatures::watch_all_threads();
         let text = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

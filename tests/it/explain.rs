@@ -231,7 +231,7 @@ async fn explains_missing_role() {
     let validator = validator(&entra, policy);
     let none = validator.explain(&entra.token().mint()).await;
     assert_eq!(failed(&none), ["role"]);
-    assert_says(&advice(&none), &["one of Upstream.Call is asked for", "the token has none", "Assign the app role"]);
+    assert_says(&advice(&none), &["one of Upstream.Call is required", "the token has none", "Assign the app role"]);
     let other = validator.explain(&entra.token().roles(["Other"]).mint()).await;
     assert_says(&advice(&other), &["the token has Other"]);
 }
@@ -276,7 +276,7 @@ async fn explains_unavailable_keys() {
     let layer = UpstreamAuthLayer::new(entra.policy()).unwrap().with_clock(entra.clock());
     let explanation = layer.validator().explain(&entra.token().mint()).await;
     assert_eq!(explanation.outcome().unwrap_err().kind(), K::KeysUnavailable);
-    assert_says(&advice(&explanation), &["nothing can be said of the token", "500", "Check that this machine reaches"]);
+    assert_says(&advice(&explanation), &["so the token cannot be checked", "500", "Check that this machine reaches"]);
 }
 
 #[tokio::test]

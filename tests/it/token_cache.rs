@@ -154,7 +154,7 @@ async fn default_cache_size_is_8_mib_and_stays_with_another_clock() {
     let validator = Validator::new(entra.policy(), fixed_keys(&entra));
     let bound = |validator: &Validator| {
         let shown = format!("{validator:?}");
-        shown.split("verified_bytes: ").nth(1).unwrap().split(',').next().unwrap().to_owned()
+        shown.split("cache_bytes: ").nth(1).unwrap().split(',').next().unwrap().to_owned()
     };
     assert_eq!(bound(&validator), "8388608");
     let bounded = validator.with_token_cache_bytes(1000);

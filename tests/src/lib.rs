@@ -29,6 +29,7 @@ pub struct StillClock(AtomicU64);
 
 impl StillClock {
     /// At so many seconds since 1970.
+    #[must_use]
     pub fn at(seconds: u64) -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(seconds)))
     }
@@ -62,6 +63,7 @@ pub async fn entra() -> MockEntra {
 }
 
 /// The mock's keys as they are published at this moment.
+#[must_use]
 pub fn fixed_keys(entra: &MockEntra) -> Arc<FixedKeys> {
     let document = entra.key_document(TokenVersion::V2);
     Arc::new(FixedKeys::new(KeySet::from_json(document.as_bytes()).unwrap()))

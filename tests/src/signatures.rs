@@ -12,26 +12,42 @@ thread_local! {
     static VERIFIED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How many signatures this thread has verified since its first call.
+/// How many signatures this thread has verified since the first call of the process.
+///
 /// # Panics
 ///
 /// If the process has another subscriber for all its threads.
 #[must_use]
 pub fn verified() -> u64 {
+    watch_all_threads();
+    VERIFIED.get()
+}
+
+/// Gives the process a subscriber that is interested in everything.
+///
+/// A test with a subscriber of its own needs it, too: without it, `tracing` keeps for each event whether anybody is
+/// interested, and a test on another thread that ends its subscriber can switch the event off for a moment.
+///
+/// # Panics
+///
+/// If the process has another subscriber for all its threads.
+pub fn watch_all_threads() {
     static COUNTER: Once = Once::new();
     COUNTER.call_once(|| set_global_default(Counter).expect("no other subscriber of the process"));
-    VERIFIED.get()
 }
 
 struct Counter;
 
 impl Subscriber for Counter {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::TRACE && metadata.target().ends_with("::requests")
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
     fn event(&self, event: &Event<'_>) {
-        event.record(&mut Message);
+        let metadata = event.metadata();
+        if *metadata.level() == Level::TRACE && metadata.target().ends_with("::requests") {
+            event.record(&mut Message);
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -158,7 +158,7 @@ impl<'j> Check<'_, 'j> {
             // Dates compare as texts.
             if version < FIRST_WITH_AUTH {
                 self.fail(format!(
-                    "API version: {version} drops the upstream's authentication silently; write 2024-03-01"
+                    "API version: {version} silently drops the upstream's authentication; write 2024-03-01"
                 ));
             } else {
                 self.ok(format!("API version: {version} knows the upstream's authentication"));

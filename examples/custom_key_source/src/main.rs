@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let fixed = FixedKeys::new(KeySet::from_json(&std::fs::read(&file)?)?);
     let fixed = Validator::new(entra.policy(), fixed);
 
-    // A key source of your own. `UpstreamAuthLayer::from_keys` takes it, too.
-    let followed = Validator::new(entra.policy(), KeyFile::open(&file)?);
+    // A key source of your own. `UpstreamAuthLayer::with_keys` takes it, too.
+    let followed = Validator::new(entra.policy(), Arc::new(KeyFile::open(&file)?));
 
     println!("with the keys of today");
     let token = entra.token().mint();

@@ -33,6 +33,7 @@ async fn logs_failures_without_secrets_and_with_cut_names() {
         .with_ansi(false)
         .with_writer(move || made.clone())
         .finish();
+    support::signatures::watch_all_threads();
     let _guard = tracing::subscriber::set_default(subscriber);
     let dispatcher = unprotected().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
         "other",
