@@ -262,7 +262,7 @@ mod check_azure {
             &ended.stdout,
             &[
                 "SignalR resource from-template",
-                "FAIL  API version: 2020-05-01 drops the upstream's authentication",
+                "FAIL  API version: 2020-05-01 silently drops the upstream's authentication",
                 "ok    service mode: Serverless",
                 "?     identity: system-assigned; its object id is not in the file",
                 "ok    upstream [parameters('upstreamUrl')]: managed identity, audience `33333333-dddd-4eee-8fff-444444444444`",
