@@ -630,6 +630,7 @@ impl Tally {
 
     /// So that the rules did not hold for want of tokens.
     fn assert_enough(self) {
+        println!("{:?}", self.accepted);
         let enough = |what: &str, floor: u32| {
             let found = self.accepted.get(what).copied().unwrap_or_default();
             assert!(found >= floor, "only {found} times: {what}; {:?}", self.accepted);
