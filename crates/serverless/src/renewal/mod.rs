@@ -1,6 +1,6 @@
 //! A value with an end that a background task renews: the Entra token and the temporary access key.
 //!
-//! [`Schedule`] decides, without a clock, a task or a network. [`Renewal`] runs it.
+//! [`Schedule`](schedule::Schedule) decides, without a clock, a task or a network. [`Renewal`] runs it.
 
 mod lease;
 mod schedule;
