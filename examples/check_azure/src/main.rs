@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It reads the JSON of `az signalr show` or `az signalr list`, of `az resource show`, an ARM template or an export, and
-//! compares it with the variables of [`Settings`](signalr_upstream_auth::Settings). With `--url` it looks only at the
+//! compares it with the variables of [`Settings`]. With `--url` it looks only at the
 //! upstream addresses that begin so. No connection is made.
 //!
 //! Each line begins with `ok`, `FAIL`, `?` (the file does not tell, as with values that come into being at deployment) or
