@@ -40,12 +40,24 @@ ALLOWED = {
         "tokio": "streams that `MockEntra` serves",
     },
     "signalr-serverless": LANGUAGE | {
-        "bytes": "bodies, as in http",
+        "axum_core": "responses of the feature `axum`",
+        "azure_core": "`TokenCredential`, the seam to the Azure SDK",
+        "background_refresh": "the wall clock, re-exported",
         "http": "requests and responses",
-        "reqwest": "`configure_client`; documented as not at 1.0 and re-exported",
         "serde": "arguments of any type",
         "serde_core": "where serde keeps its traits",
-        "url": "addresses of services",
+        "typespec_client_core": "`HttpClient`, which `azure_core` re-exports",
+        "zeroize": "connection strings that are erased",
+    },
+    "signalr-emulator": LANGUAGE | {
+        "bytes": "bodies, as in http",
+        "http": "methods of the request log",
+        "mock_entra": "the Entra of the emulator, re-exported",
+        "rcgen": "cause of a failed start",
+        "rustls": "cause of a failed start",
+        "serde_json": "arguments and messages as values",
+        "signalr_upstream_auth": "ids and clocks, re-exported",
+        "tokio": "the receiver of events",
     },
 }
 
