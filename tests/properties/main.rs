@@ -455,10 +455,10 @@ fn written() -> impl Strategy<Value = Written> {
         (
             number(0..601),
             number(1..43_201),
-            number(0..10_000_000),
+            number(1..10_000_000),
             number(0..604_801),
             number(1..604_801),
-            number(1..1000),
+            number(1..61),
         ),
     )
         .prop_map(|(tenants, audiences, objects, clients, roles, cloud, numbers)| Written {

@@ -9,7 +9,7 @@ use crate::error::{ConfigError, ConfigFault};
 pub(crate) struct Timing {
     /// Between two scheduled refreshes.
     pub(crate) refresh: Duration,
-    /// Between the beginnings of two on-require refreshes.
+    /// Between the beginnings of two on-demand refreshes.
     pub(crate) refetch_cooldown: Duration,
     /// How long a key stays after it was last seen.
     pub(crate) key_retention: Duration,
