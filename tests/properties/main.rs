@@ -72,7 +72,7 @@ fn every_change_of_one_byte_of_an_accepted_token_is_rejected() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: cases(500), failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(2000), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn any_other_byte_anywhere_in_an_accepted_token_is_rejected(
@@ -147,7 +147,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: cases(100), failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(300), failure_persistence: None, ..Config::default() })]
 
     /// One service caches verified tokens, another one verifies each every time, and a third one never waits for a
     /// key. Keys and clock are the same.
@@ -532,7 +532,7 @@ impl Written {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: cases(100), failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(300), failure_persistence: None, ..Config::default() })]
 
     /// The environment and a file say the same, and what is written is what counts.
     #[test]
