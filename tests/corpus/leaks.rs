@@ -1,12 +1,12 @@
 //! Finds anything of a token in responses and logs: as it was sent, or decoded.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mock_entra::TokenBuilder;
+use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
 
 /// Stands in claims and header members of every token that is minted here, and may never be seen again.
@@ -30,40 +30,21 @@ pub struct Written<'t> {
     pub text: &'t str,
 }
 
-/// Texts, to find what another text has in common with one of them.
-struct Texts<'t> {
-    texts: Vec<&'t [u8]>,
-    /// For each pattern of `blocks` the texts and the places in them.
-    places: Vec<Vec<(usize, usize)>>,
-    /// Every second half of a run: whatever has a run in common with a text has one of these in common with it.
-    blocks: AhoCorasick,
-}
+/// Every run of [`RUN`] bytes in some texts.
+struct Runs(FxHashSet<[u8; RUN]>);
 
-impl<'t> Texts<'t> {
-    fn of(texts: Vec<&'t [u8]>) -> Self {
-        let mut places: BTreeMap<&[u8], Vec<_>> = BTreeMap::new();
-        for (number, text) in texts.iter().enumerate() {
-            for (block, at) in text.chunks_exact(RUN / 2).zip((0..).step_by(RUN / 2)) {
-                places.entry(block).or_default().push((number, at));
-            }
+impl Runs {
+    fn of<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut runs = FxHashSet::default();
+        for text in texts {
+            runs.extend(text.as_ref().windows(RUN).filter_map(|run| <[u8; RUN]>::try_from(run).ok()));
         }
-        let blocks = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(places.keys()).unwrap();
-        Self { texts, places: places.into_values().collect(), blocks }
+        Self(runs)
     }
 
-    /// Every run of [`RUN`] bytes that is in one of these texts and in the other, for each block that is in it.
-    fn runs_in(&self, other: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
-        self.blocks.find_overlapping_iter(other).flat_map(move |block| {
-            self.places[block.pattern().as_usize()].iter().flat_map(move |(number, at)| {
-                let (before, behind) = self.texts[*number].split_at(*at);
-                let (other_before, other_behind) = other.split_at(block.start());
-                let before = before.iter().rev().zip(other_before.iter().rev()).take(RUN / 2);
-                let behind = behind.iter().zip(other_behind).take(RUN);
-                let start = block.start() - before.take_while(|(one, other)| one == other).count();
-                let end = block.start() + behind.take_while(|(one, other)| one == other).count();
-                other[start..end].windows(RUN)
-            })
-        })
+    /// Those that are in this text, too.
+    fn in_text<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
+        text.windows(RUN).filter(|run| self.0.contains(*run))
     }
 }
 
@@ -82,16 +63,16 @@ pub fn find<'s>(
     let segments: Vec<_> = sent.iter().flat_map(|text| segments(text)).collect();
     let shown_members: Vec<_> = segments.iter().flat_map(|segment| loggable(segment)).collect();
     let is_blank = |run: &[u8]| run.iter().all(|byte| *byte == b' ');
-    let allowed: HashSet<_> = shown_members.iter().chain(known).flat_map(|text| text.as_bytes().windows(RUN)).collect();
-    let (encoded, decoded) = (Texts::of(sent), Texts::of(segments.iter().map(Vec::as_slice).collect()));
+    let allowed = Runs::of(shown_members.iter().chain(known));
+    let (encoded, decoded) = (Runs::of(sent), Runs::of(&segments));
     for written in written {
         let text = written.text.as_bytes();
         let leak =
             |run: &[u8]| format!("`{}` of what was sent is in the {}", String::from_utf8_lossy(run), written.place);
-        if let Some(run) = encoded.runs_in(text).find(|run| !is_blank(run)) {
+        if let Some(run) = encoded.in_text(text).find(|run| !is_blank(run)) {
             return Err(leak(run));
         }
-        if let Some(run) = decoded.runs_in(text).find(|run| !allowed.contains(run)) {
+        if let Some(run) = decoded.in_text(text).find(|run| !allowed.0.contains(*run)) {
             return Err(format!("decoded: {}", leak(run)));
         }
     }
