@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use mock_entra::TokenBuilder;
-use rustc_hash::FxHashSet;
 use serde_json::value::RawValue;
+use support::runs::{RUN, Runs};
 
 /// Stands in claims and header members of every token that is minted here, and may never be seen again.
 const CANARY: &str = "canary-bird";
@@ -28,24 +28,6 @@ pub fn with_canaries(token: TokenBuilder) -> TokenBuilder {
 pub struct Written<'t> {
     pub place: &'static str,
     pub text: &'t str,
-}
-
-/// Every run of [`RUN`] bytes in some texts.
-struct Runs(FxHashSet<[u8; RUN]>);
-
-impl Runs {
-    fn of<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
-        let mut runs = FxHashSet::default();
-        for text in texts {
-            runs.extend(text.as_ref().windows(RUN).filter_map(|run| <[u8; RUN]>::try_from(run).ok()));
-        }
-        Self(runs)
-    }
-
-    /// Those that are in this text, too.
-    fn in_text<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
-        text.windows(RUN).filter(|run| self.0.contains(*run))
-    }
 }
 
 /// Looks for what was sent in what was written. `known` are texts that a service knows without any request.
@@ -72,7 +54,7 @@ pub fn find<'s>(
         if let Some(run) = encoded.in_text(text).find(|run| !is_blank(run)) {
             return Err(leak(run));
         }
-        if let Some(run) = decoded.in_text(text).find(|run| !allowed.0.contains(*run)) {
+        if let Some(run) = decoded.in_text(text).find(|run| !allowed.contains(run)) {
             return Err(format!("decoded: {}", leak(run)));
         }
     }
@@ -108,9 +90,6 @@ fn loggable(segment: &[u8]) -> Vec<String> {
         .map(|escaped| format!("\"{escaped}\""))
         .collect()
 }
-
-/// So many bytes are found in two texts by no accident.
-const RUN: usize = 12;
 
 /// So many bytes of a claim may be shown.
 const SHOWN_LENGTH: usize = 64;

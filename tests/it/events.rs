@@ -8,6 +8,7 @@ use http::Request;
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
 use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
 use signalr_upstream_auth::{TenantId, UpstreamAuthLayer};
+use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tracing::Instrument as _;
 use tracing::subscriber::DefaultGuard;
@@ -155,12 +156,7 @@ async fn no_level_shows_any_part_of_a_token() {
     assert!(text.contains("TRACE") || text.contains("DEBUG"), "the log is read at its lowest level");
     assert!(text.contains("signalr_upstream_auth::keys: keys could not be fetched"));
     for token in &tokens {
-        for segment in token.split('.') {
-            for start in 0..segment.len().saturating_sub(12) {
-                let part = &segment[start..start + 12];
-                assert!(!text.contains(part), "{part} of a token is in the log");
-            }
-        }
+        assert_eq!(Runs::of(token.split('.')).first_in(&text), None, "of a token is in the log");
     }
 }
 

@@ -13,6 +13,7 @@ use signalr_upstream_auth::{
     Audiences, Callers, Claims, Cloud, Policy, PolicyBuilder, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
     Validator,
 };
+use support::runs::Runs;
 use support::{NOON, entra, fixed_keys, fixed_layer};
 
 use RejectionKind as K;
@@ -376,9 +377,7 @@ async fn explanation_shows_no_part_of_the_token() {
         {
             let explanation = validator.explain_headers(&headers(&[("authorization", &line)])).await;
             let shown = format!("{explanation}{}{explanation:?}", serde_json::to_string(&explanation).unwrap());
-            for start in 0..token.len() - 16 {
-                assert!(!shown.contains(&token[start..start + 16]) || token[start..].starts_with("xxxx"), "{shown}");
-            }
+            assert_eq!(Runs::of([&token]).first_in(&shown), None, "{shown}");
             assert!(shown.lines().all(|line| line.len() < 20_000));
         }
     }

@@ -5,6 +5,7 @@
 
 #[cfg(doctest)]
 mod documentation;
+pub mod runs;
 pub mod signatures;
 
 use std::convert::Infallible;
