@@ -52,6 +52,22 @@ enum UpstreamItem {
     Url(String),
 }
 
+impl Emulator {
+    /// An emulator that differs from the usual one.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    /// The usual emulator, on free ports.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Listen`] if loopback has no free port.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+}
+
 impl EmulatorBuilder {
     /// The port of the service's endpoint. By default a free one.
     pub fn https_port(mut self, port: u16) -> Self {

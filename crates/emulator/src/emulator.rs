@@ -7,11 +7,9 @@ use tokio::sync::broadcast;
 
 use crate::attached::AttachedClient;
 use crate::auth::{AccessKeys, Roles};
-use crate::builder::EmulatorBuilder;
 use crate::client::ClientRoom;
 use crate::clock::EmulatorClock;
 use crate::entra::Entra;
-use crate::error::StartError;
 use crate::events::{EmulatorEvent, Events};
 use crate::faults::Faults;
 use crate::hub::{Hubs, Outbound};
@@ -45,20 +43,6 @@ pub(crate) struct Parts {
 }
 
 impl Emulator {
-    /// An emulator that differs from the usual one.
-    pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder::default()
-    }
-
-    /// The usual emulator, on free ports.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError::Listen`] if loopback has no free port.
-    pub async fn start() -> Result<Self, StartError> {
-        Self::builder().start().await
-    }
-
     /// The service's endpoint, `https://127.0.0.1:` and a port, without a slash at the end. The REST API is there, and
     /// clients may connect there too.
     #[must_use]

@@ -23,6 +23,23 @@ pub struct MockEntraBuilder {
     further_tenants: Vec<TenantId>,
 }
 
+impl MockEntra {
+    /// A mock with the tenant `11111111-aaaa-4bbb-8ccc-222222222222` and the other defaults of the
+    /// [builder](MockEntraBuilder).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its I/O and time drivers enabled, and if the loopback interface has no free port.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// Builds a mock that differs from the default.
+    pub fn builder() -> MockEntraBuilder {
+        MockEntraBuilder::default()
+    }
+}
+
 impl MockEntraBuilder {
     /// The tenant. By default `11111111-aaaa-4bbb-8ccc-222222222222`.
     pub fn tenant(mut self, tenant: TenantId) -> Self {

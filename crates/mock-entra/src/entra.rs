@@ -10,7 +10,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use crate::authority::Authority;
-use crate::builder::MockEntraBuilder;
 use crate::documents::Directory;
 use crate::fault::Fault;
 use crate::fault_plan::Target;
@@ -50,21 +49,6 @@ pub struct MockEntra {
 }
 
 impl MockEntra {
-    /// A mock with the tenant `11111111-aaaa-4bbb-8ccc-222222222222` and the other defaults of the
-    /// [builder](MockEntraBuilder).
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with its I/O and time drivers enabled, and if the loopback interface has no free port.
-    pub async fn start() -> Self {
-        Self::builder().start().await
-    }
-
-    /// Builds a mock that differs from the default.
-    pub fn builder() -> MockEntraBuilder {
-        MockEntraBuilder::default()
-    }
-
     /// Where it listens: `http://127.0.0.1:` and a port, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -9,13 +9,15 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::endpoint::{EndpointConfig, Priority, url_problem};
-use crate::endpoints::{EndpointStatus, HealthCheck, LiveEndpoint, Router, check};
+use crate::endpoints::{HealthCheck, LiveEndpoint, check};
 use crate::error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Result};
 use crate::hub::HubClient;
 use crate::ids;
-use crate::options::{ClientTokens, ServiceClientOptions};
+use crate::options::ServiceClientOptions;
 use crate::rest::{CALL_LIMIT, default_client};
+use crate::router::EndpointStatus;
 use crate::service_endpoint::Endpoints;
+use crate::shared::Shared;
 
 /// Azure SignalR Service in serverless mode. Cloning is cheap.
 ///
@@ -23,15 +25,6 @@ use crate::service_endpoint::Endpoints;
 /// the temporary access key fresh, until the last clone is dropped.
 #[derive(Clone)]
 pub struct ServiceClient(Arc<Shared>);
-
-/// What a client and its hubs have in common.
-pub(crate) struct Shared {
-    /// Never empty.
-    pub(crate) endpoints: Vec<Arc<LiveEndpoint>>,
-    pub(crate) router: Option<Arc<dyn Router>>,
-    pub(crate) client_tokens: ClientTokens,
-    pub(crate) health_check: HealthCheck,
-}
 
 impl ServiceClient {
     /// One endpoint, for example `https://<name>.service.signalr.net`, with a credential.
@@ -159,14 +152,5 @@ impl ServiceClient {
 impl fmt::Debug for ServiceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceClient")
-            .field("client_tokens", &self.client_tokens)
-            .field("endpoints", &self.endpoints)
-            .finish_non_exhaustive()
     }
 }

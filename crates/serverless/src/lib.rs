@@ -38,15 +38,16 @@ mod payload;
 mod renewal;
 mod rest;
 mod role;
+mod router;
 mod service_endpoint;
 mod settings;
+mod shared;
 mod temporary_key;
 
 pub use background_refresh::{SystemClock, UnixTime, WallClock};
 pub use client::ServiceClient;
 pub use client_token::{NegotiateOptions, TOKEN_LENGTH_MAX};
 pub use endpoint::Priority;
-pub use endpoints::{EndpointStatus, Negotiation, Router};
 pub use error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Result, ServiceError};
 pub use hub::{
     AddUserToGroup, CloseConnection, CloseConnections, GroupConnection, GroupConnections, HubClient, SendRequest,
@@ -56,5 +57,6 @@ pub use operation::Operation;
 pub use options::{ClientTokens, ServiceClientOptions};
 pub use payload::{Arguments, Payload};
 pub use role::Role;
+pub use router::{EndpointStatus, Negotiation, Router};
 pub use service_endpoint::{Endpoint, Endpoints};
 pub use settings::Settings;

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::client_token::{self, Claims, NegotiateOptions, TOKEN_LENGTH_MAX, Validity};
-use crate::endpoints::{EndpointStatus, LiveEndpoint, Negotiation, Router, order};
+use crate::endpoints::LiveEndpoint;
 use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::events;
 use crate::operation::Operation;
 use crate::rest::{Segment, hub_call};
+use crate::router::{EndpointStatus, Negotiation, Router, order};
 
 /// What the client's `negotiate` is answered: where it connects, and its token.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use azure_core::http::HttpClient;
 use background_refresh::{SystemClock, WallClock};
 
-use crate::endpoints::Router;
+use crate::router::Router;
 
 /// Who makes the tokens that clients show to the service. The choice never changes by itself.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

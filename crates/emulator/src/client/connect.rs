@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::room::ClientRoom;
 use super::session::Session;
+use super::socket::LARGEST_MESSAGE;
 use super::token::ClientToken;
 use crate::random;
 use crate::web::{Answer, Query};
@@ -62,5 +63,3 @@ impl ClientRoom {
 
 /// The library keeps 128 KiB for each of both by default; most clients are idle.
 const BUFFER: usize = 4096;
-/// The limit that the service has for answers of upstreams; one for clients is not documented.
-pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;

@@ -11,7 +11,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::connect::LARGEST_MESSAGE;
 use crate::protocol::{HubProtocol, split_json, split_message_pack};
 
 pub(super) type Stream = WebSocketStream<TokioIo<Upgraded>>;
@@ -88,3 +87,6 @@ impl Socket {
 }
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The limit that the service has for answers of upstreams; one for clients is not documented.
+pub(super) const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;

@@ -8,7 +8,6 @@ use azure_core::http::HttpClient;
 use background_refresh::{Now, UnixTime};
 use url::Url;
 
-use super::router::EndpointStatus;
 use crate::client_token::SigningKey;
 use crate::endpoint::{Auth, EndpointConfig, Priority};
 use crate::entra;
@@ -17,6 +16,7 @@ use crate::health::Health;
 use crate::options::{ClientTokens, ServiceClientOptions};
 use crate::renewal::Renewal;
 use crate::rest::{Authorization, Caller, no_clock};
+use crate::router::EndpointStatus;
 use crate::temporary_key;
 
 /// One endpoint and everything that runs for it.

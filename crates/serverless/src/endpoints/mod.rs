@@ -2,11 +2,8 @@
 
 mod health_check;
 mod live;
-mod router;
 mod spread;
 
 pub(crate) use health_check::{HealthCheck, check};
 pub(crate) use live::LiveEndpoint;
-pub(crate) use router::order;
-pub use router::{EndpointStatus, Negotiation, Router};
 pub(crate) use spread::{Reports, at_each};

@@ -16,7 +16,6 @@ pub use groups::AddUserToGroup;
 pub use pager::{GroupConnection, GroupConnections};
 pub use send::SendRequest;
 
-use crate::client::Shared;
 use crate::client_token::NegotiateOptions;
 use crate::endpoints::{Reports, at_each};
 use crate::error::{Error, Result};
@@ -25,6 +24,7 @@ use crate::negotiate::{NegotiateResponse, negotiate};
 use crate::operation::Operation;
 use crate::options::ClientTokens;
 use crate::rest::{Call, Segment, hub_call};
+use crate::shared::Shared;
 
 /// One hub of the service. Cloning is cheap.
 ///

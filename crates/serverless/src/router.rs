@@ -10,12 +10,12 @@ use crate::error::Error;
 /// How an endpoint stands.
 #[derive(Clone, Debug)]
 pub struct EndpointStatus {
-    pub(super) name: Arc<str>,
-    pub(super) priority: Priority,
-    pub(super) is_healthy: bool,
-    pub(super) is_ready: bool,
-    pub(super) key_age: Option<Duration>,
-    pub(super) last_error: Option<Error>,
+    pub(crate) name: Arc<str>,
+    pub(crate) priority: Priority,
+    pub(crate) is_healthy: bool,
+    pub(crate) is_ready: bool,
+    pub(crate) key_age: Option<Duration>,
+    pub(crate) last_error: Option<Error>,
 }
 
 impl EndpointStatus {
