@@ -69,7 +69,7 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
         K::UnknownKey => unknown_key(rejection, evidence),
         K::UnsupportedScheme => unsupported_scheme(evidence),
         K::UnsupportedVersion => {
-            one("`ver` is neither 1.0 nor 2.0. Only access tokens of Entra for organisations are \
+            one("`ver` is neither 1.0 nor 2.0. Only access tokens of Entra for organizations are \
             read here, not those of B2C or of other issuers.")
         }
         K::UnusableKey => {
@@ -285,7 +285,7 @@ fn expired(evidence: &Evidence<'_>) -> String {
     let ago = evidence.now.map_or(0, |now| i128::from(now.as_secs()) - i128::from(end));
     format!(
         "The token ended {ago} ago, at {}. If SignalR has sent it just now, the clock of this machine is fast by \
-         {ago} or more: check the time synchronisation. A token that was copied from a log is simply too old.",
+         {ago} or more: check the time synchronization. A token that was copied from a log is simply too old.",
         time(end.into()),
         ago = span(ago),
     )
@@ -296,7 +296,7 @@ fn not_yet(evidence: &Evidence<'_>, from: Option<i64>, what: &str) -> String {
     let ahead = evidence.now.map_or(0, |now| i128::from(from) - i128::from(now.as_secs()));
     format!(
         "The token is {what} only {} from now, at {}. The clock of this machine is slow by so much: check the time \
-         synchronisation.",
+         synchronization.",
         span(ahead),
         time(from.into())
     )

@@ -1,7 +1,7 @@
 //! Public test vectors through the code that verifies signatures: the segments, the header, the key
 //! document, the key. Their payloads are no claims, so everything behind the signature is left out here.
 //!
-//! A vector that is labelled valid and rejected, or the other way round, is an agreed deviation or a
+//! A vector that is labeled valid and rejected, or the other way round, is an agreed deviation or a
 //! failure. The agreed ones are listed with their reasons and are matched exactly: one that no longer
 //! occurs, or is rejected for another reason, fails, too.
 
@@ -51,7 +51,7 @@ fn usable<'k>(keys: &'k KeySet, id: &KeyId) -> Option<&'k VerificationKey> {
     }
 }
 
-/// Numbers of vectors in a file that come out otherwise than labelled, with the reason, and why the code rejects them.
+/// Numbers of vectors in a file that come out otherwise than labeled, with the reason, and why the code rejects them.
 type Agreed = &'static [(&'static str, &'static str, &'static [u64])];
 
 /// What came of a file.
@@ -78,7 +78,7 @@ impl Tally {
                     self.wrongly_rejected.insert(number, reason);
                 }
             }
-            (other, _) => panic!("vector {number} is labelled {other}"),
+            (other, _) => panic!("vector {number} is labeled {other}"),
         }
     }
 
@@ -207,7 +207,7 @@ fn rsa_signatures(name: &str, total: usize, agreed: Agreed) {
             tally.count(vector, outcome.map_err(str::to_owned));
         }
     }
-    // Vector 8 leaves a NULL out of the digest's algorithm and is labelled as acceptable. It is rejected.
+    // Vector 8 leaves a NULL out of the digest's algorithm and is labeled as acceptable. It is rejected.
     assert!(!tally.accepted.contains(&8));
     tally.assert(total, agreed);
 }

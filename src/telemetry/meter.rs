@@ -36,7 +36,7 @@ mod names {
     /// Checked requests. A counter by `outcome` and `kind`.
     pub const REQUESTS: &str = "signalr_upstream_auth_requests_total";
 
-    /// Requests whose token was token_cache_hit. A counter.
+    /// Requests whose token was in the token cache. A counter.
     pub const TOKEN_CACHE_HITS: &str = "signalr_upstream_auth_token_cache_hits_total";
 
     /// One full check of a token, in seconds. A histogram.
@@ -58,12 +58,8 @@ mod names {
     /// the recorder was installed.
     pub fn describe() {
         describe_counter!(REQUESTS, Unit::Count, "Checked requests, by outcome and kind of rejection");
-        describe_counter!(TOKEN_CACHE_HITS, Unit::Count, "Requests whose token had been verified before");
-        describe_histogram!(
-            VERIFICATION_SECONDS,
-            Unit::Seconds,
-            "One full check of a token that was not token_cache_hit"
-        );
+        describe_counter!(TOKEN_CACHE_HITS, Unit::Count, "Requests whose token was in the token cache");
+        describe_histogram!(VERIFICATION_SECONDS, Unit::Seconds, "One full check of a token that was not cached");
         describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
         describe_counter!(DISCOVERY_FAILURES, Unit::Count, "Successful fetches that had to do without discovery");
         describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last successful fetch");

@@ -158,7 +158,7 @@ impl Expected {
 ///
 /// It cannot be made exact here. The waits are random on purpose, and time that is paused runs on by itself whenever
 /// all wait for a socket, so that no answer of a real connection would come within any limit. Paused time and exact
-/// numbers are in `src/keys/scenarios`, without sockets; and a provider that asks for patience is asked once, also here.
+/// numbers are in `src/keys/remote/tests/scenarios`, without sockets; and a provider that asks for patience is asked once, also here.
 const ATTEMPTS: (usize, usize) = (2, 4);
 
 /// How long a refresh may take at most: the limit of a fetch by default.

@@ -1,7 +1,7 @@
 //! Servers that speak HTTP/2, which the client does not.
 
 use super::harness::Attempts;
-use super::servers::{Behaviour, TlsServer};
+use super::servers::{Behavior, TlsServer};
 use super::silence::{slowest, within_deadline};
 use super::table::Row;
 
@@ -31,7 +31,7 @@ async fn scenario_46_http_2() {
             // The user's `http2_prior_knowledge` is among what the harness configures.
             let harness = server.warm(|keys| keys).await;
             let before = server.handshakes();
-            server.behave(Behaviour::Speak { protocol, bytes: bytes.clone(), again });
+            server.behave(Behavior::Speak { protocol, bytes: bytes.clone(), again });
             attempts += harness.attempt(1).await;
             requests += server.requests_since_warm();
             if protocol == b"h2" {

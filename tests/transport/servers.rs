@@ -36,7 +36,7 @@ pub(super) struct TlsServer {
 
 #[derive(Default)]
 struct State {
-    behaviour: Mutex<Behaviour>,
+    behavior: Mutex<Behavior>,
     /// Connections that began with something else than TLS.
     plain: AtomicUsize,
     close: Notify,
@@ -49,7 +49,7 @@ struct State {
 
 /// How connections are served.
 #[derive(Clone, Default)]
-pub(super) enum Behaviour {
+pub(super) enum Behavior {
     /// With a certificate for the host, by the authority that is trusted.
     #[default]
     Good,
@@ -120,8 +120,8 @@ impl TlsServer {
     }
 
     /// From the next connection on. Those that are open are closed, so that there is one.
-    pub(super) fn behave(&self, behaviour: Behaviour) {
-        *self.state.behaviour.lock().unwrap() = behaviour;
+    pub(super) fn behave(&self, behavior: Behavior) {
+        *self.state.behavior.lock().unwrap() = behavior;
         self.close_connections();
     }
 
@@ -194,29 +194,29 @@ async fn accept(listener: TcpListener, authority: Arc<Authority>, entra: Arc<Moc
             if matches!(stream.peek(&mut first).await, Ok(1)) && first != [HANDSHAKE] {
                 state.plain.fetch_add(1, Ordering::Relaxed);
             }
-            let behaviour = state.behaviour.lock().unwrap().clone();
+            let behavior = state.behavior.lock().unwrap().clone();
             tokio::select! {
-                () = serve(stream, behaviour, &authority, &entra, &state) => {}
+                () = serve(stream, behavior, &authority, &entra, &state) => {}
                 () = state.close.notified() => {}
             }
         });
     }
 }
 
-async fn serve(mut stream: TcpStream, behaviour: Behaviour, authority: &Authority, entra: &MockEntra, state: &State) {
-    let (wrong, protocol) = match behaviour {
-        Behaviour::Good => (None, &b"http/1.1"[..]),
-        Behaviour::With(wrong) => (Some(wrong), &b"http/1.1"[..]),
-        Behaviour::Speak { protocol, .. } => (None, protocol),
-        Behaviour::Raw(bytes) => {
+async fn serve(mut stream: TcpStream, behavior: Behavior, authority: &Authority, entra: &MockEntra, state: &State) {
+    let (wrong, protocol) = match behavior {
+        Behavior::Good => (None, &b"http/1.1"[..]),
+        Behavior::With(wrong) => (Some(wrong), &b"http/1.1"[..]),
+        Behavior::Speak { protocol, .. } => (None, protocol),
+        Behavior::Raw(bytes) => {
             let _ = stream.write_all(&bytes).await;
             return hang(stream).await;
         }
-        Behaviour::StallHandshake => return hang(stream).await,
+        Behavior::StallHandshake => return hang(stream).await,
     };
     let Ok(mut stream) = authority.acceptor(wrong, protocol).accept(stream).await else { return };
     state.handshakes.fetch_add(1, Ordering::Relaxed);
-    let Behaviour::Speak { bytes, again, .. } = state.behaviour.lock().unwrap().clone() else {
+    let Behavior::Speak { bytes, again, .. } = state.behavior.lock().unwrap().clone() else {
         return entra.serve(stream).await;
     };
     while stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok() && again {}

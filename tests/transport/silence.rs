@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, pause, timeout};
 
 use super::harness::{Attempts, DEADLINE, Figures, Harness, SLACK, suffer};
-use super::servers::{Behaviour, TlsServer};
+use super::servers::{Behavior, TlsServer};
 use super::table::Row;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -54,7 +54,7 @@ async fn scenario_05_a_black_hole() {
 async fn scenario_06_a_stalled_handshake() {
     let server = TlsServer::start().await;
     let harness = server.warm(|keys| keys).await;
-    server.behave(Behaviour::StallHandshake);
+    server.behave(Behavior::StallHandshake);
     let attempts = harness.attempt(3).await;
     let lost = harness.lost().await;
     let left_open = server.open_after_a_second().await;

@@ -1,4 +1,4 @@
-//! Behaviour of the service that no source confirms, as switches.
+//! Behavior of the service that no source confirms, as switches.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@
 //! # Limits
 //!
 //! It is for tests and for development only. It binds 127.0.0.1, and whoever reaches it there can get tokens. Clients
-//! connect by WebSocket alone, over HTTP/1.1. The page [`truth`] tells for each behaviour whether Microsoft documents it,
+//! connect by WebSocket alone, over HTTP/1.1. The page [`truth`] tells for each behavior whether Microsoft documents it,
 //! whether Microsoft's code shows it, or whether it is [assumed](Assumptions).
 
 #[doc = include_str!("../docs/truth.md")]

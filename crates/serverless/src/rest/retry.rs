@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_within_the_call_is_honoured_and_one_beyond_ends_it() {
+    fn retry_after_within_the_call_is_honored_and_one_beyond_ends_it() {
         let ended = Ended::Status(StatusCode::TOO_MANY_REQUESTS);
         let decided = |left, asked| decide(Repeat::Message, ended, progress(1, left, Some(asked)));
         assert_eq!(decided(30, 7), Decision::RepeatAfter(Duration::from_secs(7)));

@@ -116,7 +116,7 @@ async fn no_token_outlives_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_negotiation_cancels_no_fetch() {
+async fn canceled_negotiation_cancels_no_fetch() {
     let harness = Harness::new();
     harness.service.next(On::Key, [Reaction::Slow(Duration::from_secs(3))]);
     let negotiation = harness.chat.negotiate(options());

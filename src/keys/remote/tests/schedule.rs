@@ -323,7 +323,7 @@ fn seed_beyond_the_stale_limit_is_not_served() {
 // Retry-After.
 
 #[test]
-fn honours_retry_after_up_to_15_minutes() {
+fn honors_retry_after_up_to_15_minutes() {
     for (asked, expected) in [(MINUTE * 10, MINUTE * 10), (DAY, MINUTE * 15), (Duration::MAX, MINUTE * 15)] {
         for jitter in [0.0, 1.0] {
             let mut case = Case::warm();

@@ -86,11 +86,11 @@ async fn callers_at_once_choose_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_choice_leaves_the_chain_usable() {
+async fn canceled_choice_leaves_the_chain_usable() {
     let credential = Arc::new(Scripted::default());
     let chain = chain(Kind::Absent("no".to_owned()), Kind::CommandLine(Arc::<Scripted>::clone(&credential)));
-    let cancelled = tokio::time::timeout(Duration::from_millis(50), chain.get_token(&["scope"], None)).await;
-    assert!(cancelled.is_err());
+    let canceled = tokio::time::timeout(Duration::from_millis(50), chain.get_token(&["scope"], None)).await;
+    assert!(canceled.is_err());
     assert!(chain.get_token(&["scope"], None).await.is_ok());
 }
 

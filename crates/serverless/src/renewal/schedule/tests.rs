@@ -126,7 +126,7 @@ fn success_resets_the_backoff() {
 }
 
 #[test]
-fn retry_after_is_honoured_with_jitter_that_only_adds() {
+fn retry_after_is_honored_with_jitter_that_only_adds() {
     let mut harness = Harness::new();
     harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
     assert_eq!(harness.wait(), 90.0);

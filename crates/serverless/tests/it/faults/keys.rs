@@ -121,7 +121,7 @@ pub(super) fn cases() -> Vec<Case> {
                 done.count(outcome.map(drop));
             }
         }),
-        case!("all negotiations are cancelled while the key is fetched", "negotiate again", 0, 1, None, |bed, done| {
+        case!("all negotiations are canceled while the key is fetched", "negotiate again", 0, 1, None, |bed, done| {
             bed.service.next(On::Key, vec![Reaction::Slow(Duration::from_secs(2))]);
             let all = join_all((0..100).map(|_| bed.chat.negotiate(NegotiateOptions::default())));
             assert!(tokio::time::timeout(Duration::from_secs(1), all).await.is_err());

@@ -118,7 +118,7 @@ async fn scenario_09_asked_to_come_back_later() {
     let mut lost = 0;
     let mut requests = 0;
     let mut gaps = Vec::new();
-    for (asked, honoured) in [(MINUTE * 10, MINUTE * 10), (DAY, MINUTE * 15)] {
+    for (asked, honored) in [(MINUTE * 10, MINUTE * 10), (DAY, MINUTE * 15)] {
         let harness = Harness::warm(move |attempt| match attempt.number {
             0 => Reply::keys(&["a"]),
             _ => Reply::Failure { retry_after: Some(asked) },
@@ -131,10 +131,10 @@ async fn scenario_09_asked_to_come_back_later() {
             assert_eq!(harness.request("unknown").await.0, Outcome::Wait);
         }
         let times = harness.provider.times();
-        gaps.extend(times[1..].windows(2).map(|pair| (pair[1] - pair[0], honoured)));
+        gaps.extend(times[1..].windows(2).map(|pair| (pair[1] - pair[0], honored)));
         requests += harness.provider.requests();
     }
-    let early = gaps.iter().filter(|(gap, honoured)| gap < honoured).count();
+    let early = gaps.iter().filter(|(gap, honored)| gap < honored).count();
     let late = gaps.iter().filter(|(gap, _)| *gap > MINUTE * 15 + SECOND * 30).count();
     Row::new(9, "Retry-After of 10 min, of a day")
         .fetches(requests, 40..=80)
