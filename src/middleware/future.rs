@@ -15,6 +15,9 @@ use crate::validator::Pending;
 
 pin_project! {
     /// Resolves to the inner service's response, or to a rejection.
+    ///
+    /// A request can wait for its key. So the type names what waits with it: the service, the maker of rejections and the
+    /// body.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, R, B>
     where

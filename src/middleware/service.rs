@@ -13,9 +13,10 @@ use crate::validator::{Validator, Verdict};
 /// Calls the inner service with requests that carry an accepted token, and rejects all others.
 ///
 /// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). The inner service must be `Clone`: a request that waits for
-/// a key takes the service that was polled ready along. Put a service that is not behind `tower`'s `Buffer` or
-/// `BoxCloneService`. An accepted request has the [`Claims`](crate::Claims) in its extensions. A rejection is a response, never an error: the error type is the inner
-/// service's. The body is not touched.
+/// a key takes the service that was polled ready along. Wrap a service that is not `Clone` in `tower`'s `Buffer`.
+///
+/// An accepted request has the [`Claims`](crate::Claims) in its extensions. A rejection is a response, never an error:
+/// the error type is the inner service's. The body is not touched.
 #[derive(Clone, Debug)]
 pub struct UpstreamAuth<S, R = DefaultResponse> {
     inner: S,
