@@ -2,6 +2,8 @@
 
 pub(crate) mod ambient;
 #[cfg(feature = "identity")]
+mod answer;
+#[cfg(feature = "identity")]
 mod chain;
 #[cfg(feature = "identity")]
 mod command_line;
