@@ -8,6 +8,7 @@
 //! | a send takes at most 1.10 times as long as the same request | `send::library` and `send::bare_reqwest` |
 //! | 10,000 negotiations at once fetch the key once | `negotiate::ten_thousand_at_once` checks it |
 
+#![allow(clippy::disallowed_methods, reason = "benchmarks may block")]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark that panics fails")]
 
 use std::io::{Read as _, Write as _};

@@ -1,6 +1,7 @@
 //! Client tokens under two implementations that share no code with this one: PyJWT and npm `jose`. Runs with
 //! `tests/differential/run.sh`, which fetches both.
 
+#![allow(clippy::disallowed_methods, reason = "tests may block")]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 use std::io::Write as _;

@@ -100,6 +100,7 @@ pub(super) fn absence(error: &(dyn StdError + 'static)) -> Option<String> {
 const TIMEOUT: Duration = Duration::from_secs(13);
 
 #[cfg(all(test, unix))]
+#[allow(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use super::*;
 
@@ -129,6 +130,22 @@ mod tests {
         let output = run("echo 'AADSTS50076: run az login' >&2; exit 1").await.unwrap();
         assert!(!output.status.success());
         assert!(run("echo token").await.unwrap().status.success());
+    }
+
+    /// The tool ends only after another task of the same thread has run. If `run` blocked the thread, none would.
+    #[tokio::test]
+    async fn other_tasks_go_on_while_a_tool_runs() {
+        let sign = std::env::temp_dir().join(format!("signalr-serverless-{}-other-task", std::process::id()));
+        let other = tokio::spawn({
+            let sign = sign.clone();
+            async move { std::fs::write(sign, "") }
+        });
+        let script = "i=0; while [ ! -e \"$0\" ]; do i=$((i+1)); [ $i -lt 500 ] || exit 3; sleep 0.02; done; echo seen";
+        let arguments = [OsStr::new("-c"), OsStr::new(script), sign.as_os_str()];
+        let output = AZ.run(OsStr::new("/bin/sh"), &arguments).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "seen\n");
+        other.await.unwrap().unwrap();
+        std::fs::remove_file(sign).unwrap();
     }
 
     #[tokio::test]

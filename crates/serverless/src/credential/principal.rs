@@ -24,7 +24,8 @@ pub(super) fn client_secret(
     Ok(credential)
 }
 
-/// Reads the token file, so that a wrong path ends the start.
+/// Opens the token file, so that a wrong path ends the start.
+#[expect(clippy::disallowed_methods, reason = "at the start, outside of async; `azure_identity` reads it in a thread")]
 pub(super) fn workload_identity(
     workload: WorkloadIdentity,
     transports: &Transports,

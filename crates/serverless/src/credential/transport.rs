@@ -10,9 +10,10 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, ClientOptions, Context, HttpClient, Request, RetryOptions, Transport};
 use futures_util::StreamExt;
+use zeroize::Zeroizing;
 
-use super::BuildFault;
 use super::plan::AzureCloud;
+use super::{BuildFault, answer};
 
 /// The HTTP clients of credentials, each built when the first one needs it: that reads the machine's certificates.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ fn configuration(cloud: AzureCloud) -> CloudConfiguration {
     CloudConfiguration::Custom(custom)
 }
 
-/// Reads an answer whole, but not without end.
+/// Reads an answer whole, but not without end, and hands on what was understood of it.
 #[derive(Debug)]
 struct Bounded {
     inner: Transport,
@@ -92,14 +93,15 @@ impl HttpClient for Bounded {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let response = self.inner.send(&Context::new(), &mut request.clone()).await?;
         let (status, headers, mut stream) = response.deconstruct();
-        let mut body = Vec::new();
+        let mut body = Zeroizing::new(Vec::new());
         while let Some(part) = stream.next().await {
             body.extend_from_slice(&part?);
             if body.len() > BODY_LIMIT {
                 let problem = format!("the answer of the identity endpoint is longer than {BODY_LIMIT} bytes");
-                return Err(Error::with_message(ErrorKind::Other, problem));
+                return Err(Error::with_message(ErrorKind::DataConversion, problem));
             }
         }
+        let body = answer::rewritten(status, &body)?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
 }

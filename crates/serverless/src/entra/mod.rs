@@ -55,7 +55,7 @@ pub(crate) fn renewal(
 }
 
 /// The token as it may be used from `now` on.
-fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<BearerToken>, Failure> {
+pub(crate) fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<BearerToken>, Failure> {
     let wall = now.wall.ok_or_else(|| unusable("the wall clock cannot be read, so the token's end is unknown"))?;
     let expires = UnixTime::from_secs(u64::try_from(token.expires_on.unix_timestamp()).unwrap_or(0));
     let terms = terms::of(expires.saturating_since(wall), jitter)
@@ -75,7 +75,7 @@ fn unusable(text: &'static str) -> Failure {
     Failure::transient(Error::new(ErrorKind::Unavailable, text))
 }
 
-fn failure(error: &azure_core::Error) -> Failure {
+pub(crate) fn failure(error: &azure_core::Error) -> Failure {
     let is_transient = is_transient(error);
     let kind = if is_transient { ErrorKind::Unavailable } else { ErrorKind::Credential };
     let error = Error::new(kind, "the credential gave no Entra token").with_cause(Cause::of(error));
@@ -85,7 +85,8 @@ fn failure(error: &azure_core::Error) -> Failure {
 /// Whether another attempt within seconds may succeed. A credential wraps the errors of its requests.
 fn is_transient(error: &azure_core::Error) -> bool {
     match error.kind() {
-        AzureErrorKind::Connection | AzureErrorKind::Io => true,
+        // An answer that cannot be read may be a gateway's.
+        AzureErrorKind::Connection | AzureErrorKind::Io | AzureErrorKind::DataConversion => true,
         AzureErrorKind::HttpResponse { status, .. } => {
             let status = u16::from(*status);
             status >= 500 || status == 408 || status == 429

@@ -46,6 +46,7 @@ fn errors_of_requests_are_transient_and_those_of_settings_last() {
         azure_core::Error::with_error(AzureErrorKind::Credential, inner, "outer")
     };
     assert!(is_transient(&wrapped(AzureErrorKind::Io)));
+    assert!(is_transient(&wrapped(AzureErrorKind::DataConversion)));
     assert!(is_transient(&azure_core::Error::with_message(AzureErrorKind::Connection, "connection refused")));
     let status = |status: u16| {
         wrapped(AzureErrorKind::HttpResponse { status: status.into(), error_code: None, raw_response: None })

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use super::redaction::without_tokens;
+
 /// The chain of another library's error: what `Display` says at each step.
 #[derive(Clone)]
 pub(crate) struct Cause(Arc<str>);
@@ -24,9 +26,9 @@ impl Cause {
         Self::text(&text)
     }
 
-    /// At most [`CAUSE_MAX`] characters, without control characters.
+    /// At most [`CAUSE_MAX`] characters, without tokens and control characters.
     pub(crate) fn text(text: &str) -> Self {
-        Self(text.chars().filter(|c| !c.is_control()).take(CAUSE_MAX).collect::<String>().into())
+        Self(without_tokens(text).chars().filter(|c| !c.is_control()).take(CAUSE_MAX).collect::<String>().into())
     }
 }
 

@@ -3,6 +3,7 @@
 mod cause;
 mod config;
 mod kind;
+mod redaction;
 mod service;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use http::StatusCode;
 pub(crate) use cause::Cause;
 pub use config::{ConfigError, ConfigFault};
 pub use kind::ErrorKind;
+pub(crate) use redaction::without_tokens;
 pub use service::ServiceError;
 
 /// A result of this crate.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use super::redaction::without_tokens;
+
 /// The status of an answer that is not a success, with the service's own code and text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceError {
@@ -14,10 +16,11 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    /// Code and text are cut to [`CODE_MAX`] and [`MESSAGE_MAX`] characters, without control characters.
+    /// Code and text are cut to [`CODE_MAX`] and [`MESSAGE_MAX`] characters, without tokens and control characters.
     pub(crate) fn new(status: StatusCode, code: Option<&str>, message: Option<&str>) -> Self {
         let printable = |text: &str, longest: usize| {
-            let text: String = text.trim().chars().filter(|c| !c.is_control()).take(longest).collect();
+            let text: String = without_tokens(text).chars().filter(|c| !c.is_control()).collect();
+            let text: String = text.trim().chars().take(longest).collect();
             (!text.is_empty()).then_some(text)
         };
         Self {

@@ -7,7 +7,7 @@ use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::{HeaderName, Headers};
 use futures_util::StreamExt as _;
 use http::StatusCode;
-use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::call::Call;
@@ -127,26 +127,19 @@ impl Answer {
         error.with_service(self.service_error()).with_retry_after(retry_after)
     }
 
+    /// The error body is flat: `code` and `message`. Source: `ErrorDetail` of the API description.
     fn service_error(&self) -> ServiceError {
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
-        let parsed: Option<ErrorBody> = serde_json::from_str(text).ok();
-        let code = self.code.as_deref().or_else(|| parsed.as_ref()?.code.as_deref());
+        let parsed: Option<Value> = serde_json::from_str(text).ok();
+        let member = |name| parsed.as_ref().and_then(|parsed| parsed.get(name)).and_then(Value::as_str);
         let message = match &parsed {
-            Some(parsed) => parsed.message.as_deref(),
-            // A page of a proxy says nothing.
-            None => Some(text).filter(|text| !text.trim_start().starts_with('<')),
+            Some(Value::Object(_)) => member("message"),
+            // A page of a proxy says nothing, and a document that broke off may hold what is secret.
+            _ => Some(text).filter(|text| !text.trim_start().starts_with(['<', '{', '['])),
         };
+        let code = self.code.as_deref().filter(|code| !code.trim().is_empty()).or_else(|| member("code"));
         ServiceError::new(self.status, code, message)
     }
-}
-
-/// The error body, which is flat. Source: `ErrorDetail` of the API description.
-#[derive(Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
 }
 
 fn header(headers: &Headers, name: &'static str) -> Option<String> {
@@ -234,6 +227,11 @@ mod tests {
         assert_eq!((plain.code(), plain.message()), (None, Some("Invalid audience")));
         let page = service(answer(502, &[], "<html>gateway</html>").await);
         assert_eq!((page.code(), page.message()), (None, None));
+        for broken in [r#"{"AccessKey":"hidden"#, r#"["hidden"]"#, r#"{"AccessKey":"hidden","message":7}"#] {
+            assert_eq!(service(answer(500, &[], broken).await).message(), None, "{broken}");
+        }
+        let repeated = service(answer(400, &[], "got Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln").await);
+        assert_eq!(repeated.message(), Some("got Bearer (a token)"));
         let empty = service(answer(401, &[], "").await);
         assert_eq!((empty.code(), empty.message()), (None, None));
     }

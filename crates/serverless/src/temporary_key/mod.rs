@@ -3,7 +3,7 @@
 //! Source: [Microsoft Entra ID for Azure SignalR Service](https://learn.microsoft.com/azure/azure-signalr/signalr-concept-authorize-azure-active-directory),
 //! and `MicrosoftEntraAccessKey.cs` of [Azure/azure-signalr](https://github.com/Azure/azure-signalr).
 
-mod document;
+pub(crate) mod document;
 
 use std::sync::Arc;
 use std::time::Duration;

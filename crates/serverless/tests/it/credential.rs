@@ -100,7 +100,7 @@ impl TokenCredential for TestCredential {
             Token::NotSetUp => {
                 Err(azure_core::Error::with_message(ErrorKind::Credential, "no managed identity is assigned"))
             }
-            Token::Panics => panic!("as the test wants it"),
+            Token::Panics => panic!("while it held entra-token-0"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The library against a service that decides by its own code.
 
+#![allow(clippy::disallowed_methods, reason = "tests may block")]
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 mod access_keys;

@@ -93,7 +93,12 @@ async fn no_secret_is_shown_whatever_happens() {
             shown.push(format!("{:?} {:?} {:?}", harness.client, harness.chat, harness.client.status()));
             harness.pass(Duration::from_secs(7200)).await;
         }
-        harness.credential.then(Token::Expired);
+        for token in [Token::Expired, Token::Panics] {
+            harness.credential.then(token);
+            harness.pass(Duration::from_secs(7200)).await;
+            let outcome = harness.chat.send_to_all("m", &("message-content",)).await;
+            shown.push(outcome.map_or_else(|error| format!("{error:?} {error}"), |()| String::new()));
+        }
         shown.push(format!("{:?} {:?}", harness.client.ready().await, harness.client));
         let request = harness.chat.send_to_all("m", &("message-content",)).excluded(["user-anna"]);
         shown.push(format!("{:?}", harness.chat.close_connection("c").reason("bye")));

@@ -1,7 +1,4 @@
-//! What the fuzz targets assert, as functions of bytes: the targets in `fuzz/` call them with what the fuzzer makes up,
-//! the tests below with its seeds. No stable interface.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken assumption should stop the run")]
+//! Connection strings and settings.
 
 use std::ffi::OsString;
 
@@ -91,26 +88,4 @@ fn os_string(bytes: &[u8]) -> Option<OsString> {
 #[cfg(not(unix))]
 fn os_string(bytes: &[u8]) -> Option<OsString> {
     String::from_utf8(bytes.to_vec()).ok().map(OsString::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    type Target = (&'static str, fn(&[u8]));
-
-    #[test]
-    fn every_kept_input_holds_without_a_fuzzer() {
-        let targets: [Target; 2] = [("connection_string", super::connection_string), ("settings", super::settings)];
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-        for (name, run) in targets {
-            let files: Vec<_> =
-                std::fs::read_dir(corpus.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
-            assert!(files.len() >= 5, "{name} has too few seeds");
-            for file in files {
-                let input = std::fs::read(&file).unwrap();
-                assert!(std::panic::catch_unwind(|| run(&input)).is_ok(), "{}", file.display());
-            }
-        }
-    }
 }

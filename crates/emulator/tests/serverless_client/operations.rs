@@ -1,23 +1,14 @@
-//! Every operation of `signalr-serverless`, as the emulator takes it: method, raw path, role.
+//! Every operation, as the emulator takes it: method, raw path, role.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::cloud::CustomConfiguration;
-use azure_core::credentials::Secret;
-use azure_core::http::{ClientOptions, Transport};
-use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use futures_util::future::BoxFuture;
 use http::Method;
 use serde_json::{Value, json};
-use signalr_emulator::mock::ObjectId;
-use signalr_emulator::{Emulator, Operation, Received, Role, defaults};
-use signalr_serverless::{
-    ClientTokens, Endpoint, Endpoints, ErrorKind, HubClient, NegotiateOptions, Payload, Result, ServiceClient,
-    ServiceClientOptions,
-};
+use signalr_emulator::{Emulator, Operation, Received, Role};
+use signalr_serverless::{ClientTokens, ErrorKind, HubClient, NegotiateOptions, Payload, Result};
+
+use super::{grant, service};
 
 /// An id that must not change the path.
 const ID: &str = "a/../b c?#%";
@@ -98,40 +89,6 @@ fn cases() -> Vec<Case> {
 
 async fn found(answer: impl Future<Output = Result<bool>>) -> Result<()> {
     answer.await.map(|exists| assert!(exists))
-}
-
-/// A client of the emulator, as an application with a secret.
-fn service(emulator: &Emulator, client_tokens: ClientTokens) -> ServiceClient {
-    let authority = reqwest::Certificate::from_pem(emulator.certificate_authority_pem().as_bytes()).unwrap();
-    let http = Arc::new(reqwest::Client::builder().tls_certs_only([authority]).build().unwrap());
-    let mut cloud = CustomConfiguration::default();
-    cloud.authority_host = emulator.entra().authority_url().to_owned();
-    let client_options = ClientOptions {
-        transport: Some(Transport::new(http.clone())),
-        cloud: Some(Arc::new(cloud.into())),
-        ..ClientOptions::default()
-    };
-    let credential = ClientSecretCredential::new(
-        &emulator.entra().mock().tenant().to_string(),
-        emulator.entra().applications()[0].client_id().to_string(),
-        Secret::new(defaults::CLIENT_SECRET),
-        Some(ClientSecretCredentialOptions { client_options }),
-    );
-    let options = ServiceClientOptions::default().client_tokens(client_tokens).transport(http);
-    let endpoint = Endpoint::entra(emulator.endpoint(), credential.unwrap());
-    ServiceClient::from_endpoints(Endpoints::default().with(endpoint), options).unwrap()
-}
-
-fn caller(emulator: &Emulator) -> ObjectId {
-    emulator.entra().applications()[0].object_id(emulator.entra().mock().tenant()).unwrap()
-}
-
-/// Gives the caller this role and no other.
-fn grant(emulator: &Emulator, role: Option<Role>) {
-    emulator.roles().remove_all(caller(emulator));
-    if let Some(role) = role {
-        emulator.roles().assign(caller(emulator), role);
-    }
 }
 
 fn missing_role(error: &signalr_serverless::Error) -> &'static str {

@@ -1,0 +1,5 @@
+//! See `src/fuzzing.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| signalr_serverless::fuzzing::identity_answer(data));
