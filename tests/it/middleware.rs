@@ -57,7 +57,7 @@ async fn rejects_token_that_expires_while_its_key_is_fetched() {
     let mut service = gate.layer(&entra).layer(Picky::default());
     let mut waiting = pin!(service.ready().await.unwrap().call(good(&entra)));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    clock.set(NOON + 86_700 + 301);
+    clock.set(NOON + 86_700 + 300);
     gate.open();
     assert_eq!(support::kind(&waiting.await.unwrap()), RejectionKind::Expired);
 }

@@ -11,7 +11,7 @@ use signalr_upstream_auth::RejectionKind;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::client::{VERSIONS, request, send};
+use super::client::{BARE_CHALLENGE, VERSIONS, request, send};
 use super::program::{PATH, Program, SERVERS};
 
 const VARIABLES: [&str; 13] = [
@@ -50,7 +50,7 @@ async fn server_without_settings_prints_accepted_and_rejected_calls() {
         let rows = [
             ("a good v1 token", "200 OK", ""),
             ("a good v2 token", "200 OK", ""),
-            ("no token", "401 Unauthorized", "Bearer"),
+            ("no token", "401 Unauthorized", BARE_CHALLENGE),
             ("a token for another audience", "401 Unauthorized", WrongAudience.description()),
             ("a token of another tenant", "401 Unauthorized", WrongTenant.description()),
             ("an expired token", "401 Unauthorized", Expired.description()),
@@ -90,7 +90,7 @@ async fn a_server_answers_over_http1_and_http2() {
             let answer = send(version, server, upstream.clone().bearer(&token).into_request()).await;
             assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{name} {version:?}");
             let answer = send(version, server, upstream.into_request()).await;
-            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, "Bearer"), "{name} {version:?}");
+            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, BARE_CHALLENGE), "{name} {version:?}");
             assert_eq!(answer.header("cache-control"), "no-store");
             let answer = call(Method::GET, "/whoami", None).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name} {version:?}");
