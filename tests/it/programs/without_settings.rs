@@ -90,7 +90,11 @@ async fn a_server_answers_over_http1_and_http2() {
             let answer = send(version, server, upstream.clone().bearer(&token).into_request()).await;
             assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{name} {version:?}");
             let answer = send(version, server, upstream.into_request()).await;
-            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, BARE_CHALLENGE), "{name} {version:?}");
+            assert_eq!(
+                (answer.status, answer.reason()),
+                (StatusCode::UNAUTHORIZED, BARE_CHALLENGE),
+                "{name} {version:?}"
+            );
             assert_eq!(answer.header("cache-control"), "no-store");
             let answer = call(Method::GET, "/whoami", None).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name} {version:?}");
