@@ -9,7 +9,7 @@ use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
 use crate::cloud::Cloud;
 use crate::error::{CheckName, KeyError, Rejection, RejectionKind};
 use crate::ids::TenantId;
-use crate::policy::audience::foreign_service;
+use crate::policy::first_party::foreign_service;
 use crate::telemetry::escape::escape_and_cut;
 use crate::token::version::TokenVersion;
 

@@ -4,6 +4,7 @@ pub(crate) mod audience;
 pub(crate) mod builder;
 pub(crate) mod callers;
 pub(crate) mod claims;
+pub(crate) mod first_party;
 mod issuers;
 mod list;
 pub(crate) mod stages;
@@ -198,7 +199,7 @@ impl Policy {
         let audience = single_audience(Some(audiences));
         if self.accepts_audience(audience, version) {
             Ok(())
-        } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
+        } else if token.has_nonce || audience.is_some_and(first_party::is_graph) {
             Err(RejectionKind::GraphToken.into())
         } else {
             Err(RejectionKind::WrongAudience.into())
