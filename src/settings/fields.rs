@@ -166,9 +166,12 @@ settings! {
     ///
     /// Commas separate the items of a list. Items are trimmed and empty items ignored. An empty list counts as
     /// missing, except `required_roles`, where it is an error. Other values are read exactly: no surrounding blanks,
-    /// booleans and clouds in lower case, seconds in digits. A variable that begins with `SIGNALR_UPSTREAM_` and is
-    /// not in the table causes a `tracing` warning. It is not an error, because Kubernetes injects such names for a
-    /// service named `signalr-upstream`.
+    /// booleans and clouds in lower case, seconds in digits.
+    ///
+    /// A variable whose name is almost one of the table is an error that names the right one: a wrong letter, a missing
+    /// plural, a word left out, another case. To ignore it could mean to accept more callers than you intend. Any other
+    /// variable that begins with `SIGNALR_UPSTREAM_` causes a `tracing` warning. It is not an error, because Kubernetes
+    /// injects such names (`…_SERVICE_HOST`, `…_PORT…`) for a service named `signalr-upstream`.
     ///
     /// # In a file
     ///

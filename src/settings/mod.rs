@@ -10,7 +10,7 @@ mod value;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use environment::{PREFIX, warn_of_unknown};
+use environment::{Variable, misspelt, warn_of_unknown};
 pub use fields::Settings;
 use fields::{Field, Names};
 
@@ -39,7 +39,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Names each variable that is not UTF-8, not a boolean or not a number. If there is one, the error also holds
+    /// Names each variable that is misspelt, not UTF-8, not a boolean or not a number. If there is one, the error also holds
     /// what [`policy`](Self::policy) reports about the others.
     pub fn from_vars<I>(vars: I) -> Result<Self, ConfigError>
     where
@@ -50,10 +50,17 @@ impl Settings {
         let mut unreadable = Vec::new();
         for (name, value) in vars {
             let name = name.to_string_lossy();
-            let Some(tail) = name.strip_prefix(PREFIX) else { continue };
-            let Some(field) = Field::ALL.iter().copied().find(|field| field.variable() == name) else {
-                warn_of_unknown(&name, tail);
-                continue;
+            let field = match Variable::of(&name) {
+                Variable::Setting(field) => field,
+                Variable::Misspelt(meant) => {
+                    unreadable.push(misspelt(&name, meant));
+                    continue;
+                }
+                Variable::Unknown => {
+                    warn_of_unknown(&name);
+                    continue;
+                }
+                Variable::Foreign => continue,
             };
             if seen.contains(&field) {
                 continue;
@@ -68,14 +75,16 @@ impl Settings {
         if unreadable.is_empty() { Ok(settings) } else { settings.validate(unreadable).map(|_| settings) }
     }
 
-    /// Whether any variable of the table is set, even if empty. For programs that do something else when they are
-    /// not configured at all.
+    /// Whether any variable of the table is set, even if empty or misspelt. For programs that do something else when
+    /// they are not configured at all.
     #[must_use]
     pub fn is_configured_in<I>(vars: I) -> bool
     where
         I: IntoIterator<Item = (OsString, OsString)>,
     {
-        vars.into_iter().any(|(name, _)| Field::ALL.iter().any(|field| name == *field.variable()))
+        vars.into_iter().any(|(name, _)| {
+            matches!(Variable::of(&name.to_string_lossy()), Variable::Setting(_) | Variable::Misspelt(_))
+        })
     }
 
     /// The policy alone, for another key source.

@@ -228,12 +228,22 @@ async fn server_ends_when_its_address_is_unavailable() {
 }
 
 #[tokio::test]
-async fn warns_of_misspelt_variable() {
+async fn server_ends_on_a_misspelt_variable() {
     for name in SERVERS {
-        let mut program = Program::start(name, [("SIGNALR_UPSTREAM_TENANT_ID", "hunter2")]);
-        let printed = program.stdout_with("Listening on http://").await;
-        let log = program.stderr_with("did_you_mean=\"SIGNALR_UPSTREAM_TENANT_IDS\"").await;
-        assert!(log.contains("WARN") && !log.contains("hunter2") && !printed.contains("hunter2"), "{name}: {log}");
+        let (status, stderr) = Program::start(name, [("SIGNALR_UPSTREAM_TENANT_ID", "hunter2")]).end().await;
+        assert!(!status.success(), "{name}: {status}");
+        let fault = "SIGNALR_UPSTREAM_TENANT_ID: is not a setting; if you mean SIGNALR_UPSTREAM_TENANT_IDS, write that";
+        assert!(stderr.contains(fault) && !stderr.contains("hunter2"), "{name}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn warns_of_variables_that_kubernetes_injects() {
+    for name in SERVERS {
+        let mut program = Program::start(name, [("SIGNALR_UPSTREAM_SERVICE_HOST", "10.0.0.7")]);
+        program.stdout_with("Listening on http://").await;
+        let log = program.stderr_with("SIGNALR_UPSTREAM_SERVICE_HOST").await;
+        assert!(log.contains("WARN") && !log.contains("10.0.0.7"), "{name}: {log}");
     }
 }
 
