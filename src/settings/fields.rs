@@ -138,6 +138,8 @@ settings! {
             "`true` or `false`", "`false`";
         required_roles: list, RequiredRoles, "SIGNALR_UPSTREAM_REQUIRED_ROLES",
             "app roles; a caller needs one of them", "none required";
+        revoked_keys: list, RevokedKeys, "SIGNALR_UPSTREAM_REVOKED_KEYS",
+            "ids (`kid`) of keys that are rejected from the start", "none";
         cloud: cloud, Cloud, "SIGNALR_UPSTREAM_CLOUD",
             "`public`, `us-government` or `china`", "`public`";
         clock_skew_secs: seconds, ClockSkewSecs, "SIGNALR_UPSTREAM_CLOCK_SKEW_SECS",
@@ -165,7 +167,7 @@ settings! {
     /// # In the environment
     ///
     /// Commas separate the items of a list. Items are trimmed and empty items ignored. An empty list counts as
-    /// missing, except `required_roles`, where it is an error. Other values are read exactly: no surrounding blanks,
+    /// missing, except `required_roles` and `revoked_keys`, where it is an error. Other values are read exactly: no surrounding blanks,
     /// booleans and clouds in lower case, seconds in digits.
     ///
     /// A variable whose name is almost one of the table is an error that names the right one: a wrong letter, a missing

@@ -15,12 +15,13 @@ pub use fields::Settings;
 use fields::{Field, Names};
 
 use crate::error::{ConfigError, ConfigFault};
+use crate::ids::KeyId;
 use crate::keys::remote::timing::Timing;
 use crate::keys::remote::{RemoteKeys, RemoteKeysBuilder};
 use crate::middleware::layer::UpstreamAuthLayer;
 use crate::policy::Policy;
 use crate::policy::audience::Audiences;
-use crate::policy::builder::skew_fault;
+use crate::policy::builder::{revoked_key_fault, skew_fault};
 use crate::policy::callers::Callers;
 use crate::policy::tenants::Tenants;
 
@@ -129,6 +130,7 @@ impl Settings {
             caller_client_ids,
             allow_any_caller,
             required_roles,
+            revoked_keys,
             cloud,
             clock_skew_secs,
             refresh_secs,
@@ -165,14 +167,27 @@ impl Settings {
             .cloned()
             .collect();
         faults.extend(skew.and_then(skew_fault));
-        faults.extend(roles_fault(required_roles));
+        faults.extend(emptied(
+            Field::RequiredRoles,
+            required_roles,
+            "no role is named; write one, or leave the setting out",
+        ));
+        faults.extend(emptied(
+            Field::RevokedKeys,
+            revoked_keys,
+            "no key is named; write its id, or leave the setting out",
+        ));
+        let revoked: Vec<_> = given(revoked_keys).map(KeyId::new).collect();
+        faults.extend(revoked.iter().filter_map(revoked_key_fault));
         faults.extend(unreadable);
         faults.sort_by_key(|fault| Field::of_fault(fault.field()));
         if let Some(error) = ConfigError::from_faults(faults) {
             return Err(self.as_written(error));
         }
-        let roles = required_roles.iter().map(|role| role.trim()).filter(|role| !role.is_empty());
-        let mut policy = Policy::builder(tenants?, audiences?, callers?).cloud(cloud?).required_roles(roles);
+        let mut policy = Policy::builder(tenants?, audiences?, callers?)
+            .cloud(cloud?)
+            .required_roles(given(required_roles))
+            .revoked_keys(revoked);
         if let Some(skew) = skew {
             policy = policy.clock_skew(skew);
         }
@@ -241,13 +256,18 @@ impl UpstreamAuthLayer {
     }
 }
 
-fn is_given(items: &[String]) -> bool {
-    items.iter().any(|item| !item.trim().is_empty())
+/// The items of a list, trimmed, without empty ones.
+fn given(items: &[String]) -> impl Iterator<Item = &str> {
+    items.iter().map(|item| item.trim()).filter(|item| !item.is_empty())
 }
 
-/// Roles that are set to nothing, for instance by an empty variable, must not mean that no role is required.
-fn roles_fault(roles: &[String]) -> Option<ConfigFault> {
-    let is_lost = !roles.is_empty() && !is_given(roles);
-    is_lost
-        .then(|| ConfigFault::new(Field::RequiredRoles.name(), "no role is named; write one, or leave the setting out"))
+fn is_given(items: &[String]) -> bool {
+    given(items).next().is_some()
+}
+
+/// A list that is set to nothing, for instance by an empty variable, must not mean that no role is required or no key
+/// is revoked.
+fn emptied(field: Field, items: &[String], problem: &str) -> Option<ConfigFault> {
+    let is_lost = !items.is_empty() && !is_given(items);
+    is_lost.then(|| ConfigFault::new(field.name(), problem))
 }

@@ -60,6 +60,7 @@ fn every_variable_has_its_effect() {
         ("CALLER_CLIENT_IDS", CLIENT),
         ("ALLOW_ANY_CALLER", "false"),
         ("REQUIRED_ROLES", "Upstream.Call, Other Role ,,"),
+        ("REVOKED_KEYS", "leaked-1, leaked-2 ,"),
         ("CLOUD", "us-government"),
         ("CLOCK_SKEW_SECS", "0"),
         ("REFRESH_SECS", "43200"),
@@ -72,6 +73,7 @@ fn every_variable_has_its_effect() {
     let (policy, timing) = validated(all).unwrap();
     assert_eq!(policy.cloud(), &Cloud::us_government());
     assert_eq!(policy.tenants().iter().count(), 2);
+    assert_eq!(policy.revoked_keys(), ["leaked-1", "leaked-2"].map(KeyId::new));
     let printed = format!("{policy:?}");
     for part in
         ["Uri(\"api://signalr\")", AUDIENCE, OBJECT, CLIENT, "[\"Upstream.Call\", \"Other Role\"]", "clock_skew: 0ns"]
@@ -124,6 +126,9 @@ fn every_fault_names_its_variable_and_the_remedy() {
         ("CALLER_CLIENT_IDS", Some("x"), "not a GUID"),
         ("REQUIRED_ROLES", Some(""), "no role is named; write one, or leave the setting out"),
         ("REQUIRED_ROLES", Some(" , "), "no role is named"),
+        ("REVOKED_KEYS", Some(""), "no key is named; write its id, or leave the setting out"),
+        ("REVOKED_KEYS", Some(" , "), "no key is named"),
+        ("REVOKED_KEYS", Some("a b"), "`a b` is not a key id; write the `kid`"),
         ("ALLOW_ANY_CALLER", Some("yes"), "`yes` is neither `true` nor `false`"),
         ("ALLOW_ANY_CALLER", Some("True"), "neither"),
         ("ALLOW_ANY_CALLER", Some("1"), "neither"),
@@ -262,6 +267,7 @@ fn toml_and_json_give_equal_settings() {
         caller_client_ids = [\"{CLIENT}\"]
         allow_any_caller = false
         required_roles = [\"Upstream.Call\", \" \"]
+        revoked_keys = [\"leaked\", \" \"]
         cloud = \"china\"
         clock_skew_secs = 1
         refresh_secs = 2
@@ -277,6 +283,7 @@ fn toml_and_json_give_equal_settings() {
         "caller_client_ids": [CLIENT],
         "allow_any_caller": false,
         "required_roles": ["Upstream.Call", " "],
+        "revoked_keys": ["leaked", " "],
         "cloud": "china",
         "clock_skew_secs": 1,
         "refresh_secs": 2,
@@ -290,6 +297,7 @@ fn toml_and_json_give_equal_settings() {
     let (policy, timing) = from_json.validate(Vec::new()).unwrap();
     assert_eq!(policy.cloud(), &Cloud::china());
     assert!(format!("{policy:?}").contains("RequiredRoles([\"Upstream.Call\"])"));
+    assert_eq!(policy.revoked_keys(), ["leaked"].map(KeyId::new));
     let seconds = [timing.refresh, timing.refetch_cooldown, timing.key_retention, timing.stale_limit];
     assert_eq!(seconds.map(|wait| wait.as_secs()), [2, 3, 4, 5]);
     assert_eq!(timing.fetch_timeout.as_secs(), 6);
@@ -396,6 +404,7 @@ fn settings_built_in_code_equal_those_of_a_file() {
         .caller_client_ids(vec![CLIENT.to_owned()])
         .allow_any_caller(false)
         .required_roles(["Upstream.Call"])
+        .revoked_keys([KeyId::new("leaked")])
         .cloud(Cloud::china())
         .clock_skew_secs(1)
         .refresh_secs(2)
@@ -409,6 +418,7 @@ fn settings_built_in_code_equal_those_of_a_file() {
         "caller_object_ids": [OBJECT],
         "caller_client_ids": [CLIENT],
         "required_roles": ["Upstream.Call"],
+        "revoked_keys": ["leaked"],
         "cloud": "china",
         "clock_skew_secs": 1,
         "refresh_secs": 2,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mock_entra::{Jwk, MockEntra, MockEntraBuilder};
 use signalr_upstream_auth::clock::UnixTime;
-use signalr_upstream_auth::keys::RemoteKeys;
+use signalr_upstream_auth::keys::{KeyId, KeySet, RemoteKeys};
 use signalr_upstream_auth::{
     Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
 };
@@ -156,6 +156,31 @@ async fn any_caller_in_tenant_still_rejects_delegated_tokens() {
         rejection(&layer, &entra.token().tenant(OTHER_TENANT.parse().unwrap()).mint()).await,
         Some(RejectionKind::WrongTenant)
     );
+}
+
+#[tokio::test]
+async fn rejects_key_that_the_policy_revokes_from_the_start_without_a_fetch() {
+    let entra = entra().await;
+    let signer = entra.signing_key().key_id().clone();
+    let policy = entra.policy_builder().revoked_keys([signer.clone()]).build().unwrap();
+    let token = entra.token().mint();
+
+    let keys = RemoteKeys::builder(&policy).clock(entra.clock()).build().unwrap();
+    let remote = UpstreamAuthLayer::from_keys(policy.clone(), keys.clone()).with_clock(entra.clock());
+    assert_eq!(rejection(&remote, &token).await, Some(RejectionKind::RevokedKey));
+    let requests = entra.requests();
+    assert_eq!((requests.discovery(), requests.keys()), (0, 0), "the verdict needs no key");
+    keys.wait_for_keys().await.unwrap();
+    let listed = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap().usable().count();
+    assert_eq!(keys.status()[0].keys() + 1, listed, "a revoked key does not count");
+    keys.reinstate(&signer);
+    assert_eq!(rejection(&remote, &token).await, Some(RejectionKind::RevokedKey), "nothing takes it back");
+
+    // With any key source, and only this key.
+    let fixed = fixed_layer(&entra, policy);
+    assert_eq!(rejection(&fixed, &token).await, Some(RejectionKind::RevokedKey));
+    let other = entra.policy_builder().revoked_keys([KeyId::new("another")]).build().unwrap();
+    assert_eq!(rejection(&fixed_layer(&entra, other), &token).await, None);
 }
 
 #[tokio::test]
