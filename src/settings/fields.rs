@@ -131,7 +131,7 @@ settings! {
         audiences: list, Audiences, "SIGNALR_UPSTREAM_AUDIENCES",
             "client ids and App ID URIs", "none: at least one";
         caller_object_ids: list, CallerObjectIds, "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
-            "GUIDs of service principals (`oid`)", "none: see below";
+            "GUIDs of service principals (`oid`), or pairs `tenant/object`", "none: see below";
         caller_client_ids: list, CallerClientIds, "SIGNALR_UPSTREAM_CALLER_CLIENT_IDS",
             "GUIDs of applications (`appid`, `azp`)", "none: see below";
         allow_any_caller: flag, AllowAnyCaller, "SIGNALR_UPSTREAM_ALLOW_ANY_CALLER",
@@ -159,8 +159,9 @@ settings! {
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that
     /// accepts every application of the tenants that can get a token for your audience**
     /// ([`Callers::dangerous_any_in_tenant`](crate::Callers::dangerous_any_in_tenant)). Together with a list it is an
-    /// error. A listed caller counts in each tenant. If one tenant must not act for another, build the policy with
-    /// pairs of tenant and object id instead ([`Callers::new`](crate::Callers::new)).
+    /// error. A listed id counts in each tenant. With several tenants write pairs of tenant and object id into
+    /// `caller_object_ids`, so that one tenant cannot act for another: `tenant/object`, two GUIDs. An id without a tenant
+    /// beside several tenants causes a `tracing` warning.
     ///
     /// The methods of [`RemoteKeysBuilder`](crate::keys::RemoteKeysBuilder) document what each duration governs.
     ///

@@ -22,8 +22,9 @@ use crate::middleware::layer::UpstreamAuthLayer;
 use crate::policy::Policy;
 use crate::policy::audience::Audiences;
 use crate::policy::builder::{revoked_key_fault, skew_fault};
-use crate::policy::callers::Callers;
+use crate::policy::callers::{Caller, Callers};
 use crate::policy::tenants::Tenants;
+use crate::telemetry::events;
 
 impl Settings {
     /// Reads the variables of this process.
@@ -94,7 +95,9 @@ impl Settings {
     ///
     /// Names every setting that is missing or wrong, those of the timing included.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
-        self.validate(Vec::new()).map(|(policy, _)| policy)
+        let (policy, _) = self.validate(Vec::new())?;
+        self.warn_of_callers_in_every_tenant(&policy);
+        Ok(policy)
     }
 
     /// A builder for the keys, to which you can add what no setting has, such as
@@ -116,6 +119,7 @@ impl Settings {
     /// As [`policy`](Self::policy), and as [`RemoteKeysBuilder::build`].
     pub fn into_layer(self) -> Result<UpstreamAuthLayer, ConfigError> {
         let (policy, timing) = self.validate(Vec::new())?;
+        self.warn_of_callers_in_every_tenant(&policy);
         let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
         Ok(UpstreamAuthLayer::from_keys(policy, keys))
     }
@@ -179,6 +183,12 @@ impl Settings {
         ));
         let revoked: Vec<_> = given(revoked_keys).map(KeyId::new).collect();
         faults.extend(revoked.iter().filter_map(revoked_key_fault));
+        if let (Ok(tenants), Ok(callers)) = (&tenants, &callers) {
+            faults.extend(callers.tenants().filter(|tenant| !tenants.contains(*tenant)).map(|tenant| {
+                let problem = format!("tenant {tenant} is not in {}; add it there", self.name_of(Field::TenantIds));
+                ConfigFault::new(Field::CallerObjectIds.name(), problem)
+            }));
+        }
         faults.extend(unreadable);
         faults.sort_by_key(|fault| Field::of_fault(fault.field()));
         if let Some(error) = ConfigError::from_faults(faults) {
@@ -214,6 +224,17 @@ impl Settings {
                 (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
             })
             .unwrap_or_else(|| if allow_any { Ok(Callers::dangerous_any_in_tenant()) } else { Err(self.no_callers()) })
+    }
+
+    /// An object id is unique in its tenant only, and a client id belongs to an application in every tenant.
+    fn warn_of_callers_in_every_tenant(&self, policy: &Policy) {
+        let tenants = policy.tenants().iter().count();
+        let in_every_tenant = policy.callers().iter().filter(|caller| !matches!(caller, Caller::TenantObjectId(..)));
+        let callers = in_every_tenant.count();
+        if tenants > 1 && callers > 0 {
+            let setting = self.name_of(Field::CallerObjectIds);
+            tracing::warn!(target: events::SETTINGS, setting, callers, tenants, "callers without a tenant may call from every tenant; write pairs tenant/object");
+        }
     }
 
     fn no_callers(&self) -> ConfigError {
