@@ -171,7 +171,8 @@ macro_rules! challenge {
         None
     };
     (Unauthenticated, $description:literal) => {
-        Some("Bearer")
+        // The scheme needs a parameter (RFC 6750 section 3), and a request without a token gets no error code (section 3.1).
+        Some("Bearer realm=\"signalr-upstream\"")
     };
     (InvalidRequest, $description:literal) => {
         challenge!("invalid_request", $description)
@@ -202,7 +203,7 @@ rejection_kinds! {
     DuplicateMember = "duplicate_member", Header, InvalidToken, "The token names a member twice";
     /// The token has five segments: it is encrypted (JWE), which this crate does not read.
     EncryptedToken = "encrypted_token", Form, InvalidToken, "The token is encrypted";
-    /// `exp` lies further back than the clock skew.
+    /// `exp` plus the clock skew is reached (RFC 7519 section 4.1.4: rejected on or after `exp`).
     Expired = "expired", Times, InvalidToken, "The token has expired";
     /// The signing key belongs to another cloud: its `cloud_instance_name` is not the expected one.
     ForeignCloudKey = "foreign_cloud_key", Key, InvalidToken, "The signing key belongs to another cloud";
@@ -251,7 +252,7 @@ rejection_kinds! {
     UnsupportedVersion = "unsupported_version", Version, InvalidToken, "The token version is not supported";
     /// The key is listed but may not verify RS256, for its `kty`, size, exponent, `use`, `key_ops` or `alg`.
     UnusableKey = "unusable_key", Key, InvalidToken, "The signing key cannot be used";
-    /// `nbf` is later than `exp`.
+    /// `nbf` or `iat` is later than `exp`.
     ValidityReversed = "validity_reversed", Times, InvalidToken, "The token ends before it begins";
     /// `aud` is not among the allowed audiences.
     WrongAudience = "wrong_audience", Audience, InvalidToken, "The token is for another audience";

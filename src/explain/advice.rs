@@ -9,7 +9,7 @@ use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
 use crate::cloud::Cloud;
 use crate::error::{CheckName, KeyError, Rejection, RejectionKind};
 use crate::ids::TenantId;
-use crate::policy::audience::foreign_service;
+use crate::policy::first_party::foreign_service;
 use crate::telemetry::escape::escape_and_cut;
 use crate::token::version::TokenVersion;
 
@@ -36,6 +36,8 @@ pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> 
         K::ForeignCloudKey => vec![foreign_cloud_key(evidence)],
         K::ForeignIssuerKey => one("The key belongs to another issuer of the same key document, such as personal \
             Microsoft accounts. It may not sign for this tenant."),
+        K::RevokedKey if evidence.is_revoked_by_policy() => one("The key is listed in `revoked_keys` \
+            (SIGNALR_UPSTREAM_REVOKED_KEYS). If that is a mistake, take it off the list and restart."),
         K::RevokedKey => one("The key was taken out of use in this process with `RemoteKeys::revoke`. If that was \
             a mistake, call `reinstate` or restart."),
         K::GraphToken => one(GRAPH),
@@ -325,12 +327,15 @@ fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
         Some(wait) => format!("the next fetch for an unknown key may begin in {}", span(seconds(wait))),
         None => "this key source fetches no others".to_owned(),
     };
-    vec![format!(
-        "No key document of the tenant lists the key `{key}`; {next}. If Entra has just changed its keys, that will find \
-         it. Otherwise Entra did not sign this token for this tenant: it was made by somebody else, or in another cloud \
-         than `{}`.",
-        evidence.policy().cloud().name()
-    )]
+    vec![
+        format!(
+            "No key document of the tenant lists the key `{key}`; {next}. If Entra has just changed its keys, that will \
+             find it. Otherwise Entra did not sign this token for this tenant: it was made by somebody else, or in \
+             another cloud than `{}`.",
+            evidence.policy().cloud().name()
+        ),
+        CUSTOM_KEYS.to_owned(),
+    ]
 }
 
 fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
@@ -448,6 +453,9 @@ const NO_TOKEN: &str = "The request carries no token. In the SignalR resource's 
                         identity\" for this address, and check that no proxy takes the Authorization header away.";
 const QUOTED: &str = "There are quotation marks around the token. Send it bare: they are a part of the shell or of JSON, not \
                       of the token.";
+const CUSTOM_KEYS: &str = "An app registration with a claims mapping policy or a SAML signing certificate gets tokens that are \
+                           signed with keys of its own. Such tokens are rejected: remove the policy or the certificate, \
+                           or give the upstream an app registration of its own.";
 const NOT_ENTRA: &str = "The issuer is not the one that Entra writes for this tenant, version and cloud. The token was made \
                          by somebody else, or by Entra for another purpose.";
 

@@ -94,6 +94,11 @@ impl<'e> Evidence<'e> {
         self.header.as_ref()?.kid.as_deref().map(KeyId::new)
     }
 
+    /// Whether the configuration revokes the key that the token names.
+    pub(super) fn is_revoked_by_policy(&self) -> bool {
+        self.key_id().is_some_and(|id| self.policy().revoked_keys().contains(&id))
+    }
+
     /// The key the token names, if it is at hand.
     pub(super) fn key(&self) -> Option<VerificationKey> {
         match self.validator.keys().lookup(self.tenant()?, &self.key_id()?) {
@@ -127,7 +132,13 @@ impl<'e> Evidence<'e> {
                 let now = self.now.map_or_else(|| "unreadable".to_owned(), |now| time(now.as_secs().into()));
                 format!("now {now}, give or take {} seconds", policy.clock_skew().as_secs())
             }
-            CheckName::Key => "listed for the tenant, of its issuer and cloud".to_owned(),
+            CheckName::Key => match self.policy().revoked_keys() {
+                [] => "listed for the tenant, of its issuer and cloud".to_owned(),
+                revoked => {
+                    let revoked = list(revoked.iter().map(|id| escape_and_cut(id.as_str(), MAX_VALUE)));
+                    format!("listed for the tenant, of its issuer and cloud, not revoked like {revoked}")
+                }
+            },
             CheckName::Signature => "RS256, made with that key".to_owned(),
             CheckName::Application => "an oid, sub the same, no scp, idtyp app or none".to_owned(),
             CheckName::Caller => match policy.callers().listed() {

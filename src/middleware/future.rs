@@ -37,8 +37,10 @@ pin_project! {
         // The usual case: the key was at hand, the inner service has the request.
         Called { #[pin] response: S::Future },
         Rejected { rejection: Option<(Rejection, R)> },
-        // The key has to be found first; the request and the service that was polled ready wait for it.
+        // The key has to be found first. The service has reserved nothing meanwhile.
         Waiting { waiting: Option<Box<Waiting<S, R, B>>> },
+        // The token was accepted after a wait; now the service gets ready for the request.
+        GettingReady { accepted: Option<Box<(S, Request<B>)>> },
     }
 }
 
@@ -89,15 +91,23 @@ where
                     #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
                     let outcome = ready!(waiting.as_mut().expect("still waiting").pending.as_mut().poll(cx));
                     #[expect(clippy::expect_used, reason = "it was there a line ago")]
-                    let Waiting { mut request, mut service, responder, authorization, .. } =
+                    let Waiting { mut request, service, responder, authorization, .. } =
                         *waiting.take().expect("still waiting");
                     match outcome {
                         Ok(claims) => {
                             authorization.pass_on(&mut request, claims);
-                            State::Called { response: service.call(request) }
+                            State::GettingReady { accepted: Some(Box::new((service, request))) }
                         }
                         Err(rejection) => State::Rejected { rejection: Some((rejection, responder)) },
                     }
+                }
+                StateProj::GettingReady { accepted } => {
+                    #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
+                    let (service, _) = &mut **accepted.as_mut().expect("still getting ready");
+                    ready!(service.poll_ready(cx))?;
+                    #[expect(clippy::expect_used, reason = "it was there a line ago")]
+                    let (mut service, request) = *accepted.take().expect("still getting ready");
+                    State::Called { response: service.call(request) }
                 }
             };
             state.set(next);
@@ -129,6 +139,7 @@ where
             State::Called { .. } => "ResponseFuture(called)",
             State::Rejected { .. } => "ResponseFuture(rejected)",
             State::Waiting { .. } => "ResponseFuture(waiting)",
+            State::GettingReady { .. } => "ResponseFuture(getting ready)",
         })
     }
 }

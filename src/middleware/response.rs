@@ -64,6 +64,9 @@ impl<B: Default> ResponseForRejection<B> for DefaultResponse {
 /// The headers of a rejection: `Cache-Control: no-store`; the challenge in `WWW-Authenticate`, one line
 /// and the same for every request rejected for the same reason; `Retry-After` with a 503, which has no
 /// challenge.
+///
+/// A request without a bearer token gets `Bearer realm="signalr-upstream"`; every other challenge has the parameters
+/// `error` and `error_description` (RFC 6750 section 3).
 #[must_use]
 pub fn rejection_headers(rejection: &Rejection) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
@@ -83,6 +86,19 @@ mod tests {
     use crate::error::RejectionKind;
 
     #[test]
+    fn every_challenge_has_a_parameter_after_the_scheme() {
+        // RFC 6750 section 3: "one or more auth-param values"; RFC 9110 section 11.2: token "=" ( token / quoted-string ).
+        for kind in RejectionKind::ALL {
+            let headers = rejection_headers(&Rejection::from(*kind));
+            let Some(challenge) = headers.get(WWW_AUTHENTICATE) else { continue };
+            let parameters = challenge.to_str().unwrap().strip_prefix("Bearer ").unwrap_or_default();
+            let (name, value) = parameters.split_once('=').unwrap_or_else(|| panic!("{kind}: {challenge:?}"));
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{kind}: {name}");
+            assert!(value.len() > 2 && value.starts_with('"') && value.ends_with('"'), "{kind}: {value}");
+        }
+    }
+
+    #[test]
     fn every_kind_has_the_headers_of_its_class_and_no_body() {
         for kind in RejectionKind::ALL {
             let response: Response<String> = DefaultResponse.response_for_rejection(&Rejection::from(*kind));
@@ -90,7 +106,7 @@ mod tests {
             assert_eq!(text(CACHE_CONTROL).as_deref(), Some("no-store"));
             let challenge = match (response.status().as_u16(), kind.error_code()) {
                 (503, None) => None,
-                (401, None) => Some("Bearer".to_owned()),
+                (401, None) => Some("Bearer realm=\"signalr-upstream\"".to_owned()),
                 (_, Some(code)) => {
                     Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description()))
                 }

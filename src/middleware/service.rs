@@ -12,11 +12,22 @@ use crate::validator::{Validator, Verdict};
 
 /// Calls the inner service with requests that carry an accepted token, and rejects all others.
 ///
-/// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). The inner service must be `Clone`: a request that waits for
-/// a key takes the service that was polled ready along. Wrap a service that is not `Clone` in `tower`'s `Buffer`.
+/// Made by [`UpstreamAuthLayer`](crate::UpstreamAuthLayer). An accepted request has the [`Claims`](crate::Claims) in its
+/// extensions. A rejection is a response, never an error: the error type is the inner service's. The body is not
+/// touched.
 ///
-/// An accepted request has the [`Claims`](crate::Claims) in its extensions. A rejection is a response, never an error:
-/// the error type is the inner service's. The body is not touched.
+/// # Readiness
+///
+/// The service is ready when the inner service is. What the inner service reserved for a request, such as the permit of
+/// a concurrency limit, serves accepted requests only. A request that is rejected, or whose key is not cached, releases
+/// it at once. After the wait for its key, an accepted request gets the inner service ready for itself. So only a
+/// request that waited for its key feels the inner service's backpressure inside the response future.
+///
+/// A limit further out counts every request for as long as it waits, those of strangers included: up to two seconds
+/// each. Put limits and load shedding that shall serve your callers behind this layer.
+///
+/// The inner service must be `Clone`, and a clone must reserve nothing before it is polled ready, as with all services
+/// of `tower`. Put a service that is not `Clone` behind `tower`'s `Buffer` or `BoxCloneService`.
 #[derive(Clone, Debug)]
 pub struct UpstreamAuth<S, R = DefaultResponse> {
     inner: S,
@@ -50,16 +61,25 @@ where
                 self.authorization.pass_on(&mut request, claims);
                 ResponseFuture::called(self.inner.call(request))
             }
-            Verdict::Rejected(rejection) => ResponseFuture::rejected(rejection, self.responder.clone()),
+            Verdict::Rejected(rejection) => {
+                self.release();
+                ResponseFuture::rejected(rejection, self.responder.clone())
+            }
             Verdict::Waiting(pending) => {
-                // Only the service that was polled ready may be called, so it goes along and a clone stays:
-                // https://docs.rs/tower-service/0.3/tower_service/trait.Service.html#be-careful-when-cloning-inner-services
-                let clone = self.inner.clone();
-                let service = std::mem::replace(&mut self.inner, clone);
+                self.release();
+                let service = self.inner.clone();
                 let responder = self.responder.clone();
                 let authorization = self.authorization;
                 ResponseFuture::waiting(Waiting { pending, request, service, responder, authorization })
             }
         }
+    }
+}
+
+impl<S: Clone, R> UpstreamAuth<S, R> {
+    /// Gives back what the inner service reserved when it was polled ready: "such resources are released if the service
+    /// is dropped before `call` is invoked" (`tower_service::Service::poll_ready`). Otherwise strangers could hold it.
+    fn release(&mut self) {
+        self.inner = self.inner.clone();
     }
 }

@@ -9,7 +9,8 @@ use super::issuers::Issuers;
 use super::tenants::Tenants;
 use super::{Policy, Rules};
 use crate::cloud::Cloud;
-use crate::error::{ConfigError, ConfigFault};
+use crate::error::{ConfigError, ConfigFault, quoted};
+use crate::ids::KeyId;
 
 /// Builds a [`Policy`].
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub struct PolicyBuilder {
     callers: Callers,
     cloud: Cloud,
     required_roles: RequiredRoles,
+    revoked_keys: Vec<KeyId>,
     clock_skew: Duration,
     accepts_foreign_cloud_instance_names: bool,
 }
@@ -32,6 +34,7 @@ impl PolicyBuilder {
             callers,
             cloud: Cloud::public(),
             required_roles: RequiredRoles::default(),
+            revoked_keys: Vec::new(),
             clock_skew: DEFAULT_SKEW,
             accepts_foreign_cloud_instance_names: false,
         }
@@ -58,6 +61,15 @@ impl PolicyBuilder {
         self
     }
 
+    /// Rejects tokens that name one of these keys (`kid`) from the start, with 401 and without a fetch, whatever the key
+    /// source has: for keys that are known to be compromised. Unlike
+    /// [`RemoteKeys::revoke`](crate::keys::RemoteKeys::revoke) it survives a restart, and nothing takes it back.
+    /// Default: none.
+    pub fn revoked_keys(mut self, keys: impl IntoIterator<Item = KeyId>) -> Self {
+        self.revoked_keys = keys.into_iter().collect();
+        self
+    }
+
     /// Accepts keys with the `cloud_instance_name` of another cloud. **A key of another cloud may then sign for a
     /// tenant of this one**: the v1 issuers of the public and the US Government cloud are written alike.
     ///
@@ -71,14 +83,15 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// Names `clock_skew_secs` when it is more than 600 seconds, `required_roles` when one is blank, and
-    /// `callers` when a pair names a tenant that is not accepted.
+    /// Names `clock_skew_secs` when it is more than 600 seconds, `required_roles` when one is blank, `revoked_keys`
+    /// when no token can name one, and `callers` when a pair names a tenant that is not accepted.
     pub fn build(self) -> Result<Policy, ConfigError> {
         let mut faults = Vec::new();
         faults.extend(skew_fault(self.clock_skew));
         if self.required_roles.has_blank() {
             faults.push(ConfigFault::new("required_roles", "a role is blank; write the value of the app role"));
         }
+        faults.extend(self.revoked_keys.iter().filter_map(revoked_key_fault));
         for tenant in self.callers.tenants().filter(|tenant| !self.tenants.contains(*tenant)) {
             faults.push(ConfigFault::new(
                 "callers",
@@ -96,6 +109,7 @@ impl PolicyBuilder {
             audiences: self.audiences,
             callers: self.callers,
             required_roles: self.required_roles,
+            revoked_keys: self.revoked_keys,
             clock_skew: self.clock_skew,
             accepts_foreign_cloud_instance_names: self.accepts_foreign_cloud_instance_names,
         })))
@@ -105,6 +119,16 @@ impl PolicyBuilder {
 /// What is wrong with a clock skew, also for one that stands in no policy yet.
 pub(crate) fn skew_fault(skew: Duration) -> Option<ConfigFault> {
     (skew > MAX_SKEW).then(|| ConfigFault::new("clock_skew_secs", "write 0 to 600 seconds; 300 is the default"))
+}
+
+/// What is wrong with the id of a revoked key. A mistake there would revoke nothing.
+pub(crate) fn revoked_key_fault(key: &KeyId) -> Option<ConfigFault> {
+    let text = key.as_str();
+    let is_possible = KeyId::fits(text) && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    (!is_possible).then(|| {
+        let problem = format!("{} is not a key id; write the `kid` of a token's header", quoted(text));
+        ConfigFault::new("revoked_keys", problem)
+    })
 }
 
 const DEFAULT_SKEW: Duration = Duration::from_secs(300);

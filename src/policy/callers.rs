@@ -44,17 +44,18 @@ impl Callers {
         list::not_empty(CALLERS, CALLERS_MISSING, callers.into_iter().map(Into::into)).map(Self::listed_as)
     }
 
-    /// Reads object ids (`oid`): the "Object (principal) ID" on the SignalR resource's Identity page. Items are
+    /// Reads object ids (`oid`): the "Object (principal) ID" on the SignalR resource's Identity page. An item is an id,
+    /// which counts in every accepted tenant, or a pair `tenant/object`, which counts in that tenant only. Items are
     /// trimmed and empty ones ignored.
     ///
     /// # Errors
     ///
-    /// Names `caller_object_ids`, once for each item that is not a GUID, or when no item is left.
+    /// Names `caller_object_ids`, once for each item that is neither a GUID nor a pair of GUIDs, or when no item is left.
     pub fn parse_object_ids<I>(items: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        list::parse(OBJECT_IDS, OBJECT_IDS_MISSING, items, |item| guid(item).map(Caller::ObjectId)).map(Self::listed_as)
+        list::parse(OBJECT_IDS, OBJECT_IDS_MISSING, items, object_or_pair).map(Self::listed_as)
     }
 
     /// Reads client ids: `appid` in v1 tokens, `azp` in v2 tokens. The portal shows that of a user-assigned identity
@@ -252,6 +253,14 @@ impl RequiredRoles {
     }
 }
 
+/// Reads `object` or `tenant/object`.
+fn object_or_pair(item: &str) -> Result<Caller, String> {
+    match item.split_once('/') {
+        Some((tenant, object)) => Ok(Caller::TenantObjectId(guid(tenant.trim())?, guid(object.trim())?)),
+        None => guid(item).map(Caller::ObjectId),
+    }
+}
+
 fn guid<T: std::str::FromStr<Err = InvalidGuid>>(item: &str) -> Result<T, String> {
     item.parse().map_err(|fault| format!("{} is {fault}", quoted(item)))
 }
@@ -298,6 +307,19 @@ mod tests {
         assert!(!allow(&callers, T2, A, None));
         assert!(!allow(&callers, T1, B, Some(A)));
         assert_eq!(callers.tenants().map(|tenant| tenant.to_string()).collect::<Vec<_>>(), [T1]);
+    }
+
+    #[test]
+    fn text_of_a_pair_counts_in_its_tenant_only() {
+        let callers = Callers::parse_object_ids([&format!(" {} / {A}", T1.to_uppercase()), B]).unwrap();
+        assert!(allow(&callers, T1, A, None) && !allow(&callers, T2, A, None));
+        assert!(allow(&callers, T1, B, None) && allow(&callers, T2, B, None));
+        assert_eq!(callers.tenants().map(|tenant| tenant.to_string()).collect::<Vec<_>>(), [T1]);
+        for item in [format!("{T1}/"), format!("/{A}"), format!("{T1}/{A}/{A}"), format!("{T1}/x"), format!("{T1}:{A}")]
+        {
+            let error = Callers::parse_object_ids([&item]).unwrap_err();
+            assert_eq!(error.faults().map(|fault| fault.field()).collect::<Vec<_>>(), ["caller_object_ids"], "{item}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod audience;
 pub(crate) mod builder;
 pub(crate) mod callers;
 pub(crate) mod claims;
+pub(crate) mod first_party;
 mod issuers;
 mod list;
 pub(crate) mod stages;
@@ -24,7 +25,7 @@ use tenants::Tenants;
 use crate::clock::UnixTime;
 use crate::cloud::Cloud;
 use crate::error::{CheckName, Rejection, RejectionKind};
-use crate::ids::{ClientId, ObjectId, TenantId, from_lower_case};
+use crate::ids::{ClientId, KeyId, ObjectId, TenantId, from_lower_case};
 use crate::json::Texts;
 use crate::signature::key::VerificationKey;
 use crate::token::UnverifiedToken;
@@ -56,6 +57,7 @@ struct Rules {
     audiences: Audiences,
     callers: Callers,
     required_roles: RequiredRoles,
+    revoked_keys: Vec<KeyId>,
     clock_skew: Duration,
     accepts_foreign_cloud_instance_names: bool,
 }
@@ -96,6 +98,12 @@ impl Policy {
         self.0.required_roles.as_slice()
     }
 
+    /// The ids of the keys that are rejected from the start.
+    #[must_use]
+    pub fn revoked_keys(&self) -> &[KeyId] {
+        &self.0.revoked_keys
+    }
+
     /// How far clocks may be apart.
     #[must_use]
     pub fn clock_skew(&self) -> Duration {
@@ -116,7 +124,8 @@ impl Policy {
 /// The checks, in their order. Until the signature is verified, claims are untrusted: they can only cause a rejection
 /// (RFC 8725 section 3.10).
 impl Policy {
-    /// Checks version, tenant, issuer, audience and times.
+    /// Checks version, tenant, issuer, audience and times, and that the key is not revoked: nobody needs to look for it
+    /// then.
     pub(crate) fn check_claims<'t>(
         &self,
         token: UnverifiedToken<'t>,
@@ -128,6 +137,9 @@ impl Policy {
         self.check_audience(&token, version)?;
         let validity = Self::validity(&token.claims)?;
         self.check_times(&validity, now)?;
+        if self.0.revoked_keys.contains(&token.key_id) {
+            return Err(RejectionKind::RevokedKey.into());
+        }
         Ok(CheckedToken::new(token, tenant, version, validity))
     }
 
@@ -198,7 +210,7 @@ impl Policy {
         let audience = single_audience(Some(audiences));
         if self.accepts_audience(audience, version) {
             Ok(())
-        } else if token.has_nonce || audience.is_some_and(audience::is_graph) {
+        } else if token.has_nonce || audience.is_some_and(first_party::is_graph) {
             Err(RejectionKind::GraphToken.into())
         } else {
             Err(RejectionKind::WrongAudience.into())
@@ -280,7 +292,9 @@ mod tests {
 
     #[test]
     fn policy_returns_what_it_was_built_from() {
-        let policy = builder().clock_skew(Duration::from_secs(600)).required_roles(["a", "b"]).build().unwrap();
+        let policy = builder().clock_skew(Duration::from_secs(600)).required_roles(["a", "b"]);
+        let policy = policy.revoked_keys([KeyId::new("k")]).build().unwrap();
+        assert_eq!(policy.revoked_keys(), [KeyId::new("k")]);
         assert_eq!(policy.clock_skew(), Duration::from_secs(600));
         assert_eq!(policy.required_roles(), ["a", "b"]);
         let (tenant, stranger) = (ONE.parse().unwrap(), OTHER.parse().unwrap());
@@ -290,6 +304,7 @@ mod tests {
         assert_eq!(policy.expected_issuer(&stranger, TokenVersion::V2), None);
         let usual = builder().build().unwrap();
         assert_eq!((usual.clock_skew(), usual.required_roles().len()), (Duration::from_secs(300), 0));
+        assert!(usual.revoked_keys().is_empty());
     }
 
     #[test]
@@ -297,6 +312,9 @@ mod tests {
         let callers = Callers::parse_tenant_object_ids([(OTHER, ONE)]).unwrap();
         let strange = Policy::builder(Tenants::parse([ONE]).unwrap(), Audiences::parse([ONE]).unwrap(), callers);
         let strange = strange.clock_skew(Duration::from_nanos(600_000_000_001)).required_roles(["a", " "]);
-        assert_eq!(faults(strange), ["clock_skew_secs", "required_roles", "callers"]);
+        let keys = ["", "a b", "a\n", "k", &"k".repeat(257)].map(KeyId::new);
+        let strange = strange.revoked_keys(keys);
+        let expected = [&["clock_skew_secs", "required_roles"][..], &["revoked_keys"; 4], &["callers"]].concat();
+        assert_eq!(faults(strange), expected);
     }
 }

@@ -131,13 +131,15 @@ settings! {
         audiences: list, Audiences, "SIGNALR_UPSTREAM_AUDIENCES",
             "client ids and App ID URIs", "none: at least one";
         caller_object_ids: list, CallerObjectIds, "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
-            "GUIDs of service principals (`oid`)", "none: see below";
+            "GUIDs of service principals (`oid`), or pairs `tenant/object`", "none: see below";
         caller_client_ids: list, CallerClientIds, "SIGNALR_UPSTREAM_CALLER_CLIENT_IDS",
             "GUIDs of applications (`appid`, `azp`)", "none: see below";
         allow_any_caller: flag, AllowAnyCaller, "SIGNALR_UPSTREAM_ALLOW_ANY_CALLER",
             "`true` or `false`", "`false`";
         required_roles: list, RequiredRoles, "SIGNALR_UPSTREAM_REQUIRED_ROLES",
             "app roles; a caller needs one of them", "none required";
+        revoked_keys: list, RevokedKeys, "SIGNALR_UPSTREAM_REVOKED_KEYS",
+            "ids (`kid`) of keys that are rejected from the start", "none";
         cloud: cloud, Cloud, "SIGNALR_UPSTREAM_CLOUD",
             "`public`, `us-government` or `china`", "`public`";
         clock_skew_secs: seconds, ClockSkewSecs, "SIGNALR_UPSTREAM_CLOCK_SKEW_SECS",
@@ -157,18 +159,22 @@ settings! {
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that
     /// accepts every application of the tenants that can get a token for your audience**
     /// ([`Callers::dangerous_any_in_tenant`](crate::Callers::dangerous_any_in_tenant)). Together with a list it is an
-    /// error. A listed caller counts in each tenant. If one tenant must not act for another, build the policy with
-    /// pairs of tenant and object id instead ([`Callers::new`](crate::Callers::new)).
+    /// error. A listed id counts in each tenant. With several tenants write pairs of tenant and object id into
+    /// `caller_object_ids`, so that one tenant cannot act for another: `tenant/object`, two GUIDs. An id without a tenant
+    /// beside several tenants causes a `tracing` warning.
     ///
     /// The methods of [`RemoteKeysBuilder`](crate::keys::RemoteKeysBuilder) document what each duration governs.
     ///
     /// # In the environment
     ///
     /// Commas separate the items of a list. Items are trimmed and empty items ignored. An empty list counts as
-    /// missing, except `required_roles`, where it is an error. Other values are read exactly: no surrounding blanks,
-    /// booleans and clouds in lower case, seconds in digits. A variable that begins with `SIGNALR_UPSTREAM_` and is
-    /// not in the table causes a `tracing` warning. It is not an error, because Kubernetes injects such names for a
-    /// service named `signalr-upstream`.
+    /// missing, except `required_roles` and `revoked_keys`, where it is an error. Other values are read exactly: no surrounding blanks,
+    /// booleans and clouds in lower case, seconds in digits.
+    ///
+    /// A variable whose name is almost one of the table is an error that names the right one: a wrong letter, a missing
+    /// plural, a word left out, another case. To ignore it could mean to accept more callers than you intend. Any other
+    /// variable that begins with `SIGNALR_UPSTREAM_` causes a `tracing` warning. It is not an error, because Kubernetes
+    /// injects such names (`…_SERVICE_HOST`, `…_PORT…`) for a service named `signalr-upstream`.
     ///
     /// # In a file
     ///

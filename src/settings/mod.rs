@@ -10,19 +10,21 @@ mod value;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use environment::{PREFIX, warn_of_unknown};
+use environment::{Variable, misspelt, warn_of_unknown};
 pub use fields::Settings;
 use fields::{Field, Names};
 
 use crate::error::{ConfigError, ConfigFault};
+use crate::ids::KeyId;
 use crate::keys::remote::timing::Timing;
 use crate::keys::remote::{RemoteKeys, RemoteKeysBuilder};
 use crate::middleware::layer::UpstreamAuthLayer;
 use crate::policy::Policy;
 use crate::policy::audience::Audiences;
-use crate::policy::builder::skew_fault;
-use crate::policy::callers::Callers;
+use crate::policy::builder::{revoked_key_fault, skew_fault};
+use crate::policy::callers::{Caller, Callers};
 use crate::policy::tenants::Tenants;
+use crate::telemetry::events;
 
 impl Settings {
     /// Reads the variables of this process.
@@ -39,7 +41,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Names each variable that is not UTF-8, not a boolean or not a number. If there is one, the error also holds
+    /// Names each variable that is misspelt, not UTF-8, not a boolean or not a number. If there is one, the error also holds
     /// what [`policy`](Self::policy) reports about the others.
     pub fn from_vars<I>(vars: I) -> Result<Self, ConfigError>
     where
@@ -50,10 +52,17 @@ impl Settings {
         let mut unreadable = Vec::new();
         for (name, value) in vars {
             let name = name.to_string_lossy();
-            let Some(tail) = name.strip_prefix(PREFIX) else { continue };
-            let Some(field) = Field::ALL.iter().copied().find(|field| field.variable() == name) else {
-                warn_of_unknown(&name, tail);
-                continue;
+            let field = match Variable::of(&name) {
+                Variable::Setting(field) => field,
+                Variable::Misspelt(meant) => {
+                    unreadable.push(misspelt(&name, meant));
+                    continue;
+                }
+                Variable::Unknown => {
+                    warn_of_unknown(&name);
+                    continue;
+                }
+                Variable::Foreign => continue,
             };
             if seen.contains(&field) {
                 continue;
@@ -68,14 +77,16 @@ impl Settings {
         if unreadable.is_empty() { Ok(settings) } else { settings.validate(unreadable).map(|_| settings) }
     }
 
-    /// Whether any variable of the table is set, even if empty. For programs that do something else when they are
-    /// not configured at all.
+    /// Whether any variable of the table is set, even if empty or misspelt. For programs that do something else when
+    /// they are not configured at all.
     #[must_use]
     pub fn is_configured_in<I>(vars: I) -> bool
     where
         I: IntoIterator<Item = (OsString, OsString)>,
     {
-        vars.into_iter().any(|(name, _)| Field::ALL.iter().any(|field| name == *field.variable()))
+        vars.into_iter().any(|(name, _)| {
+            matches!(Variable::of(&name.to_string_lossy()), Variable::Setting(_) | Variable::Misspelt(_))
+        })
     }
 
     /// The policy alone, for another key source.
@@ -84,7 +95,9 @@ impl Settings {
     ///
     /// Names every setting that is missing or wrong, those of the timing included.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
-        self.validate(Vec::new()).map(|(policy, _)| policy)
+        let (policy, _) = self.validate(Vec::new())?;
+        self.warn_of_callers_in_every_tenant(&policy);
+        Ok(policy)
     }
 
     /// A builder for the keys, to which you can add what no setting has, such as
@@ -106,6 +119,7 @@ impl Settings {
     /// As [`policy`](Self::policy), and as [`RemoteKeysBuilder::build`].
     pub fn into_layer(self) -> Result<UpstreamAuthLayer, ConfigError> {
         let (policy, timing) = self.validate(Vec::new())?;
+        self.warn_of_callers_in_every_tenant(&policy);
         let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
         Ok(UpstreamAuthLayer::from_keys(policy, keys))
     }
@@ -120,6 +134,7 @@ impl Settings {
             caller_client_ids,
             allow_any_caller,
             required_roles,
+            revoked_keys,
             cloud,
             clock_skew_secs,
             refresh_secs,
@@ -156,14 +171,33 @@ impl Settings {
             .cloned()
             .collect();
         faults.extend(skew.and_then(skew_fault));
-        faults.extend(roles_fault(required_roles));
+        faults.extend(emptied(
+            Field::RequiredRoles,
+            required_roles,
+            "no role is named; write one, or leave the setting out",
+        ));
+        faults.extend(emptied(
+            Field::RevokedKeys,
+            revoked_keys,
+            "no key is named; write its id, or leave the setting out",
+        ));
+        let revoked: Vec<_> = given(revoked_keys).map(KeyId::new).collect();
+        faults.extend(revoked.iter().filter_map(revoked_key_fault));
+        if let (Ok(tenants), Ok(callers)) = (&tenants, &callers) {
+            faults.extend(callers.tenants().filter(|tenant| !tenants.contains(*tenant)).map(|tenant| {
+                let problem = format!("tenant {tenant} is not in {}; add it there", self.name_of(Field::TenantIds));
+                ConfigFault::new(Field::CallerObjectIds.name(), problem)
+            }));
+        }
         faults.extend(unreadable);
         faults.sort_by_key(|fault| Field::of_fault(fault.field()));
         if let Some(error) = ConfigError::from_faults(faults) {
             return Err(self.as_written(error));
         }
-        let roles = required_roles.iter().map(|role| role.trim()).filter(|role| !role.is_empty());
-        let mut policy = Policy::builder(tenants?, audiences?, callers?).cloud(cloud?).required_roles(roles);
+        let mut policy = Policy::builder(tenants?, audiences?, callers?)
+            .cloud(cloud?)
+            .required_roles(given(required_roles))
+            .revoked_keys(revoked);
         if let Some(skew) = skew {
             policy = policy.clock_skew(skew);
         }
@@ -190,6 +224,17 @@ impl Settings {
                 (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
             })
             .unwrap_or_else(|| if allow_any { Ok(Callers::dangerous_any_in_tenant()) } else { Err(self.no_callers()) })
+    }
+
+    /// An object id is unique in its tenant only, and a client id belongs to an application in every tenant.
+    fn warn_of_callers_in_every_tenant(&self, policy: &Policy) {
+        let tenants = policy.tenants().iter().count();
+        let in_every_tenant = policy.callers().iter().filter(|caller| !matches!(caller, Caller::TenantObjectId(..)));
+        let callers = in_every_tenant.count();
+        if tenants > 1 && callers > 0 {
+            let setting = self.name_of(Field::CallerObjectIds);
+            tracing::warn!(target: events::SETTINGS, setting, callers, tenants, "callers without a tenant may call from every tenant; write pairs tenant/object");
+        }
     }
 
     fn no_callers(&self) -> ConfigError {
@@ -232,13 +277,18 @@ impl UpstreamAuthLayer {
     }
 }
 
-fn is_given(items: &[String]) -> bool {
-    items.iter().any(|item| !item.trim().is_empty())
+/// The items of a list, trimmed, without empty ones.
+fn given(items: &[String]) -> impl Iterator<Item = &str> {
+    items.iter().map(|item| item.trim()).filter(|item| !item.is_empty())
 }
 
-/// Roles that are set to nothing, for instance by an empty variable, must not mean that no role is required.
-fn roles_fault(roles: &[String]) -> Option<ConfigFault> {
-    let is_lost = !roles.is_empty() && !is_given(roles);
-    is_lost
-        .then(|| ConfigFault::new(Field::RequiredRoles.name(), "no role is named; write one, or leave the setting out"))
+fn is_given(items: &[String]) -> bool {
+    given(items).next().is_some()
+}
+
+/// A list that is set to nothing, for instance by an empty variable, must not mean that no role is required or no key
+/// is revoked.
+fn emptied(field: Field, items: &[String], problem: &str) -> Option<ConfigFault> {
+    let is_lost = !items.is_empty() && !is_given(items);
+    is_lost.then(|| ConfigFault::new(field.name(), problem))
 }

@@ -18,8 +18,9 @@ impl Validity {
     pub(crate) fn check(&self, now: Option<UnixTime>, skew: Duration) -> Result<(), RejectionKind> {
         let now = i128::from(now.ok_or(RejectionKind::ClockUnavailable)?.as_secs());
         let skew = i128::from(skew.as_secs());
-        // No sum of 64-bit seconds and a skew leaves 128 bits.
-        if now > i128::from(self.exp) + skew {
+        // No sum of 64-bit seconds and a skew leaves 128 bits. A token is over "on or after" `exp`
+        // (RFC 7519 section 4.1.4).
+        if now >= i128::from(self.exp) + skew {
             return Err(RejectionKind::Expired);
         }
         if self.nbf.is_some_and(|nbf| i128::from(nbf) > now + skew) {
@@ -28,7 +29,7 @@ impl Validity {
         if self.iat.is_some_and(|iat| i128::from(iat) > now + skew) {
             return Err(RejectionKind::IssuedInFuture);
         }
-        if self.nbf.is_some_and(|nbf| nbf > self.exp) {
+        if [self.nbf, self.iat].into_iter().flatten().any(|start| start > self.exp) {
             return Err(RejectionKind::ValidityReversed);
         }
         Ok(())
@@ -52,9 +53,9 @@ mod tests {
     }
 
     #[test]
-    fn the_skew_counts_to_its_last_second() {
-        assert_eq!(check(NOW - 300, None, None), None);
-        assert_eq!(check(NOW - 301, None, None), Some(RejectionKind::Expired));
+    fn skew_counts_to_its_last_second() {
+        assert_eq!(check(NOW - 299, None, None), None);
+        assert_eq!(check(NOW - 300, None, None), Some(RejectionKind::Expired), "on or after exp");
         assert_eq!(check(NOW + 999, Some(NOW + 300), None), None);
         assert_eq!(check(NOW + 999, Some(NOW + 301), None), Some(RejectionKind::NotYetValid));
         assert_eq!(check(NOW + 999, None, Some(NOW + 300)), None);
@@ -62,13 +63,15 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_not_end_before_it_begins() {
+    fn rejects_exp_before_nbf_or_iat() {
         assert_eq!(check(NOW, Some(NOW), None), None);
         assert_eq!(check(NOW, Some(NOW + 1), None), Some(RejectionKind::ValidityReversed));
+        assert_eq!(check(NOW, None, Some(NOW)), None);
+        assert_eq!(check(NOW, None, Some(NOW + 1)), Some(RejectionKind::ValidityReversed));
     }
 
     #[test]
-    fn no_number_overflows() {
+    fn extreme_times_do_not_overflow() {
         assert_eq!(check(i64::MIN, None, None), Some(RejectionKind::Expired));
         assert_eq!(check(i64::MAX, Some(i64::MIN), Some(i64::MIN)), None);
         assert_eq!(check(i64::MAX, Some(i64::MAX), None), Some(RejectionKind::NotYetValid));
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_nothing_can_be_told() {
+    fn rejects_without_a_clock() {
         let valid = Validity { exp: i64::MAX, nbf: None, iat: None };
         assert_eq!(valid.check(None, Duration::ZERO), Err(RejectionKind::ClockUnavailable));
     }

@@ -177,8 +177,7 @@ impl TokenCache {
     fn lifetime(&self, authorized: &AuthorizedToken, now: Option<UnixTime>) -> Duration {
         let Some(now) = now else { return Duration::MAX };
         let end = authorized.validity.ends().as_secs().saturating_add(self.skew.as_secs());
-        // A token is valid up to the last second of the skew.
-        Duration::from_secs(end.saturating_add(1).saturating_sub(now.as_secs()))
+        Duration::from_secs(end.saturating_sub(now.as_secs()))
     }
 }
 
@@ -411,9 +410,9 @@ mod tests {
     fn tokens_leave_both_tiers_when_they_are_over() {
         let tokens = cache(1 << 20);
         // Valid for the last second of the skew, and no longer.
-        insert_until(&tokens, &token(1), "last second", NOW - 300, NOW);
+        insert_until(&tokens, &token(1), "last second", NOW - 299, NOW);
         assert_eq!(get(&tokens, &token(1)).as_deref(), Some("last second"));
-        insert_until(&tokens, &token(2), "over", NOW - 301, NOW);
+        insert_until(&tokens, &token(2), "over", NOW - 300, NOW);
         tokens.main.run_pending_tasks();
         assert!(tokens.main.get(&tokens.tail_of(&token(2)).unwrap()).is_none());
     }
@@ -426,9 +425,9 @@ mod tests {
             let hot = tokens.hot.load();
             tokens.lifetime(&hot.first().unwrap().cached.authorized, now)
         };
-        assert_eq!(lifetime(NOW + 100, at(NOW)), Duration::from_secs(401));
-        assert_eq!(lifetime(NOW + 100, at(NOW + 400)), Duration::from_secs(1));
-        assert_eq!(lifetime(NOW + 100, at(NOW + 401)), Duration::ZERO);
+        assert_eq!(lifetime(NOW + 100, at(NOW)), Duration::from_secs(400));
+        assert_eq!(lifetime(NOW + 100, at(NOW + 399)), Duration::from_secs(1));
+        assert_eq!(lifetime(NOW + 100, at(NOW + 400)), Duration::ZERO);
         assert_eq!(lifetime(NOW + 100, None), Duration::MAX);
     }
 
@@ -438,7 +437,7 @@ mod tests {
         for number in 0..HOT {
             insert_until(&tokens, &token(number), "old", NOW, NOW);
         }
-        let later = NOW + 301;
+        let later = NOW + 300;
         insert_until(&tokens, &token(100), "new", later + 3600, later);
         assert!(is_hot(&tokens, &token(100)), "the hot tier is full of tokens that are over");
         assert_eq!(tokens.hot.load().len(), 1);

@@ -143,7 +143,7 @@ pub fn entries(fixture: &Fixture) -> Vec<Entry> {
         ("aud guid slash", token().v2().audience(format!("{}/", audience())), rejected(401, K::WrongAudience)),
         (
             "exp edge",
-            token().expires_at(UnixTime::from_secs(NOON - 300)).not_before(UnixTime::from_secs(NOON - 900)),
+            token().issued_at(UnixTime::from_secs(NOON - 900)).expires_at(UnixTime::from_secs(NOON - 299)),
             PASS,
         ),
         ("nbf edge", token().not_before(UnixTime::from_secs(NOON + 300)), PASS),

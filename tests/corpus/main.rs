@@ -157,7 +157,7 @@ fn check(entry: &Entry, outcome: &Outcome, answers: &mut BTreeMap<K, (HeaderMap,
     let text = |name| outcome.headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap());
     let challenge = match (status, code) {
         (503, _) => None,
-        (_, None) => Some("Bearer".to_owned()),
+        (_, None) => Some("Bearer realm=\"signalr-upstream\"".to_owned()),
         (_, Some(code)) => Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description())),
     };
     expect_eq("WWW-Authenticate", text(WWW_AUTHENTICATE), challenge.as_deref())?;

@@ -11,7 +11,9 @@ pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let mut entries = fixture.tokens(
         PASS,
         &[
-            ("exp: at the last second of the skew", |token| token.claim("exp", NOON - 300).without_claim("nbf")),
+            ("exp: at the last second of the skew", |token| {
+                token.claim("exp", NOON - 299).without_claim("nbf").without_claim("iat")
+            }),
             ("exp: now", |token| token.claim("exp", NOON)),
             ("exp: the greatest number", |token| token.claim("exp", i64::MAX)),
             ("exp: in a thousand years", |token| token.claim("exp", NOON + 31_556_952_000)),
@@ -21,12 +23,13 @@ pub fn entries(fixture: &Fixture) -> Vec<Entry> {
             ("nbf: as exp", |token| token.claim("nbf", NOON).claim("exp", NOON)),
             ("iat: at the last second of the skew", |token| token.claim("iat", NOON + 300)),
             ("iat: missing", |token| token.without_claim("iat")),
-            ("iat: behind exp", |token| token.claim("iat", NOON + 10).claim("exp", NOON + 5)),
+            ("iat: as exp", |token| token.claim("iat", NOON + 5).claim("exp", NOON + 5)),
         ],
     );
     entries.extend(fixture.tokens(
         rejected(401, K::Expired),
         &[
+            ("exp: at the end of the skew", |token| token.claim("exp", NOON - 300)),
             ("exp: a second beyond the skew", |token| token.claim("exp", NOON - 301)),
             ("exp: an hour ago", |token| token.expired()),
             ("exp: 1970", |token| token.claim("exp", 0)),
@@ -57,7 +60,13 @@ pub fn entries(fixture: &Fixture) -> Vec<Entry> {
         rejected(401, K::ValidityReversed),
         &[
             ("nbf: a second behind exp", |token| token.claim("nbf", NOON + 1).claim("exp", NOON)),
-            ("nbf: behind exp, both within the skew", |token| token.claim("nbf", NOON + 299).claim("exp", NOON - 299)),
+            ("nbf: behind exp, both within the skew", |token| {
+                token.claim("nbf", NOON + 299).claim("exp", NOON - 299).without_claim("iat")
+            }),
+            ("iat: a second behind exp", |token| token.claim("iat", NOON + 1).claim("exp", NOON)),
+            ("iat: behind exp, both within the skew", |token| {
+                token.claim("iat", NOON + 299).claim("exp", NOON - 299).without_claim("nbf")
+            }),
         ],
     ));
     entries.extend(fixture.tokens(
@@ -148,14 +157,14 @@ pub fn entries(fixture: &Fixture) -> Vec<Entry> {
                 .mint(),
         )
     };
-    entries.push(Entry::to_policy("no skew: exp now", PASS, with_skew(0), strict.clone()));
-    entries.push(Entry::to_policy("no skew: exp a second ago", rejected(401, K::Expired), with_skew(-1), strict));
+    entries.push(Entry::to_policy("no skew: exp in a second", PASS, with_skew(1), strict.clone()));
+    entries.push(Entry::to_policy("no skew: exp now", rejected(401, K::Expired), with_skew(0), strict));
     let lenient = fixture.entra.policy_builder().clock_skew(std::time::Duration::from_secs(600)).build().unwrap();
-    entries.push(Entry::to_policy("most skew: exp 600 seconds ago", PASS, with_skew(-600), lenient.clone()));
+    entries.push(Entry::to_policy("most skew: exp 599 seconds ago", PASS, with_skew(-599), lenient.clone()));
     entries.push(Entry::to_policy(
-        "most skew: exp 601 seconds ago",
+        "most skew: exp 600 seconds ago",
         rejected(401, K::Expired),
-        with_skew(-601),
+        with_skew(-600),
         lenient,
     ));
     entries

@@ -105,7 +105,7 @@ impl ReferencePolicy {
 
         let exp = claims.integer("exp").ok_or(K::MissingClaim)?;
         let now = now.ok_or(K::ClockUnavailable)?;
-        if now - self.skew > exp {
+        if now - self.skew >= exp {
             return Err(K::Expired);
         }
         if claims.integer("nbf").is_some_and(|nbf| nbf - self.skew > now) {
@@ -114,7 +114,7 @@ impl ReferencePolicy {
         if claims.integer("iat").is_some_and(|iat| iat - self.skew > now) {
             return Err(K::IssuedInFuture);
         }
-        if claims.integer("nbf").is_some_and(|nbf| nbf > exp) {
+        if ["nbf", "iat"].into_iter().any(|name| claims.integer(name).is_some_and(|begins| begins > exp)) {
             return Err(K::ValidityReversed);
         }
 

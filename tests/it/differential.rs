@@ -45,7 +45,7 @@ const OURS_ALONE: &[K] = &[
     K::MalformedCredentials,
     // jose looks at `iat` only where an age is limited.
     K::IssuedInFuture,
-    // A token that ends before it begins, when both lie within the skew.
+    // A token that ends before `nbf` or `iat`, when both lie within the skew.
     K::ValidityReversed,
 ];
 

@@ -265,9 +265,29 @@ async fn explains_unknown_key_and_when_the_next_fetch_is_due() {
     assert_eq!(failed(&explanation), ["key"]);
     assert_says(&advice(&explanation), &["No key document of the tenant lists the key `nobody-knows`"]);
     assert_says(&advice(&explanation), &["the next fetch for an unknown key may begin in 50 minutes"]);
+    assert_says(&advice(&explanation), &["claims mapping", "SAML signing certificate", "keys of its own"]);
 
     let fixed = explain(&entra, &entra.token().key_id("nobody-knows")).await;
     assert_says(&advice(&fixed), &["this key source fetches no others"]);
+}
+
+#[tokio::test]
+async fn explains_who_revoked_a_key() {
+    let entra = entra().await;
+    let signer = entra.signing_key().key_id().clone();
+    let policy = entra.policy_builder().revoked_keys([signer.clone()]).build().unwrap();
+    let explanation = validator(&entra, policy).explain(&entra.token().mint()).await;
+    assert_eq!(explanation.outcome().unwrap_err().kind(), K::RevokedKey);
+    assert_eq!(failed(&explanation), ["key"]);
+    assert_says(&advice(&explanation), &["`revoked_keys` (SIGNALR_UPSTREAM_REVOKED_KEYS)", "take it off the list"]);
+    let key = explanation.checks().iter().find(|check| check.name() == "key").unwrap();
+    assert!(key.configured().ends_with(&format!("not revoked like {signer}")), "{}", key.configured());
+
+    let keys = RemoteKeys::builder(&entra.policy()).build().unwrap();
+    keys.revoke(&signer);
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(entra.clock());
+    let explanation = layer.validator().explain(&entra.token().mint()).await;
+    assert_says(&advice(&explanation), &["`RemoteKeys::revoke`", "call `reinstate` or restart"]);
 }
 
 #[tokio::test]

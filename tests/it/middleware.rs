@@ -38,14 +38,14 @@ async fn request_with_cached_key_finishes_on_its_first_poll_on_the_ready_service
 }
 
 #[tokio::test]
-async fn waiting_request_keeps_the_ready_service() {
+async fn waiting_request_calls_a_service_that_it_got_ready() {
     let entra = entra().await;
     let gate = Gate::new(&entra);
     let mut service = gate.layer(&entra).layer(Picky::default());
     let waiting = service.ready().await.unwrap().call(good(&entra));
     gate.open();
     assert_eq!(waiting.await.unwrap().body(), "picked");
-    // What was left behind is a clone, which has to be polled ready again, and is.
+    // What was left behind is another clone, which has to be polled ready again, and is.
     assert_eq!(service.ready().await.unwrap().call(good(&entra)).await.unwrap().body(), "picked");
 }
 
@@ -57,7 +57,7 @@ async fn rejects_token_that_expires_while_its_key_is_fetched() {
     let mut service = gate.layer(&entra).layer(Picky::default());
     let mut waiting = pin!(service.ready().await.unwrap().call(good(&entra)));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    clock.set(NOON + 86_700 + 301);
+    clock.set(NOON + 86_700 + 300);
     gate.open();
     assert_eq!(support::kind(&waiting.await.unwrap()), RejectionKind::Expired);
 }

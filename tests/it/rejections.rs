@@ -72,7 +72,7 @@ const KINDS: &[Kind] = &[
     }),
     (K::EncryptedToken, 401, Some("invalid_token"), |fixture| fixture.line("Bearer e30.AAAA.AAAA.AAAA.AAAA")),
     (K::Expired, 401, Some("invalid_token"), |fixture| {
-        fixture.tokens([fixture.token().expired(), fixture.token().expires_at(UnixTime::from_secs(NOON - 301))])
+        fixture.tokens([fixture.token().expired(), fixture.token().expires_at(UnixTime::from_secs(NOON - 300))])
     }),
     (K::ForeignCloudKey, 401, Some("invalid_token"), |fixture| {
         fixture.key(|key| Jwk::from(key).member("cloud_instance_name", "microsoftonline.us"))
@@ -211,7 +211,10 @@ const KINDS: &[Kind] = &[
     }),
     (K::ValidityReversed, 401, Some("invalid_token"), |fixture| {
         let time = |seconds| UnixTime::from_secs(seconds);
-        fixture.tokens([fixture.token().not_before(time(NOON + 100)).expires_at(time(NOON + 99))])
+        fixture.tokens([
+            fixture.token().not_before(time(NOON + 100)).expires_at(time(NOON + 99)),
+            fixture.token().claim("iat", NOON + 100).expires_at(time(NOON + 99)).without_claim("nbf"),
+        ])
     }),
     (K::WrongAudience, 401, Some("invalid_token"), |fixture| {
         let ours = fixture.entra.audience_client_id().to_string();
@@ -293,7 +296,7 @@ async fn good_tokens_pass_the_same_layer() {
         fixture.token().claim("aud", [fixture.entra.audience_client_id().to_string()]),
         fixture.token().claim("idtyp", "app"),
         fixture.token().without_claim("nbf").without_claim("iat"),
-        fixture.token().expires_at(UnixTime::from_secs(NOON - 300)).without_claim("nbf"),
+        fixture.token().issued_at(UnixTime::from_secs(NOON - 900)).expires_at(UnixTime::from_secs(NOON - 299)),
         fixture.token().claim("roles", "Upstream.Call"),
         fixture.token().claim("unknown", serde_json::json!({"a": [null, 1.5, {"a": 1}]})),
     ] {
@@ -388,7 +391,7 @@ fn assert_answer(response: &Response<String>, kind: K, status: u16, code: Option
     assert_eq!(response.body(), "", "{kind}");
     let challenge = match (status, code) {
         (503, _) => None,
-        (_, None) => Some("Bearer".to_owned()),
+        (_, None) => Some("Bearer realm=\"signalr-upstream\"".to_owned()),
         (_, Some(code)) => Some(format!("Bearer error=\"{code}\", error_description=\"{}\"", kind.description())),
     };
     assert_eq!(text(headers, WWW_AUTHENTICATE), challenge, "{kind}");

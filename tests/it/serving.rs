@@ -81,7 +81,7 @@ async fn check(entra: &MockEntra, address: SocketAddr) {
         assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{challenge}");
 
         let (parts, _) = send(&client, address, call).await;
-        assert_eq!(parts.headers[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(parts.headers[header::WWW_AUTHENTICATE], "Bearer realm=\"signalr-upstream\"");
     }
     assert_eq!((entra.requests().discovery(), entra.requests().keys()), (1, 1));
 }

@@ -33,7 +33,7 @@ async fn cached_token_gets_the_answer_of_the_full_check() {
         KeyState::Absent(KeyError::unknown),
         KeyState::Absent(|| KeyError::unavailable("down")),
     ];
-    let times = [NOON, NOON - 301, NOON + 1300, NOON + 1301, u64::MAX];
+    let times = [NOON, NOON - 301, NOON + 1299, NOON + 1300, u64::MAX];
     let keys = Arc::new(Changing(Mutex::new(states[0].clone())));
     let caching = UpstreamAuthLayer::from_keys(entra.policy(), keys.clone()).with_clock(clock.clone());
     let full = caching.clone().with_token_cache_bytes(0);

@@ -127,7 +127,7 @@ fn event() -> impl Strategy<Value = Event> {
     let clock = || {
         prop_oneof![
             2 => Just(NOON),
-            1 => prop::sample::select(vec![NOON - 301, NOON - 300, NOON + 86_700 + 300, NOON + 86_700 + 301, NOON + 90_000, u64::MAX, 0]),
+            1 => prop::sample::select(vec![NOON - 301, NOON - 300, NOON + 86_700 + 299, NOON + 86_700 + 300, NOON + 90_000, u64::MAX, 0]),
             1 => NOON - 400..NOON + 100_000,
         ]
     };

@@ -49,7 +49,7 @@ pub async fn start() -> Result<Started, Failure> {
         }
         (faults.take(UpstreamAuthLayer::from_env()), faults.take(ServiceClient::from_settings(&settings, options)))
     } else {
-        // It warns of a variable with a misspelled name.
+        // It warns of unknown variables.
         faults.take(signalr_upstream_auth::Settings::from_env());
         (None, None)
     };

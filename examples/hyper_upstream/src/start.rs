@@ -21,7 +21,7 @@ pub(crate) async fn start() -> Result<(UpstreamAuthLayer, TcpListener), Failure>
     let is_configured = Settings::is_configured_in(env::vars_os());
     let address = match (listen_addr(), is_configured) {
         (Ok(address), false) if address.ip().is_loopback() => {
-            // It warns of a variable with a misspelled name.
+            // It warns of unknown variables.
             Settings::from_env()?;
             return start_embedded(listen(address).await?).await;
         }

@@ -12,7 +12,7 @@ use super::{RemoteKeys, Tenants};
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{ConfigError, ConfigFault};
-use crate::ids::TenantId;
+use crate::ids::{KeyId, TenantId};
 use crate::keys::jwks::KeySet;
 use crate::keys::source::KeyFuture;
 use crate::policy::Policy;
@@ -22,6 +22,7 @@ use crate::policy::Policy;
 pub struct RemoteKeysBuilder {
     cloud: Cloud,
     tenants: Vec<TenantId>,
+    revoked: Vec<KeyId>,
     timing: Timing,
     clock: Arc<dyn Clock>,
     seeds: HashMap<TenantId, (KeySet, UnixTime)>,
@@ -33,6 +34,7 @@ impl RemoteKeysBuilder {
         Self {
             cloud: policy.cloud().clone(),
             tenants: policy.tenants().iter().copied().collect(),
+            revoked: policy.revoked_keys().to_vec(),
             timing: Timing::default(),
             clock: Arc::new(SystemClock),
             seeds: HashMap::new(),
@@ -119,7 +121,7 @@ impl RemoteKeysBuilder {
     /// `fetch_timeout_secs` that is out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
     /// client cannot be built, as on a machine without certificates.
     pub fn build(self) -> Result<RemoteKeys, ConfigError> {
-        let Self { cloud, mut tenants, timing, clock, mut seeds, configure_client } = self;
+        let Self { cloud, mut tenants, revoked, timing, clock, mut seeds, configure_client } = self;
         tenants.sort_unstable();
         tenants.dedup();
         let address = tenants.first().map_or(Ok(()), |tenant| endpoint::discovery_url(&cloud, tenant).map(drop));
@@ -136,7 +138,10 @@ impl RemoteKeysBuilder {
                 let endpoint = Arc::clone(&endpoint);
                 Box::pin(async move { endpoint.fetch().await })
             });
-            Ok(KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch))
+            let store = KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch);
+            // The policy rejects them in any case. Here they no longer count among the keys to verify with.
+            revoked.iter().for_each(|key| store.revoke(key));
+            Ok(store)
         };
         let stores = tenants.into_iter().map(store).collect::<Result<_, ConfigError>>()?;
         Ok(RemoteKeys(Arc::new(Tenants(stores))))

@@ -101,14 +101,15 @@ impl RemoteKeys {
 
     /// Rejects a key of any tenant from the next request on, with 401 and without a fetch, whatever later
     /// documents list: for a key that is known to be compromised. Lasts until [`reinstate`](Self::reinstate)
-    /// or the end of the process.
+    /// or the end of the process. To make it last, add the key to
+    /// [`PolicyBuilder::revoked_keys`](crate::PolicyBuilder::revoked_keys) or to the setting `revoked_keys`, too.
     pub fn revoke(&self, key: &KeyId) {
         for store in &self.0.0 {
             store.revoke(key);
         }
     }
 
-    /// Takes back [`revoke`](Self::revoke).
+    /// Takes back [`revoke`](Self::revoke). A key that the policy revokes stays revoked.
     pub fn reinstate(&self, key: &KeyId) {
         for store in &self.0.0 {
             store.reinstate(key);

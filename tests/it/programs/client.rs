@@ -11,6 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+/// The challenge of a request without a bearer token (RFC 6750 section 3).
+pub(crate) const BARE_CHALLENGE: &str = "Bearer realm=\"signalr-upstream\"";
+
 pub(crate) const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 #[derive(Debug)]

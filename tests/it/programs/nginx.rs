@@ -71,8 +71,8 @@ async fn nginx_lets_good_calls_through_and_rejects_bad_ones() {
     }
     // No credentials, another scheme, and what the layer alone would answer with 400.
     for (line, challenge) in [
-        (None, "Bearer"),
-        (Some("Basic eDp5"), "Bearer"),
+        (None, client::BARE_CHALLENGE),
+        (Some("Basic eDp5"), client::BARE_CHALLENGE),
         (Some("Bearer a,b"), RejectionKind::MalformedCredentials.description()),
         (Some("Bearer"), RejectionKind::MalformedCredentials.description()),
     ] {

@@ -102,7 +102,7 @@ mod forward_auth {
     use http::{HeaderValue, Method, StatusCode, Version, header::AUTHORIZATION};
     use signalr_upstream_auth::RejectionKind;
 
-    use super::super::client::{request, send};
+    use super::super::client::{BARE_CHALLENGE, request, send};
     use super::super::program::Program;
     use super::super::public_cloud::PublicCloud;
     use super::{assert_says, run};
@@ -126,7 +126,7 @@ mod forward_auth {
             assert!(answer.header("x-upstream-auth-audience").contains("33333333-dddd-4eee-8fff-444444444444"));
             assert_eq!(answer.header("x-upstream-auth-roles"), "Upstream.Call,Other");
             let answer = send(Version::HTTP_11, server, request(method, path, None)).await;
-            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, "Bearer"));
+            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, BARE_CHALLENGE));
         }
         // Every name is there, so that a proxy replaces what a client sent.
         let bare = cloud.entra.token().without_claim("appid").mint();

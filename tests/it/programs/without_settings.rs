@@ -11,16 +11,17 @@ use signalr_upstream_auth::RejectionKind;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::client::{VERSIONS, request, send};
+use super::client::{BARE_CHALLENGE, VERSIONS, request, send};
 use super::program::{PATH, Program, SERVERS};
 
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "SIGNALR_UPSTREAM_TENANT_IDS",
     "SIGNALR_UPSTREAM_AUDIENCES",
     "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
     "SIGNALR_UPSTREAM_CALLER_CLIENT_IDS",
     "SIGNALR_UPSTREAM_ALLOW_ANY_CALLER",
     "SIGNALR_UPSTREAM_REQUIRED_ROLES",
+    "SIGNALR_UPSTREAM_REVOKED_KEYS",
     "SIGNALR_UPSTREAM_CLOUD",
     "SIGNALR_UPSTREAM_CLOCK_SKEW_SECS",
     "SIGNALR_UPSTREAM_REFRESH_SECS",
@@ -50,7 +51,7 @@ async fn server_without_settings_prints_accepted_and_rejected_calls() {
         let rows = [
             ("a good v1 token", "200 OK", ""),
             ("a good v2 token", "200 OK", ""),
-            ("no token", "401 Unauthorized", "Bearer"),
+            ("no token", "401 Unauthorized", BARE_CHALLENGE),
             ("a token for another audience", "401 Unauthorized", WrongAudience.description()),
             ("a token of another tenant", "401 Unauthorized", WrongTenant.description()),
             ("an expired token", "401 Unauthorized", Expired.description()),
@@ -90,7 +91,11 @@ async fn a_server_answers_over_http1_and_http2() {
             let answer = send(version, server, upstream.clone().bearer(&token).into_request()).await;
             assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, 0), "{name} {version:?}");
             let answer = send(version, server, upstream.into_request()).await;
-            assert_eq!((answer.status, answer.reason()), (StatusCode::UNAUTHORIZED, "Bearer"), "{name} {version:?}");
+            assert_eq!(
+                (answer.status, answer.reason()),
+                (StatusCode::UNAUTHORIZED, BARE_CHALLENGE),
+                "{name} {version:?}"
+            );
             assert_eq!(answer.header("cache-control"), "no-store");
             let answer = call(Method::GET, "/whoami", None).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name} {version:?}");
@@ -224,12 +229,22 @@ async fn server_ends_when_its_address_is_unavailable() {
 }
 
 #[tokio::test]
-async fn warns_of_misspelt_variable() {
+async fn server_ends_on_a_misspelt_variable() {
     for name in SERVERS {
-        let mut program = Program::start(name, [("SIGNALR_UPSTREAM_TENANT_ID", "hunter2")]);
-        let printed = program.stdout_with("Listening on http://").await;
-        let log = program.stderr_with("did_you_mean=\"SIGNALR_UPSTREAM_TENANT_IDS\"").await;
-        assert!(log.contains("WARN") && !log.contains("hunter2") && !printed.contains("hunter2"), "{name}: {log}");
+        let (status, stderr) = Program::start(name, [("SIGNALR_UPSTREAM_TENANT_ID", "hunter2")]).end().await;
+        assert!(!status.success(), "{name}: {status}");
+        let fault = "SIGNALR_UPSTREAM_TENANT_ID: is not a setting; if you mean SIGNALR_UPSTREAM_TENANT_IDS, write that";
+        assert!(stderr.contains(fault) && !stderr.contains("hunter2"), "{name}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn warns_of_variables_that_kubernetes_injects() {
+    for name in SERVERS {
+        let mut program = Program::start(name, [("SIGNALR_UPSTREAM_SERVICE_HOST", "10.0.0.7")]);
+        program.stdout_with("Listening on http://").await;
+        let log = program.stderr_with("SIGNALR_UPSTREAM_SERVICE_HOST").await;
+        assert!(log.contains("WARN") && !log.contains("10.0.0.7"), "{name}: {log}");
     }
 }
 

@@ -1,0 +1,62 @@
+//! Callers of one tenant, and callers of every tenant.
+
+use super::*;
+
+const OTHER_TENANT: &str = "11111111-aaaa-4bbb-8ccc-333333333333";
+
+#[test]
+fn pairs_of_tenant_and_object_count_in_their_tenant_only() {
+    let tenants = format!("{TENANT},{OTHER_TENANT}");
+    let pair = format!("{TENANT}/{OBJECT}");
+    let file = serde_json::json!({ "tenant_ids": [TENANT, OTHER_TENANT], "audiences": [AUDIENCE], "caller_object_ids": [pair] });
+    let environment = changed(&[("TENANT_IDS", Some(&tenants)), ("CALLER_OBJECT_IDS", Some(&pair))]);
+    for settings in [serde_json::from_value(file).unwrap(), Settings::from_vars(environment).unwrap()] {
+        let mut allowed = Vec::new();
+        let log = logged(|| {
+            let policy = settings.policy().unwrap();
+            allowed.extend(
+                [TENANT, OTHER_TENANT]
+                    .map(|tenant| policy.callers().allows(tenant.parse().unwrap(), OBJECT.parse().unwrap(), None)),
+            );
+        });
+        assert_eq!(allowed, [true, false]);
+        assert_eq!(log, "", "a pair needs no warning");
+    }
+    let foreign = changed(&[("CALLER_OBJECT_IDS", Some(&format!("{OTHER_TENANT}/{OBJECT}")))]);
+    let problem = format!(
+        "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS: tenant {OTHER_TENANT} is not in SIGNALR_UPSTREAM_TENANT_IDS; add it there"
+    );
+    assert_eq!(faults(&validated(foreign).unwrap_err()), [problem]);
+}
+
+#[test]
+fn warns_of_callers_without_a_tenant_beside_several_tenants() {
+    let tenants = format!("{TENANT},{OTHER_TENANT}");
+    let pair = format!("{TENANT}/{OBJECT}");
+    for (changes, callers) in [
+        (vec![("TENANT_IDS", Some(&*tenants))], Some(1)),
+        (vec![("TENANT_IDS", Some(&*tenants)), ("CALLER_CLIENT_IDS", Some(CLIENT))], Some(2)),
+        (vec![("TENANT_IDS", Some(&*tenants)), ("CALLER_OBJECT_IDS", Some(&*pair))], None),
+        (vec![("CALLER_CLIENT_IDS", Some(CLIENT))], None),
+    ] {
+        for build in [
+            |settings: Settings| drop(settings.policy().unwrap()),
+            |settings: Settings| drop(settings.into_layer().unwrap()),
+        ] {
+            let log = logged(|| build(Settings::from_vars(changed(&changes)).unwrap()));
+            let Some(callers) = callers else {
+                assert_eq!(log, "", "{changes:?}");
+                continue;
+            };
+            assert_eq!(log.lines().count(), 1, "{log}");
+            let says = [
+                "WARN",
+                "may call from every tenant; write pairs tenant/object",
+                "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
+                &format!("callers={callers}"),
+                "tenants=2",
+            ];
+            assert!(says.iter().all(|part| log.contains(part)), "{log}");
+        }
+    }
+}
