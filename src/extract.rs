@@ -29,7 +29,7 @@ use crate::telemetry::events;
 /// }
 ///
 /// fn app(auth: UpstreamAuthLayer) -> Router {
-///     Router::new().route("/upstream/{hub}/{category}/{event}", post(on_event)).layer(auth)
+///     Router::new().route("/upstream/{hub}/{category}/{event}", post(on_event)).route_layer(auth)
 /// }
 /// ```
 impl<S: Send + Sync> FromRequestParts<S> for Claims {
@@ -79,7 +79,7 @@ impl fmt::Display for MissingUpstreamAuthLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "no `UpstreamAuthLayer` checked this request, and its handler relies on one; \
-             add `.layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route",
+             add `.route_layer(UpstreamAuthLayer::new(policy)?)` to the router, after the route",
         )
     }
 }

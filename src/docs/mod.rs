@@ -13,6 +13,7 @@
 //! | What a check costs, and how to measure it | [`performance`] |
 //! | What comes with it, and why | [`dependencies`] |
 //! | Several instances behind a load balancer | [`instances`] |
+//! | A client's value does not deserialize | [`clients`] |
 //! | US Government, China, a cloud of your own | [`clouds`] |
 //! | Callers from several tenants | [`cross_tenant`] |
 //! | Testing your own service | [`testing`] |
@@ -48,6 +49,9 @@ pub mod assurance {}
 
 #[doc = include_str!("azure.md")]
 pub mod azure {}
+
+#[doc = include_str!("clients.md")]
+pub mod clients {}
 
 #[doc = include_str!("clouds.md")]
 pub mod clouds {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 
 use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
+use super::platform;
 use crate::cloud::Cloud;
 use crate::error::{CheckName, KeyError, Rejection, RejectionKind};
 use crate::ids::TenantId;
@@ -15,6 +16,16 @@ use crate::token::version::TokenVersion;
 
 /// What to say of a rejection, most helpful first.
 pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
+    let mut sentences = match platform::instead(rejection, evidence) {
+        Some(sentence) => one(sentence),
+        None => on_kind(rejection, evidence),
+    };
+    sentences
+        .extend(evidence.credentials.headers.into_iter().flat_map(|headers| platform::in_front(rejection, headers)));
+    sentences
+}
+
+fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
     use RejectionKind as K;
     match rejection.kind() {
         K::AlgorithmNotAllowed => {
@@ -395,11 +406,14 @@ fn caller(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(client) = client {
         sentence.push_str(&format!(", client id {client}"));
     }
-    vec![format!(
-        "{sentence}. Compare `az signalr identity show --query principalId`. If the SignalR resource's identity was recreated or \
-         switched off and on, its ids have changed: write the new object id into {OBJECT_IDS}. If it is not your SignalR \
-         resource's, another application of the tenant is calling you."
-    )]
+    vec![
+        format!(
+            "{sentence}. Compare `az signalr identity show --query principalId`. If the SignalR resource's identity was recreated \
+             or switched off and on, its ids have changed: write the new object id into {OBJECT_IDS}. If it is not your SignalR \
+             resource's, another application of the tenant is calling you."
+        ),
+        platform::GATEWAY.to_owned(),
+    ]
 }
 
 fn role(evidence: &Evidence<'_>) -> Vec<String> {

@@ -6,6 +6,7 @@
 mod advice;
 mod evidence;
 mod explanation;
+mod platform;
 mod table;
 
 use evidence::{Credentials, Evidence};

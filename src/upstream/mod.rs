@@ -40,6 +40,7 @@
 //!
 //! ```
 //! use axum::Router;
+//! use signalr_upstream_auth::UpstreamAuthLayer;
 //! use signalr_upstream_auth::upstream::{Arguments, Context, Dispatcher, HandlerError, Reply};
 //!
 //! async fn divide(context: Context, Arguments((a, b)): Arguments<(i64, i64)>) -> Result<Reply<i64>, HandlerError> {
@@ -47,10 +48,10 @@
 //!     Ok(Reply(a.checked_div(b).ok_or_else(|| HandlerError::new("Cannot divide"))?))
 //! }
 //!
-//! let app: Router = Router::new().route_service(
-//!     "/upstream/{hub}/{category}/{event}",
-//!     Dispatcher::new().message("calculator", "divide", divide),
-//! ); // and `.layer(…)` with the layer that checks the token
+//! fn app(auth: UpstreamAuthLayer) -> Router {
+//!     let signalr = Dispatcher::new().message("calculator", "divide", divide);
+//!     Router::new().route_service("/upstream/{hub}/{category}/{event}", signalr).route_layer(auth)
+//! }
 //! ```
 //!
 //! <div class="warning">

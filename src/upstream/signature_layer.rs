@@ -24,14 +24,17 @@ use crate::upstream::error::Error;
 ///
 /// ```
 /// use axum::{Router, routing::post};
+/// use signalr_upstream_auth::UpstreamAuthLayer;
 /// use signalr_upstream_auth::upstream::{SignatureCheck, VerifySignatureLayer};
 ///
-/// let check = SignatureCheck::new(["primary-key-for-tests-only"])?;
-/// let app: Router = Router::new()
-///     .route("/upstream", post(|| async {}))
-///     .layer(VerifySignatureLayer::new(check));
-///     // Add the layer that checks the token last: axum runs the last layer first.
-/// # Ok::<(), signalr_upstream_auth::ConfigError>(())
+/// fn app(auth: UpstreamAuthLayer) -> Result<Router, signalr_upstream_auth::ConfigError> {
+///     let check = SignatureCheck::new(["primary-key-for-tests-only"])?;
+///     Ok(Router::new()
+///         .route("/upstream/{hub}/{category}/{event}", post(|| async {}))
+///         .route_layer(VerifySignatureLayer::new(check))
+///         // Last, since axum runs the last layer first.
+///         .route_layer(auth))
+/// }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -320,6 +320,92 @@ async fn explains_token_in_the_wrong_header() {
 }
 
 #[tokio::test]
+async fn explains_token_of_static_web_apps() {
+    let entra = entra().await;
+    let token = entra.token().header("alg", "HS256").issuer("https://contoso.scm.azurewebsites.net");
+    let explanation = explain(&entra, &token.audience("https://contoso.azurewebsites.net/azurefunctions")).await;
+    assert_eq!(explanation.outcome().unwrap_err().kind(), K::AlgorithmNotAllowed);
+    let advice = advice(&explanation);
+    assert_says(&advice, &["Azure Static Web Apps made this token", "Write the backend's own host"]);
+    assert!(!advice.contains("somebody else"), "{advice}");
+    // The issuer alone proves nothing.
+    let other = explain(&entra, &entra.token().issuer("https://contoso.scm.azurewebsites.net")).await;
+    assert!(!self::advice(&other).contains("Static Web Apps"));
+}
+
+#[tokio::test]
+async fn explains_signature_that_google_removed() {
+    let entra = entra().await;
+    let validator = validator(&entra, entra.policy());
+    for (token, kind) in [
+        (entra.token(), K::InvalidSignature),
+        (entra.token().key_id("nobody-knows"), K::UnknownKey),
+        (entra.token().audience("https://contoso.run.app"), K::WrongAudience),
+    ] {
+        let token = token.mint();
+        let unsigned = format!("{}.SIGNATURE_REMOVED_BY_GOOGLE", token.rsplit_once('.').unwrap().0);
+        let explanation = validator.explain(&unsigned).await;
+        assert_eq!(explanation.outcome().unwrap_err().kind(), kind);
+        let advice = advice(&explanation);
+        assert_says(&advice, &["Google's front end has removed the signature", "Allow unauthenticated invokers"]);
+        assert!(!advice.contains("somebody else"), "{advice}");
+    }
+}
+
+#[tokio::test]
+async fn never_advises_to_list_the_identity_of_a_gateway() {
+    let entra = entra().await;
+    let (object, client) = ("88888888-0000-4000-8000-000000000001", "88888888-0000-4000-8000-000000000002");
+    let token = entra.token().caller(object.parse().unwrap(), client.parse().unwrap()).claim("idtyp", "app");
+    let explanation = explain(&entra, &token).await;
+    assert_eq!(explanation.outcome().unwrap_err().kind(), K::CallerNotAllowed);
+    assert_says(
+        &advice(&explanation),
+        &[
+            "A gateway in front may have replaced SignalR's token",
+            "`authentication-managed-identity`",
+            "Never list the gateway's identity",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn explains_proxies_in_front_by_their_headers() {
+    let entra = entra().await;
+    let validator = validator(&entra, entra.policy());
+    let good = format!("Bearer {}", entra.token().mint());
+    let bad = format!("Bearer {}", entra.token().expired().mint());
+    for (header, authorization, says) in [
+        (("x-envoy-attempt-count", "1"), None, "`forwardOriginalToken: true`"),
+        (("x-forwarded-client-cert", "By=spiffe://a"), None, "Istio's RequestAuthentication removes the token"),
+        (("x-auth-request-user", "a"), None, "oauth2-proxy. It is made for browsers and redirects machine calls"),
+        (("x-forwarded-access-token", "a"), None, "With the v2 issuer it rejects v1 tokens"),
+        (("cookie", "a=b; _oauth2_proxy=c"), None, "The call came through oauth2-proxy"),
+        (("x-ms-client-principal-id", "a"), None, "App Service authentication stands in front and answers 401 and 403"),
+        (("x-ms-client-principal", "a"), Some(&bad), "An answer is this layer's if it has an empty body"),
+        (("x-ms-token-aad-id-token", "a"), None, "the client id of SignalR's identity"),
+        (
+            ("x-goog-iap-jwt-assertion", "a"),
+            None,
+            "Google's Identity-Aware Proxy or IAM authentication stands in front",
+        ),
+    ] {
+        let lines = [Some(header), authorization.map(|line| ("authorization", line.as_str()))];
+        let lines: Vec<_> = lines.into_iter().flatten().collect();
+        assert_says(&advice(&validator.explain_headers(&headers(&lines)).await), &[says]);
+        // None of them matters to a call that is let through.
+        let explanation = validator.explain_headers(&headers(&[header, ("authorization", &good)])).await;
+        assert_eq!(explanation.advice().count(), 0);
+    }
+    // Where the token arrived, nobody took it.
+    for name in ["x-envoy-attempt-count", "x-auth-request-user"] {
+        let explanation = validator.explain_headers(&headers(&[(name, "a"), ("authorization", &bad)])).await;
+        let advice = advice(&explanation);
+        assert!(!advice.contains("Istio") && !advice.contains("oauth2-proxy"), "{advice}");
+    }
+}
+
+#[tokio::test]
 async fn explains_malformed_credentials() {
     let entra = entra().await;
     let validator = validator(&entra, entra.policy());

@@ -13,6 +13,8 @@ mod middleware;
 mod npm;
 mod programs;
 mod rejections;
+mod samples;
 mod serving;
+mod setup_guide;
 mod token_cache;
 mod upstream;

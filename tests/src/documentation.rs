@@ -9,6 +9,9 @@ mod assurance {}
 #[doc = include_str!("../../src/docs/azure.md")]
 mod azure {}
 
+#[doc = include_str!("../../src/docs/clients.md")]
+mod clients {}
+
 #[doc = include_str!("../../src/docs/clouds.md")]
 mod clouds {}
 

@@ -65,6 +65,9 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     } else {
         write!(stdout, "{explanation}")?;
     }
+    if explanation.is_accepted() && !is_json {
+        writeln!(stdout, "\n{STILL_REJECTED}")?;
+    }
     Ok(explanation.is_accepted())
 }
 
@@ -95,6 +98,10 @@ fn read(source: impl Read) -> Result<String, Box<dyn Error>> {
     source.take(MAX_INPUT).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+/// For whoever wonders why an accepted token does not get through.
+const STILL_REJECTED: &str = "If SignalR still gets 401 or 403, something in front answers, such as App Service authentication or a gateway. An answer\n\
+     is the layer's if it has an empty body and `Cache-Control: no-store`, and a counter of rejections moved.";
 
 const USAGE: &str = "usage: explain_token [--json] [FILE]\n\
                      reads a token, an Authorization header or all headers of a request from FILE or standard input";

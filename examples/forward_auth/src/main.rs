@@ -14,34 +14,39 @@
 //!   status but 2xx, 401 and 403 for a failure of this server;
 //! - 503 if the keys are unavailable. nginx turns that into 500; the configuration in the guide turns it back into 503.
 //!
+//! Probes have a listener of their own (`ADMIN_ADDR`). On the listener of the proxy, no path is an exception to the check:
+//! Envoy hands the path of the request on, and a request for `/healthz` would otherwise pass without a token.
+//!
 //! It takes the settings of `axum_upstream` and does not start without them. The configurations of the proxies are in the
 //! guide, page `forward_auth`. Let only the proxy reach this server.
 
+mod admin;
 mod start;
+
+use std::future::IntoFuture;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use axum::routing::{any, get};
+use axum::routing::any;
 use signalr_upstream_auth::{Claims, Rejection, UpstreamAuthLayer, rejection_headers};
 
 #[tokio::main]
 async fn main() -> Result<(), start::Failure> {
-    let (auth, listener) = start::start().await?;
-    axum::serve(listener, app(auth)).await?;
+    let start::Started { auth, checks, probes } = start::start().await?;
+    let (checks, probes) = tokio::join!(
+        axum::serve(checks, app(auth.clone())).into_future(),
+        axum::serve(probes, admin::app(auth)).into_future()
+    );
+    checks?;
+    probes?;
     Ok(())
 }
 
+/// Every method and path is the same check.
 fn app(auth: UpstreamAuthLayer) -> Router {
-    let checks = Router::new().fallback(any(accepted)).layer(auth.clone().with_rejection_response(rejected));
-    // Envoy sends the path of the request, which may be one of these, and accepts with 200 only.
-    Router::new()
-        .route("/healthz", get(async || StatusCode::NO_CONTENT))
-        .route("/readyz", get(readyz))
-        .with_state(auth)
-        .fallback_service(checks)
+    Router::new().fallback(any(accepted)).layer(auth.with_rejection_response(rejected))
 }
 
 /// The layer has accepted the caller.
@@ -74,11 +79,6 @@ fn rejected(rejection: &Rejection) -> Response<Body> {
     };
     *response.headers_mut() = rejection_headers(rejection);
     response
-}
-
-/// For the orchestrator: without keys the layer answers 503 to every request.
-async fn readyz(State(auth): State<UpstreamAuthLayer>) -> StatusCode {
-    if auth.is_ready() { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 const TENANT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-tenant-id");

@@ -1,4 +1,4 @@
-//! Where the server listens. It does not start without settings.
+//! Where the server listens, for the proxy and for probes. It does not start without settings.
 
 use std::env;
 use std::fmt;
@@ -11,21 +11,33 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Opens the port and starts to load the keys; neither waits for the other.
-pub(crate) async fn start() -> Result<(UpstreamAuthLayer, TcpListener), Failure> {
+/// What the server runs with.
+pub(crate) struct Started {
+    pub(crate) auth: UpstreamAuthLayer,
+    /// Where the proxy asks.
+    pub(crate) checks: TcpListener,
+    /// Where the orchestrator asks.
+    pub(crate) probes: TcpListener,
+}
+
+/// Opens the ports and starts to load the keys; neither waits for the other.
+pub(crate) async fn start() -> Result<Started, Failure> {
     log();
     // All faults at once: nobody should have to start the server several times to find them.
-    let (address, auth) = match (listen_addr(), UpstreamAuthLayer::from_env()) {
-        (Ok(address), Ok(auth)) => (address, auth),
-        (address, auth) => {
-            let faults = [address.err().map(|fault| fault.0), auth.err().map(|error| error.to_string())];
-            return Err(Failure(faults.into_iter().flatten().collect::<Vec<_>>().join("\n")));
+    let addresses = [address_of(LISTEN), address_of(ADMIN)];
+    let (address, admin, auth) = match (addresses, UpstreamAuthLayer::from_env()) {
+        ([Ok(address), Ok(admin)], Ok(auth)) => (address, admin, auth),
+        ([address, admin], auth) => {
+            let faults = [address.err(), admin.err()].map(|fault| fault.map(|fault| fault.0));
+            let faults = faults.into_iter().chain([auth.err().map(|error| error.to_string())]);
+            return Err(Failure(faults.flatten().collect::<Vec<_>>().join("\n")));
         }
     };
-    let listener = listen(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let (checks, probes) = (listen(LISTEN, address).await?, listen(ADMIN, admin).await?);
+    tracing::info!(address = %checks.local_addr()?, "listening");
+    tracing::info!(admin = %probes.local_addr()?, "serving probes");
     load_keys(&auth);
-    Ok((auth, listener))
+    Ok(Started { auth, checks, probes })
 }
 
 /// Writes events to standard error, at INFO and above unless `RUST_LOG` says otherwise.
@@ -47,21 +59,18 @@ fn load_keys(auth: &UpstreamAuthLayer) {
     });
 }
 
-fn listen_addr() -> Result<SocketAddr, Failure> {
-    let Some(address) = env::var_os("LISTEN_ADDR") else { return Ok(DEFAULT_ADDRESS) };
+fn address_of((name, default): Variable) -> Result<SocketAddr, Failure> {
+    let Some(address) = env::var_os(name) else { return Ok(default) };
     let address = address.to_string_lossy();
     address.parse().map_err(|_| {
-        Failure(format!(
-            "LISTEN_ADDR: `{}` is no address; write IP and port, like {DEFAULT_ADDRESS}",
-            address.escape_debug()
-        ))
+        Failure(format!("{name}: `{}` is no address; write IP and port, like {default}", address.escape_debug()))
     })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure(format!("LISTEN_ADDR: {address} cannot be listened on: {error}; write another address"))
-    })
+async fn listen((name, _): Variable, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure(format!("{name}: {address} cannot be listened on: {error}; write another address")))
 }
 
 /// Why the server cannot start, one fault per line.
@@ -80,4 +89,8 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+/// The name of a variable, and its default.
+type Variable = (&'static str, SocketAddr);
+
+const LISTEN: Variable = ("LISTEN_ADDR", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000));
+const ADMIN: Variable = ("ADMIN_ADDR", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001));

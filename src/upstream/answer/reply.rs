@@ -99,7 +99,8 @@ impl<T: IntoCompletion, E: Into<HandlerError>> IntoCompletion for Result<T, E> {
 /// | `Result<T, E>` of these, where `E` is [`HandlerError`] or any error | the status of the value or of the error |
 ///
 /// The service logs any status but 200 and 204. As far as is known, no status closes the connection. The service
-/// probably repeats the call after 408 and 5xx, after 1, 3 and 5 seconds; Microsoft does not document that.
+/// probably repeats the call after 408 and 5xx, after 1, 3 and 5 seconds. That is observed and unofficial: Microsoft does
+/// not document it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer a connection event",
     note = "return `()`, a `StatusCode`, or a `Result` of these with an error"

@@ -36,6 +36,7 @@ use crate::upstream::payload::Payload;
 ///
 /// ```
 /// use axum::Router;
+/// use signalr_upstream_auth::UpstreamAuthLayer;
 /// use signalr_upstream_auth::upstream::{Arguments, Context, Disconnected, Dispatcher, HandlerError, Reply};
 ///
 /// async fn on_connected(context: Context) {
@@ -54,13 +55,14 @@ use crate::upstream::payload::Payload;
 ///     HandlerError::new("There is no such method")
 /// }
 ///
-/// let dispatcher = Dispatcher::new()
-///     .connected("chat", on_connected)
-///     .disconnected("chat", on_disconnected)
-///     .message("chat", "echo", echo)
-///     .message("*", "*", unknown);
-///
-/// let app: Router = Router::new().route_service("/upstream/{hub}/{category}/{event}", dispatcher);
+/// fn app(auth: UpstreamAuthLayer) -> Router {
+///     let dispatcher = Dispatcher::new()
+///         .connected("chat", on_connected)
+///         .disconnected("chat", on_disconnected)
+///         .message("chat", "echo", echo)
+///         .message("*", "*", unknown);
+///     Router::new().route_service("/upstream/{hub}/{category}/{event}", dispatcher).route_layer(auth)
+/// }
 /// ```
 ///
 /// # Steps

@@ -43,7 +43,10 @@ impl Invocation {
     /// - JSON: an object with `type` 1, `target`, `arguments` (an array; absent or null means none) and an optional
     ///   `invocationId`. One record separator (0x1E) may follow.
     /// - MessagePack: an array of type 1, headers, invocation id or nil, target, arguments and, optionally, stream
-    ///   ids. It is at most 127 levels deep, and nothing precedes or follows it.
+    ///   ids. It is at most 127 levels deep. Its length prefix may precede it.
+    ///
+    /// The body is one message, and nothing follows it. The service sends it without the framing of the hub protocol;
+    /// an older release of its emulator left the separator or the prefix in place.
     ///
     /// Serverless mode has no streaming from the client, so stream ids are ignored.
     ///
@@ -109,6 +112,8 @@ impl Invocation {
     ///   `_ExtStruct`, around `(i8, &[u8])` or an owned type of bytes. JSON clients send a string instead.
     /// - Types for any JSON, such as `serde_json::Value`, take neither.
     /// - JavaScript clients send the keys of maps as strings, even if they look like numbers.
+    ///
+    /// The guide lists what .NET and JavaScript clients send, value by value: [`clients`](crate::docs::clients).
     ///
     /// # Errors
     ///

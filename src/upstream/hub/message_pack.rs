@@ -11,9 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::upstream::hub::envelope::{ArgumentList, BoxError, Count, Element, Envelope, Outcome};
 
-/// Reads an invocation message: one array of five elements, or of six with the stream ids.
+/// Reads an invocation message: one array of five elements, or of six with the stream ids. Its length may precede it.
 pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
-    let mut rest: &[u8] = body;
+    // No body is both: where the prefix can be the start of a message, a map follows in one and an array in the other.
+    match read_message(body, body) {
+        Ok(envelope) => Ok(envelope),
+        Err(error) => without_length(body).and_then(|message| read_message(body, message).ok()).ok_or(error),
+    }
+}
+
+/// Reads the message, which is a part of the body.
+fn read_message(body: &Bytes, message: &[u8]) -> Result<Envelope, BoxError> {
+    let mut rest = message;
     let length = decode::read_array_len(&mut rest)?;
     if !(5..=6).contains(&length) {
         return Err(format!("{length} elements are no invocation").into());
@@ -108,6 +117,15 @@ fn framed(message: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The message behind a length that is exactly its own. The service sends bodies without it; an older release of its
+/// emulator left it in place.
+fn without_length(body: &[u8]) -> Option<&[u8]> {
+    let last = body.iter().take(MAX_LENGTH_BYTES).position(|byte| byte & 0x80 == 0)?;
+    let (prefix, message) = body.split_at(last + 1);
+    let length = prefix.iter().rev().fold(0_u64, |length, byte| length << 7 | u64::from(byte & 0x7f));
+    (u64::try_from(message.len()) == Ok(length)).then_some(message)
+}
+
 fn read_text(rest: &mut &[u8]) -> Result<String, BoxError> {
     let (text, after) = decode::read_str_from_slice(*rest).map_err(|error| error.to_string())?;
     *rest = after;
@@ -134,6 +152,9 @@ fn reader(bytes: &[u8]) -> Reader<'_> {
 
 /// The maximum nesting of values, as in serde_json. The default of rmp-serde, 1024, needs much stack.
 const MAX_DEPTH: usize = 128;
+
+/// The most bytes that the hub protocol gives a length.
+const MAX_LENGTH_BYTES: usize = 5;
 
 const NIL: u8 = 0xc0;
 const INVOCATION: u64 = 1;

@@ -40,6 +40,7 @@ impl Program {
         }
         let mut child = command
             .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("ADMIN_ADDR", "127.0.0.1:0")
             .envs(vars)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -64,8 +65,17 @@ impl Program {
 
     /// Where it listens, with settings: it says so in its log.
     pub(crate) async fn address(&mut self) -> SocketAddr {
-        let log = self.stderr_with("listening address=").await;
-        log.split("listening address=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+        self.logged("listening address=").await
+    }
+
+    /// Where it serves probes, if not there.
+    pub(crate) async fn admin_address(&mut self) -> SocketAddr {
+        self.logged("serving probes admin=").await
+    }
+
+    async fn logged(&mut self, before: &str) -> SocketAddr {
+        let log = self.stderr_with(before).await;
+        log.split(before).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Waits for its end: how it ended, and all it wrote to stderr.
@@ -128,7 +138,10 @@ pub(crate) fn decides(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     name.starts_with("SIGNALR_UPSTREAM_")
         || name.ends_with("_PROXY")
-        || matches!(name.as_str(), "LISTEN_ADDR" | "RUST_LOG" | "REQUEST_METHOD" | "SSL_CERT_DIR" | "SSL_CERT_FILE")
+        || matches!(
+            name.as_str(),
+            "ADMIN_ADDR" | "LISTEN_ADDR" | "RUST_LOG" | "REQUEST_METHOD" | "SSL_CERT_DIR" | "SSL_CERT_FILE"
+        )
 }
 
 /// Gathers what is written, line by line.

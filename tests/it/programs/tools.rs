@@ -8,13 +8,13 @@ use tokio::process::Command;
 use super::program;
 
 /// What a tool that has ended printed, and its exit code.
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(super) struct Ended {
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
-async fn run(name: &str, arguments: &[&str], vars: &[(&str, String)], input: &str) -> Ended {
+pub(super) async fn run(name: &str, arguments: &[&str], vars: &[(&str, String)], input: &str) -> Ended {
     let mut command = Command::new(program::path_of(name));
     for (name, _) in std::env::vars_os().filter(|(name, _)| program::decides(&name.to_string_lossy())) {
         command.env_remove(name);
@@ -33,7 +33,7 @@ async fn run(name: &str, arguments: &[&str], vars: &[(&str, String)], input: &st
 }
 
 #[track_caller]
-fn assert_says(text: &str, parts: &[&str]) {
+pub(super) fn assert_says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is missing in\n{text}");
     }
@@ -74,6 +74,8 @@ mod explain_token {
             let ended = run("explain_token", &["-"], &cloud.settings(), &input).await;
             assert_eq!(ended.code, 0, "{}\n{}", ended.stdout, ended.stderr);
             assert!(ended.stdout.starts_with("accepted: caller "));
+            let says = ["If SignalR still gets 401 or 403, something in front answers", "`Cache-Control: no-store`"];
+            assert_says(&ended.stdout, &says);
         }
         let file = std::env::temp_dir().join(format!("signalr-upstream-auth-token-{}", std::process::id()));
         std::fs::write(&file, format!("x-asrs-hub: chat\nauthentication: Bearer {token}\n")).unwrap();
@@ -100,6 +102,7 @@ mod explain_token {
 #[cfg(target_os = "linux")]
 mod forward_auth {
     use http::{HeaderValue, Method, StatusCode, Version, header::AUTHORIZATION};
+    use mock_entra::{Endpoint, Fault};
     use signalr_upstream_auth::RejectionKind;
 
     use super::super::client::{BARE_CHALLENGE, request, send};
@@ -153,144 +156,44 @@ mod forward_auth {
 
     #[tokio::test]
     async fn does_not_start_without_settings() {
-        let ended = run("forward_auth", &[], &[], "").await;
+        let addresses = [("LISTEN_ADDR", "3000".to_owned()), ("ADMIN_ADDR", ":3001".to_owned())];
+        let ended = run("forward_auth", &[], &addresses, "").await;
         assert_eq!(ended.code, 1);
-        assert_says(&ended.stderr, &["this server cannot start", "SIGNALR_UPSTREAM_TENANT_IDS"]);
+        let says =
+            ["this server cannot start", "LISTEN_ADDR: `3000`", "ADMIN_ADDR: `:3001`", "SIGNALR_UPSTREAM_TENANT_IDS"];
+        assert_says(&ended.stderr, &says);
     }
 
     #[tokio::test]
-    async fn probes_never_answer_200_to_a_check_request() {
+    async fn probes_are_served_by_the_admin_listener_alone() {
         let cloud = PublicCloud::start().await;
         let mut program = Program::start("forward_auth", cloud.settings());
-        let server = program.address().await;
-        let healthz = send(Version::HTTP_11, server, request(Method::GET, "/healthz", None)).await;
-        assert_eq!(healthz.status, StatusCode::NO_CONTENT);
-        let readyz = send(Version::HTTP_11, server, request(Method::GET, "/readyz", None)).await;
-        assert_ne!(readyz.status, StatusCode::OK);
-    }
-}
-
-mod check_azure {
-    use super::{Ended, assert_says, run};
-
-    async fn check(file: &str, arguments: &[&str], changes: &[(&str, &str)]) -> Ended {
-        let path = format!("{}/azure/{file}", env!("CARGO_MANIFEST_DIR"));
-        let mut vars = vec![
-            ("SIGNALR_UPSTREAM_TENANT_IDS", "11111111-aaaa-4bbb-8ccc-222222222222".to_owned()),
-            ("SIGNALR_UPSTREAM_AUDIENCES", "33333333-dddd-4eee-8fff-444444444444".to_owned()),
-            ("SIGNALR_UPSTREAM_CALLER_OBJECT_IDS", "77777777-4321-4cba-8fed-888888888888".to_owned()),
-        ];
-        for (name, value) in changes {
-            vars.retain(|(known, _)| known != name);
-            vars.push((name, (*value).to_owned()));
+        let (server, admin) = (program.address().await, program.admin_address().await);
+        program.stderr_with("the keys are loaded").await;
+        for path in ["/healthz", "/readyz"] {
+            for method in [Method::GET, Method::HEAD, Method::POST] {
+                let answer = send(Version::HTTP_11, server, request(method, path, None)).await;
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+            }
+            let answer = send(Version::HTTP_11, admin, request(Method::GET, path, None)).await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT, "{path}");
         }
-        run("check_azure", &[&[&*path], arguments].concat(), &vars, "").await
+        // The check is not there: whoever reaches the one does not reach the other.
+        let good = cloud.entra.token().mint();
+        let answer = send(Version::HTTP_11, admin, request(Method::GET, "/verify", Some(&good))).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]
-    async fn finds_no_fault_in_matching_resource() {
-        let ended = check("show.json", &[], &[]).await;
-        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
-        assert_eq!(
-            ended.stdout,
-            "SignalR resource contoso\n\
-             \x20 ok    cloud: westeurope is in the cloud `public`, as configured\n\
-             \x20 ok    service mode: Serverless\n\
-             \x20 ok    tenant: 11111111-aaaa-4bbb-8ccc-222222222222, as configured\n\
-             \x20 ok    identity: system-assigned, object id 77777777-4321-4cba-8fed-888888888888, may call\n\
-             \x20 ok    upstream https://api.example.net/upstream/{hub}/{category}/{event}: managed identity, audience \
-             `33333333-dddd-4eee-8fff-444444444444`, as configured\n\
-             \x20 ok    access keys: disabled\n"
-        );
-    }
-
-    #[tokio::test]
-    async fn every_fault_has_its_line() {
-        let ended = check("wrong.json", &[], &[]).await;
-        assert_eq!(ended.code, 1);
-        assert_says(
-            &ended.stdout,
-            &[
-                "FAIL  cloud: usgovvirginia is in the cloud `us-government`",
-                "FAIL  service mode: Default",
-                "FAIL  tenant: 11111111-aaaa-4bbb-8ccc-333333333333 is not among",
-                "FAIL  identity: system-assigned, object id 77777777-4321-4cba-8fed-999999999999, is not among",
-                "FAIL  upstream https://one.example.net/{event}: no token is sent",
-                "FAIL  upstream https://two.example.net/{event}: the audience is empty, so the token is for Microsoft Graph",
-                "FAIL  upstream https://three.example.net/{event}: the audience `44444444-dddd-4eee-8fff-555555555555` is not",
-                "FAIL  upstream http://four.example.net/{event}: without TLS",
-                "FAIL  upstream http://four.example.net/{event}: audience `https://management.azure.com/` is the audience of Azure",
-                "ok    upstream https://five.example.net/{event}: managed identity",
-                "note  access keys: enabled",
-            ],
-        );
-        // One address alone fits.
-        let ended = check("wrong.json", &["--url", "https://five.example.net/"], &[]).await;
-        assert!(!ended.stdout.contains("one.example.net"));
-        let ended = check("wrong.json", &["--url", "https://six.example.net/"], &[]).await;
-        assert_says(&ended.stdout, &["FAIL  upstream: no address that begins with https://six.example.net/"]);
-    }
-
-    #[tokio::test]
-    async fn identities_of_either_kind_are_compared_in_a_list_of_resources() {
-        let by_client = [
-            ("SIGNALR_UPSTREAM_CALLER_OBJECT_IDS", ""),
-            ("SIGNALR_UPSTREAM_CALLER_CLIENT_IDS", "55555555-1234-4abc-9def-666666666666"),
-        ];
-        let ended = check("user_assigned.json", &[], &by_client).await;
-        assert_says(
-            &ended.stdout,
-            &[
-                "ok    identity: user-assigned upstream, object id 77777777-4321-4cba-8fed-888888888888, may call",
-                "SignalR resource bare",
-                "FAIL  identity: none",
-                "FAIL  service mode: none is set",
-                "FAIL  upstream: no address; SignalR calls nobody",
-            ],
-        );
-        // The client id of a system-assigned identity is not in the file.
-        let ended = check("show.json", &[], &by_client).await;
-        assert_eq!(ended.code, 0);
-        assert_says(&ended.stdout, &["?     identity: system-assigned", "az ad sp show"]);
-    }
-
-    #[tokio::test]
-    async fn templates_are_read_with_their_parameters_and_what_they_leave_open_is_said() {
-        let ended = check("template.json", &[], &[]).await;
-        assert_eq!(ended.code, 1);
-        assert_says(
-            &ended.stdout,
-            &[
-                "SignalR resource from-template",
-                "FAIL  API version: 2020-05-01 silently drops the upstream's authentication",
-                "ok    service mode: Serverless",
-                "?     identity: system-assigned; its object id is not in the file",
-                "ok    upstream [parameters('upstreamUrl')]: managed identity, audience `33333333-dddd-4eee-8fff-444444444444`",
-                "SignalR resource nested",
-                "ok    API version: 2024-03-01",
-                "?     identity: user-assigned",
-                "?     upstream https://api.example.net/upstream/{hub}/{category}/{event}: audience [reference('app').appId]",
-            ],
-        );
-    }
-
-    #[tokio::test]
-    async fn notes_uri_audience_before_a_switch_to_v2_tokens() {
-        let uri = [("SIGNALR_UPSTREAM_AUDIENCES", "api://33333333-dddd-4eee-8fff-444444444444")];
-        let ended = check("user_assigned.json", &[], &uri).await;
-        assert_says(&ended.stdout, &["note  upstream https://api.example.net", "requestedAccessTokenVersion 2"]);
-        assert!(!check("user_assigned.json", &[], &[]).await.stdout.contains("requestedAccessTokenVersion"));
-    }
-
-    #[tokio::test]
-    async fn exits_with_2_without_signalr_resource() {
-        let ended = check("../npm/package.json", &[], &[]).await;
-        assert_eq!(ended.code, 2);
-        assert_says(&ended.stderr, &["az signalr show"]);
-        let ended = check("../npm/hub.js", &[], &[]).await;
-        assert_says(&ended.stderr, &["no JSON"]);
-        let ended = check("show.json", &[], &[("SIGNALR_UPSTREAM_TENANT_IDS", "")]).await;
-        assert_eq!(ended.code, 2);
-        assert_says(&ended.stderr, &["SIGNALR_UPSTREAM_TENANT_IDS"]);
+    async fn readiness_waits_for_keys() {
+        let cloud = PublicCloud::start().await;
+        cloud.entra.fail(Endpoint::Keys, Fault::status(500));
+        let mut program = Program::start("forward_auth", cloud.settings());
+        let admin = program.admin_address().await;
+        program.stderr_with("no keys yet").await;
+        let ready = send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+        let alive = send(Version::HTTP_11, admin, request(Method::GET, "/healthz", None)).await;
+        assert_eq!(alive.status, StatusCode::NO_CONTENT);
     }
 }

@@ -77,6 +77,25 @@ fn reads_json_with_at_most_one_record_separator() {
 }
 
 #[test]
+fn reads_message_pack_with_or_without_its_length() {
+    let bare = b"\x95\x01\x80\xa242\xa4echo\x91\xa2hi";
+    let wide = b"\x8f\x80\x80\x80\x00";
+    // 149 in seven bits a byte, 0x95 0x01, is the start of a message without headers.
+    let mut long = b"\x95\x01\x95\x01\x80\xa242\xa4echo\x91\xd9\x87".to_vec();
+    long.extend([b'x'; 135]);
+    for (body, argument) in [
+        (bare.to_vec(), "hi"),
+        ([&[0x0f], &bare[..]].concat(), "hi"),
+        ([&wide[..], &bare[..]].concat(), "hi"),
+        (long, "x".repeat(135).as_str()),
+    ] {
+        let invocation = Invocation::parse(Protocol::MessagePack, body.clone()).unwrap();
+        assert_eq!((invocation.invocation_id(), invocation.target()), (Some("42"), "echo"), "{body:x?}");
+        assert_eq!(invocation.arguments::<(&str,)>().unwrap(), (argument,));
+    }
+}
+
+#[test]
 fn rejects_malformed_bodies() {
     for body in [
         "",
@@ -128,8 +147,14 @@ fn rejects_malformed_bodies() {
         b"\x95\x01\x80\xc0\xa1t\x90\x00",
         b"\x96\x01\x80\xc0\xa1t\x90",
         b"\x96\x01\x80\xc0\xa1t\x90\xc0",
-        // With the length prefix that only clients write.
-        b"\x07\x95\x01\x80\xc0\xa1t\x90",
+        // Two messages, a length that is another message's, and a length alone or twice.
+        b"\x07\x95\x01\x80\xc0\xa1t\x90\x07\x95\x01\x80\xc0\xa1t\x90",
+        b"\x06\x95\x01\x80\xc0\xa1t\x90",
+        b"\x08\x95\x01\x80\xc0\xa1t\x90",
+        b"\x08\x95\x01\x80\xc0\xa1t\x90\x00",
+        b"\x00",
+        b"\x87\x80\x80\x80\x80\x00\x95\x01\x80\xc0\xa1t\x90",
+        b"\x08\x07\x95\x01\x80\xc0\xa1t\x90",
     ] {
         let error = Invocation::parse(Protocol::MessagePack, body).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::MalformedBody, "{body:x?}");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bodies;
+mod clients;
 mod completions;
 mod dispatcher;
 mod headers;
