@@ -1,4 +1,4 @@
-//! See `src/fuzzing.rs`.
+//! See `crates/serverless/src/fuzzing/`.
 
 #![no_main]
 
