@@ -206,6 +206,7 @@ fn reports_all_faults_at_once_in_the_order_of_the_table() {
         ("REFRESH_SECS", "0"),
         ("CLOCK_SKEW_SECS", "601"),
         ("CLOUD", "x"),
+        ("REVOKED_KEYS", "a b"),
         ("ALLOW_ANY_CALLER", "true"),
         ("CALLER_CLIENT_IDS", "x"),
         ("CALLER_OBJECT_IDS", "x,y"),
