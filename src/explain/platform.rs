@@ -28,7 +28,8 @@ pub(super) fn in_front(rejection: &Rejection, headers: &HeaderMap) -> Vec<String
         (is_missing && (has(OAUTH2_PROXY_HEADERS) || has_oauth2_proxy_cookie(headers)), OAUTH2_PROXY),
     ]
     .into_iter()
-    .filter_map(|(is_there, sentence)| is_there.then(|| sentence.to_owned()))
+    .filter(|(is_there, _)| *is_there)
+    .map(|(_, sentence)| sentence.to_owned())
     .collect()
 }
 

@@ -81,9 +81,18 @@
 //! use bytes::Bytes;
 //! use http_body_util::Full;
 //! use hyper::{Request, Response, body::Incoming};
+//! use signalr_upstream_auth::UpstreamAuthLayer;
 //! use signalr_upstream_auth::upstream::{
 //!     self, Context, DEFAULT_BODY_LIMIT, HandlerError, IntoCompletion, Invocation, Payload, Reply, read_body,
 //! };
+//! use tower::{Layer, Service, service_fn};
+//!
+//! /// What you serve: `on_event` gets accepted calls only.
+//! fn service(
+//!     auth: UpstreamAuthLayer,
+//! ) -> impl Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible> + Clone {
+//!     auth.layer(service_fn(on_event))
+//! }
 //!
 //! async fn on_event(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
 //!     Ok(answer(request).await.unwrap_or_else(|error| error.to_response()))

@@ -74,38 +74,48 @@ impl Rules {
 
     /// What of the patterns never matches, in words.
     pub(crate) fn never_fires(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        for category in self.category.listed().iter().filter(|name| !CATEGORIES.contains(&name.as_str())) {
-            faults.push(match CATEGORIES.iter().find(|known| known.eq_ignore_ascii_case(category)) {
-                Some(known) => format!("the category `{category}` may never match; write `{known}`"),
-                None => format!("the category `{category}` never matches; there are `{CONNECTIONS}` and `{MESSAGES}`"),
-            });
-        }
-        if !self.category.takes(Some(CONNECTIONS)) {
+        let categories = self.category.listed().iter().filter(|name| known(&CATEGORIES, name).is_none());
+        let mut faults: Vec<_> = categories
+            .map(|category| {
+                format!("the category `{category}` never matches; there are `{CONNECTIONS}` and `{MESSAGES}`")
+            })
+            .collect();
+        if !self.takes_category(CONNECTIONS) {
             return faults;
         }
-        let has_messages = self.category.takes(Some(MESSAGES));
-        for event in self.event.listed().iter().filter(|event| !CONNECTION_EVENTS.contains(&event.as_str())) {
-            let lower = event.to_ascii_lowercase();
-            let meant = match lower.as_str() {
-                "connect" | "connected" => "connected",
-                "disconnect" | "disconnected" => "disconnected",
-                // The name of a method, if messages are wanted, too.
-                _ if has_messages => continue,
-                _ => {
-                    faults.push(format!(
-                        "the event `{event}` never fires; the category `{CONNECTIONS}` has `connected` and `disconnected`"
-                    ));
-                    continue;
-                }
-            };
-            let mut fault = format!("the event `{event}` never fires; SignalR's is `{meant}`");
-            if has_messages {
-                fault.push_str(&format!(". If it is a method that clients call, set categoryPattern to `{MESSAGES}`"));
+        let has_messages = self.takes_category(MESSAGES);
+        for event in self.event.listed().iter().filter(|event| known(&CONNECTION_EVENTS, event).is_none()) {
+            match (meant(event), has_messages) {
+                (Some(meant), false) => faults.push(format!("the event `{event}` never fires; SignalR's is `{meant}`")),
+                (Some(meant), true) => faults.push(format!(
+                    "the event `{event}` never fires; SignalR's is `{meant}`. If it is a method that clients call, set \
+                     categoryPattern to `{MESSAGES}`"
+                )),
+                (None, false) => faults.push(format!(
+                    "the event `{event}` never fires; the category `{CONNECTIONS}` has `connected` and `disconnected`"
+                )),
+                // The name of a method.
+                (None, true) => {}
             }
-            faults.push(fault);
         }
         faults
+    }
+
+    /// Names that Microsoft's emulator does not match because of their case. What the service does is not documented.
+    pub(crate) fn differs_in_case(&self) -> Vec<String> {
+        let categories = self.category.listed().iter().map(|name| (name, known(&CATEGORIES, name)));
+        let is_ours = self.takes_category(CONNECTIONS);
+        let events = self.event.listed().iter().map(|name| (name, known(&CONNECTION_EVENTS, name).filter(|_| is_ours)));
+        let names =
+            categories.chain(events).filter_map(|(name, known)| Some((name, known.filter(|known| known != name)?)));
+        names.map(|(name, known)| format!("`{name}` may not match because of its case; write `{known}`")).collect()
+    }
+
+    fn takes_category(&self, category: &str) -> bool {
+        match &self.category {
+            Pattern::Names(names) => names.iter().any(|name| name.eq_ignore_ascii_case(category)),
+            other => other.takes(None),
+        }
     }
 
     /// Whether earlier templates take every event that this one matches.
@@ -116,13 +126,13 @@ impl Rules {
     }
 
     fn takes(&self, cell: &Cell<'_>) -> bool {
-        self.hub.takes(cell.hub) && self.category.takes(Some(cell.category)) && self.event.takes(cell.event)
+        self.hub.takes(cell.hub) && self.takes_category(cell.category) && self.event.takes(cell.event)
     }
 
     fn cells(&self) -> Vec<Cell<'_>> {
         let mut cells = Vec::new();
         for hub in self.hub.names() {
-            for category in CATEGORIES.into_iter().filter(|category| self.category.takes(Some(category))) {
+            for category in CATEGORIES.into_iter().filter(|category| self.takes_category(category)) {
                 let events = match category {
                     CONNECTIONS => {
                         CONNECTION_EVENTS.map(Some).into_iter().filter(|name| self.event.takes(*name)).collect()
@@ -133,6 +143,20 @@ impl Rules {
             }
         }
         cells
+    }
+}
+
+/// The name as the service writes it, if it is one of these in any case.
+fn known(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The event that somebody means who writes the name of Web PubSub's.
+fn meant(event: &str) -> Option<&'static str> {
+    match event.to_ascii_lowercase().as_str() {
+        "connect" => Some("connected"),
+        "disconnect" => Some("disconnected"),
+        _ => None,
     }
 }
 

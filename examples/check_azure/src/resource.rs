@@ -25,12 +25,9 @@ pub(crate) fn find(json: &Value) -> Vec<Resource<'_>> {
 
 fn gather<'j>(node: &Node<'j>, found: &mut Vec<Resource<'j>>) {
     match node.value() {
-        Value::Object(_) if is_ours(node.value()) => {
-            // A template may only mention a resource, without deploying it.
-            if get(node.value(), "existing") != &Value::Bool(true) {
-                found.push(Resource(node.clone()));
-            }
-        }
+        // A template may only mention a resource, without deploying it.
+        Value::Object(_) if is_ours(node.value()) && get(node.value(), "existing") == &Value::Bool(true) => {}
+        Value::Object(_) if is_ours(node.value()) => found.push(Resource(node.clone())),
         Value::Object(members) => {
             for value in members.values() {
                 let child = node.child(value);

@@ -59,6 +59,9 @@ impl TemplateCheck<'_> {
         for fault in address.faults().into_iter().chain(rules.never_fires()) {
             self.fail(&fault);
         }
+        for note in rules.differs_in_case() {
+            self.report.note(format!("{}: {note}", self.what));
+        }
         self.order(rules, earlier);
         self.secrets(address);
         self.authentication(&template.member("auth"));

@@ -195,6 +195,10 @@ async fn finds_events_that_never_fire() {
              If it is a method that clients call, set categoryPattern to `messages`\n",
             "FAIL  upstream https://four.example.net/{event}: the category `connection` never matches; there are \
              `connections` and `messages`\n",
+            "note  upstream https://ten.example.net/{event}: `Connections` may not match because of its case; write `connections`",
+            "note  upstream https://ten.example.net/{event}: `Connected` may not match because of its case; write `connected`",
+            "FAIL  upstream https://ten.example.net/{event}: the event `other` never fires; the category `connections` has \
+             `connected` and `disconnected`",
         ],
     );
     // Clients may call methods of these names.
