@@ -12,6 +12,7 @@ mod harness;
 mod heap;
 mod http2;
 mod names;
+mod networks;
 mod redirects;
 mod servers;
 mod shutdown;

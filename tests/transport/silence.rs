@@ -16,8 +16,14 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// A port that answers no SYN: its queue of connections is full and nobody takes one from it.
 async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+    let (listener, fill) = full_queue(Ipv4Addr::LOCALHOST).await;
+    (listener.local_addr().unwrap(), fill, listener)
+}
+
+/// A listener whose queue is full, so that it answers no SYN until somebody takes connections from it.
+pub(super) async fn full_queue(address: Ipv4Addr) -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    socket.bind((address, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut fill = Vec::new();
@@ -25,7 +31,7 @@ async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
         fill.push(stream);
         assert!(fill.len() < 16, "a queue of one is full after a few");
     }
-    (address, fill, listener)
+    (listener, fill)
 }
 
 #[tokio::test]
