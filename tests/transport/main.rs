@@ -7,6 +7,7 @@ mod bodies;
 mod client;
 mod discovery;
 mod flood;
+mod freeze;
 mod gzip;
 mod harness;
 mod heap;
@@ -18,7 +19,9 @@ mod servers;
 mod shutdown;
 mod silence;
 mod smoke;
+mod socks;
 #[path = "../../src/keys/remote/tests/scenarios/table.rs"]
 mod table;
 mod tenants;
 mod tls;
+mod unknown_tenant;

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use signalr_upstream_auth::keys::reqwest::{ClientBuilder, Proxy};
 use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use signalr_upstream_auth::keys::reqwest::{ClientBuilder, Proxy};
 use signalr_upstream_auth::keys::{KeySource, RemoteKeys, RemoteKeysBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -149,6 +149,20 @@ async fn scenario_55_a_stalled_ipv6_path() {
     let what = "IPv6 takes connections and stalls in the TLS handshake, IPv4 is healthy";
     assert_eq!(stalled.accepted(), 1, "IPv6 comes first");
     start.print(55, what, &server, 250..=3_000);
+}
+
+/// A path may be up, and useless all the same: the first attempt takes it, the second another.
+#[tokio::test]
+async fn attempt_after_a_failure_begins_with_the_other_family() {
+    let server = TlsServer::start().await;
+    let useless = TlsServer::start_at(Ipv6Addr::LOCALHOST.into()).await;
+    useless.behave(Behaviour::Speak { protocol: b"http/1.1", bytes: Vec::new(), again: false });
+    let resolver = Resolver::at_once(vec![useless.address(), server.address()]);
+    let keys = server.builder(resolver, |client| client).fetch_timeout(Duration::from_secs(1)).build().unwrap();
+    keys.wait_for_keys().await.unwrap_err();
+    assert_eq!((useless.handshakes(), server.handshakes()), (1, 0));
+    keys.refresh_now().await.unwrap();
+    assert_eq!((useless.handshakes(), server.requests()), (1, 2));
 }
 
 /// Takes one line of `CONNECT`, waits, and leads to the address, whatever the line says.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mock_entra::MockEntra;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use signalr_upstream_auth::keys::reqwest::{Certificate, ClientBuilder};
 use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use signalr_upstream_auth::keys::reqwest::{Certificate, ClientBuilder};
 use signalr_upstream_auth::keys::{RemoteKeys, RemoteKeysBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -107,7 +107,7 @@ impl TlsServer {
         resolver: impl Resolve + 'static,
         configure: impl FnOnce(ClientBuilder) -> ClientBuilder + Send + 'static,
     ) -> RemoteKeysBuilder {
-        let certificate = Certificate::from_der(&self.authority.der).unwrap();
+        let certificate = self.certificate();
         RemoteKeys::builder(&self.entra.policy())
             .dns_resolver(resolver)
             .configure_client(move |client| configure(client.no_proxy().tls_certs_only([certificate])))
@@ -124,7 +124,7 @@ impl TlsServer {
         resolver: impl Resolve + 'static,
         configure: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder,
     ) -> Harness {
-        let certificate = Certificate::from_der(&self.authority.der).unwrap();
+        let certificate = self.certificate();
         let harness = Harness::warm_with(&self.entra, self.entra.policy(), |keys| {
             let resolver = Arc::new(resolver);
             configure(keys.configure_client(move |client| {
@@ -134,6 +134,11 @@ impl TlsServer {
         .await;
         self.warm_requests.store(self.requests(), Ordering::Relaxed);
         harness
+    }
+
+    /// That of the authority which the good certificates are from.
+    pub(super) fn certificate(&self) -> Certificate {
+        Certificate::from_der(&self.authority.der).unwrap()
     }
 
     /// Where the name of the cloud leads from now on.

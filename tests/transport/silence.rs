@@ -123,17 +123,25 @@ async fn repeats_first_load_whose_discovery_hangs() {
 }
 
 #[tokio::test]
-async fn gives_up_unanswered_connection_after_two_seconds() {
+async fn gives_up_unanswered_connection_at_the_deadline_of_the_fetch() {
     let (hole, _fill, _listener) = black_hole().await;
     let policy = MockEntra::builder().public_cloud().start().await.policy();
-    let keys = RemoteKeys::builder(&policy)
-        .fetch_timeout(Duration::from_secs(60))
-        .configure_client(move |client| client.no_proxy().tls_certs_only([]).resolve("login.microsoftonline.com", hole))
-        .build()
-        .unwrap();
-    pause();
-    let begun = Instant::now();
-    keys.wait_for_keys().await.unwrap_err();
-    let taken = begun.elapsed().as_millis();
-    assert!((2000..2100).contains(&taken), "{taken} ms");
+    for seconds in [1, 10, 60] {
+        let keys = RemoteKeys::builder(&policy)
+            .fetch_timeout(Duration::from_secs(seconds))
+            .configure_client(move |client| {
+                client.no_proxy().tls_certs_only([]).resolve("login.microsoftonline.com", hole)
+            })
+            .build()
+            .unwrap();
+        pause();
+        let begun = Instant::now();
+        keys.wait_for_keys().await.unwrap_err();
+        let taken = begun.elapsed();
+        tokio::time::resume();
+        assert!(
+            (Duration::from_secs(seconds)..Duration::from_millis(seconds * 1000 + 100)).contains(&taken),
+            "{taken:?}"
+        );
+    }
 }

@@ -39,7 +39,9 @@ impl Discovery {
         let jwks_uri =
             document.jwks_uri.ok_or_else(|| KeyError::malformed("the discovery document has no `jwks_uri`"))?;
         if jwks_uri.len() > MAX_JWKS_URI {
-            return Err(KeyError::malformed("the discovery document names a key document with an address of over 2 KiB"));
+            return Err(KeyError::malformed(
+                "the discovery document names a key document with an address of over 2 KiB",
+            ));
         }
         let jwks_uri = cloud
             .document_url(&jwks_uri)

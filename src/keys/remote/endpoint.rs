@@ -111,13 +111,15 @@ impl Endpoint {
     /// Reads a document of at most so many bytes.
     async fn read(&self, url: &Url, max: usize) -> Result<Vec<u8>, Failure> {
         let first_address = self.first_address.fetch_add(1, Ordering::Relaxed);
-        let request =
-            || self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity").send();
+        let request = || {
+            self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity").send()
+        };
         let response = race::send(first_address, request).await.map_err(broken)?;
         if response.status() != StatusCode::OK {
             let retry_after = self.retry_after(response.headers());
             let status = response.status();
-            let error = read_body(response, MAX_ERROR_DOCUMENT).await.ok().and_then(|body| EntraError::from_json(&body));
+            let error =
+                read_body(response, MAX_ERROR_DOCUMENT).await.ok().and_then(|body| EntraError::from_json(&body));
             return Err(Failure { error: unexpected_status(status, error), retry_after });
         }
         let document = read_body(response, max).await?;

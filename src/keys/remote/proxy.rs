@@ -22,7 +22,9 @@ pub(super) fn check_environment(read: impl Fn(&str) -> Option<OsString>) -> Resu
     let first = |names: [&'static str; 2]| {
         names.into_iter().filter_map(|name| Some((name, read(name)?))).find(|(_, value)| !value.is_empty())
     };
-    for (name, value) in [first(["HTTPS_PROXY", "https_proxy"]), first(["ALL_PROXY", "all_proxy"])].into_iter().flatten() {
+    for (name, value) in
+        [first(["HTTPS_PROXY", "https_proxy"]), first(["ALL_PROXY", "all_proxy"])].into_iter().flatten()
+    {
         if !value.to_str().is_some_and(is_proxy) {
             let problem = "names no proxy that can be used; write `http://HOST:PORT`, or the same with https, socks5h, \
                            socks5, socks4a or socks4, percent-encode what is special in a user name or password, or \
@@ -70,7 +72,9 @@ mod tests {
 
     #[test]
     fn names_the_variable_of_a_proxy_that_the_client_cannot_use() {
-        for value in ["socks://10.0.0.9:1080", "ftp://secret@10.0.0.9", "http://", "http://user:p^ss@host", "/proxy", "a b"] {
+        for value in
+            ["socks://10.0.0.9:1080", "ftp://secret@10.0.0.9", "http://", "http://user:p^ss@host", "/proxy", "a b"]
+        {
             for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
                 let error = check(&[(name, value)]).unwrap_err();
                 assert!(error.contains(name) && !error.contains("secret"), "{value}: {error}");

@@ -124,7 +124,8 @@ impl Race {
 
     async fn until_lost(&self, number: usize) {
         // The sender lives as long as `self`.
-        let _ = self.changed.subscribe().wait_for(|()| self.state().winner.is_some_and(|winner| winner != number)).await;
+        let _ =
+            self.changed.subscribe().wait_for(|()| self.state().winner.is_some_and(|winner| winner != number)).await;
     }
 
     /// The address of a name that is this connection's. `None` before the name was looked up.
