@@ -157,8 +157,10 @@ async fn attempt_after_a_failure_begins_with_the_other_family() {
     let server = TlsServer::start().await;
     let useless = TlsServer::start_at(Ipv6Addr::LOCALHOST.into()).await;
     useless.behave(Behaviour::Speak { protocol: b"http/1.1", bytes: Vec::new(), again: false });
+    // Slower than the useless one, which must not win again for that.
+    server.behave(Behaviour::GoodAfter(Duration::from_millis(1_200)));
     let resolver = Resolver::at_once(vec![useless.address(), server.address()]);
-    let keys = server.builder(resolver, |client| client).fetch_timeout(Duration::from_secs(1)).build().unwrap();
+    let keys = server.builder(resolver, |client| client).fetch_timeout(Duration::from_secs(3)).build().unwrap();
     keys.wait_for_keys().await.unwrap_err();
     assert_eq!((useless.handshakes(), server.handshakes()), (1, 0));
     keys.refresh_now().await.unwrap();

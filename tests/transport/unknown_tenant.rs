@@ -1,7 +1,6 @@
 //! A tenant that Entra does not know: a mistake in the configuration, not an outage.
 
 use std::error::Error;
-use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -48,17 +47,6 @@ async fn unknown_tenant_is_named_wherever_an_operator_looks() {
             "{explanation}"
         );
     }
-}
-
-#[tokio::test]
-async fn unknown_tenant_is_asked_for_again_slowly() {
-    let entra = MockEntra::start().await;
-    entra.fail(Endpoint::Discovery, entra_error("400 Bad Request", 90_002));
-    let keys = RemoteKeys::new(&entra.policy()).unwrap();
-    keys.wait_for_keys().await.unwrap_err();
-    // An outage would be followed by another attempt after 0.25 to 0.5 seconds.
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    assert_eq!(entra.requests().discovery(), 1);
 }
 
 #[tokio::test]

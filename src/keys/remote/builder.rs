@@ -104,7 +104,8 @@ impl RemoteKeysBuilder {
     ///
     /// Its addresses are tried as those of the system are: the families take turns, each address begins 250 ms after the
     /// one before it or as soon as that fails, earlier ones go on meanwhile, and the first whose TLS handshake succeeds is
-    /// used (RFC 8305). At most 16 are tried. After a failed fetch the next one begins with the address that follows.
+    /// used (RFC 8305). At most 16 are tried. After a failed fetch the next one begins with another address, of the other family
+    /// if the failure had a connection.
     pub fn dns_resolver(mut self, resolver: impl Resolve + 'static) -> Self {
         self.resolver = Arc::new(resolver);
         self

@@ -1,6 +1,5 @@
 //! Reads a tenant's documents from its cloud over HTTPS. With `client` and `race`, all that touches the network.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
 use super::entra_error::EntraError;
-use super::race;
+use super::race::{self, Paths};
 use super::schedule::{Failure, Fetched, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
@@ -36,9 +35,7 @@ pub(crate) struct Endpoint {
     clock: Arc<dyn Clock>,
     fetch_timeout: Duration,
     known: Mutex<Option<KnownDiscovery>>,
-    /// Which of the addresses comes first. After a failure it is the next one, of the other family if there is one: a
-    /// path may be up and useless all the same.
-    first_address: AtomicUsize,
+    paths: Arc<Paths>,
 }
 
 /// The last discovery document, for the times when only the key document can be read.
@@ -60,14 +57,16 @@ impl Endpoint {
         fetch_timeout: Duration,
     ) -> Result<Self, ConfigError> {
         let discovery_url = discovery_url(&cloud, &tenant)?;
-        let (known, first_address) = (Mutex::new(None), AtomicUsize::new(0));
-        Ok(Self { client, cloud, tenant, discovery_url, clock, fetch_timeout, known, first_address })
+        let (known, paths) = (Mutex::new(None), Arc::default());
+        Ok(Self { client, cloud, tenant, discovery_url, clock, fetch_timeout, known, paths })
     }
 
     /// One attempt: where the keys are, then the keys.
     pub(crate) async fn fetch(&self) -> Result<Fetched, Failure> {
+        self.paths.begin();
         let KnownDiscovery { discovery, error: discovery_error, .. } = self.discover().await?;
         let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
+        self.paths.succeed();
         let keys = KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?;
         Ok(Fetched { keys, discovery_error })
     }
@@ -110,11 +109,10 @@ impl Endpoint {
 
     /// Reads a document of at most so many bytes.
     async fn read(&self, url: &Url, max: usize) -> Result<Vec<u8>, Failure> {
-        let first_address = self.first_address.fetch_add(1, Ordering::Relaxed);
         let request = || {
             self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity").send()
         };
-        let response = race::send(first_address, request).await.map_err(broken)?;
+        let response = race::send(&self.paths, request).await.map_err(broken)?;
         if response.status() != StatusCode::OK {
             let retry_after = self.retry_after(response.headers());
             let status = response.status();
@@ -122,9 +120,7 @@ impl Endpoint {
                 read_body(response, MAX_ERROR_DOCUMENT).await.ok().and_then(|body| EntraError::from_json(&body));
             return Err(Failure { error: unexpected_status(status, error), retry_after });
         }
-        let document = read_body(response, max).await?;
-        self.first_address.store(first_address, Ordering::Relaxed);
-        Ok(document)
+        read_body(response, max).await
     }
 
     /// `Retry-After` in either form, seconds or a date (RFC 9110 section 10.2.3).

@@ -21,17 +21,16 @@ use tokio::time::{Instant, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Sends a request, and sends it again over another connection while none is up, until the addresses run out. The first
-/// connection is to the address of this number, counted around.
+/// Sends a request, and sends it again over another connection while none is up, until the addresses run out.
 ///
 /// # Errors
 ///
 /// That of the connection that was up first. When none was, the first error of all.
-pub(super) async fn send<F, T, E>(first_address: usize, send: impl Fn() -> F) -> Result<T, E>
+pub(super) async fn send<F, T, E>(paths: &Arc<Paths>, send: impl Fn() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let race = Arc::new(Race::new(first_address));
+    let race = Arc::new(Race::new(Arc::clone(paths)));
     let mut entries = FuturesUnordered::from_iter([Arc::clone(&race).enter(0, send())]);
     let mut entered = 1;
     let mut first_error = None;
@@ -59,9 +58,60 @@ where
     }
 }
 
+/// What the fetches of one endpoint teach about its addresses: a path may be up, and useless all the same.
+#[derive(Default)]
+pub(super) struct Paths(Mutex<Experience>);
+
+#[derive(Default)]
+struct Experience {
+    /// Whether the latest fetch has not succeeded, or not yet.
+    is_open: bool,
+    /// Fetches that failed. Each begins one address further.
+    failures: usize,
+    /// The latest connection that was up, in this fetch.
+    up: Option<SocketAddr>,
+    /// The family of the connection that the latest failure had up. It comes last, and late.
+    is_ipv6_avoided: Option<bool>,
+}
+
+impl Paths {
+    /// A fetch begins. If the one before has not succeeded, it has failed, or was given up.
+    pub(super) fn begin(&self) {
+        let mut experience = lock(&self.0);
+        if std::mem::replace(&mut experience.is_open, true) {
+            experience.failures = experience.failures.wrapping_add(1);
+            experience.is_ipv6_avoided = experience.up.map(|address| address.is_ipv6());
+        }
+        experience.up = None;
+    }
+
+    /// The fetch is a success: what was avoided for it stays so.
+    pub(super) fn succeed(&self) {
+        lock(&self.0).is_open = false;
+    }
+
+    /// The order in which to try addresses.
+    fn order(&self, addresses: Vec<SocketAddr>) -> Order {
+        let experience = lock(&self.0);
+        let mut addresses = alternate(addresses);
+        let first = experience.failures.checked_rem(addresses.len()).unwrap_or(0);
+        addresses.rotate_left(first);
+        let is_avoided = |address: &SocketAddr| experience.is_ipv6_avoided == Some(address.is_ipv6());
+        addresses.sort_by_key(is_avoided);
+        let late = addresses.iter().position(is_avoided).filter(|late| *late > 0).unwrap_or(addresses.len());
+        Order { addresses, late }
+    }
+}
+
+struct Order {
+    addresses: Vec<SocketAddr>,
+    /// From where on addresses have to wait longer.
+    late: usize,
+}
+
 /// The connections of one request, numbered from 0.
 struct Race {
-    first_address: usize,
+    paths: Arc<Paths>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -69,15 +119,15 @@ struct Race {
 #[derive(Default)]
 struct State {
     /// What the resolver answered: for one name, unless a proxy has the destination looked up, too.
-    addresses: HashMap<String, Vec<SocketAddr>>,
+    orders: HashMap<String, Order>,
     /// The latest connection that knows its address, and since when.
     latest: Option<(usize, Instant)>,
     winner: Option<usize>,
 }
 
 impl Race {
-    fn new(first_address: usize) -> Self {
-        Self { first_address, state: Mutex::default(), changed: watch::Sender::new(()) }
+    fn new(paths: Arc<Paths>) -> Self {
+        Self { paths, state: Mutex::default(), changed: watch::Sender::new(()) }
     }
 
     /// `None` when another connection is up before.
@@ -94,7 +144,7 @@ impl Race {
     /// Whether a connection of this number has an address of its own and may still win.
     fn has_address(&self, number: usize) -> bool {
         let state = self.state();
-        state.winner.is_none() && state.addresses.values().any(|addresses| number < addresses.len())
+        state.winner.is_none() && state.orders.values().any(|order| number < order.addresses.len())
     }
 
     fn is_won_by(&self, number: usize) -> bool {
@@ -106,7 +156,7 @@ impl Race {
         let mut changes = self.changed.subscribe();
         loop {
             let before = self.state().latest.filter(|(latest, _)| latest + 1 == number);
-            let due = before.filter(|_| self.has_address(number)).map(|(_, since)| since + STAGGER);
+            let due = before.filter(|_| self.has_address(number)).map(|(_, since)| since + self.stagger(number));
             let wait = async {
                 match due {
                     Some(due) => sleep_until(due).await,
@@ -122,6 +172,10 @@ impl Race {
         }
     }
 
+    fn stagger(&self, number: usize) -> Duration {
+        if self.state().orders.values().any(|order| number >= order.late) { LONG_STAGGER } else { STAGGER }
+    }
+
     async fn until_lost(&self, number: usize) {
         // The sender lives as long as `self`.
         let _ =
@@ -131,9 +185,7 @@ impl Race {
     /// The address of a name that is this connection's. `None` before the name was looked up.
     fn address(&self, name: &str, number: usize) -> Option<SocketAddr> {
         let mut state = self.state();
-        let addresses = state.addresses.get(name)?;
-        let place = self.first_address.wrapping_add(number).checked_rem(addresses.len())?;
-        let address = addresses.get(place).copied();
+        let address = state.orders.get(name)?.address(number);
         state.latest = Some((number, Instant::now()));
         drop(state);
         self.changed.send_replace(());
@@ -141,19 +193,36 @@ impl Race {
     }
 
     fn looked_up(&self, name: String, addresses: Vec<SocketAddr>) {
-        self.state().addresses.insert(name, alternate(addresses));
+        self.state().orders.insert(name, self.paths.order(addresses));
     }
 
     /// A connection is up. Says whether it is the first.
     fn finish(&self, number: usize) -> bool {
-        let is_first = *self.state().winner.get_or_insert(number) == number;
+        let mut state = self.state();
+        let is_first = *state.winner.get_or_insert(number) == number;
+        if is_first {
+            lock(&self.paths.0).up = state.orders.values().find_map(|order| order.address(number));
+        }
+        drop(state);
         self.changed.send_replace(());
         is_first
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+impl Order {
+    /// A name with fewer addresses than another begins again.
+    fn address(&self, number: usize) -> Option<SocketAddr> {
+        self.addresses.get(number.checked_rem(self.addresses.len())?).copied()
+    }
+}
+
+/// No change under a lock is left half-done by a panic elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The families take turns, beginning with that of the first address (RFC 8305 section 4).
@@ -259,6 +328,10 @@ where
 
 /// The Connection Attempt Delay that RFC 8305 section 8 recommends.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// The Maximum Connection Attempt Delay of the same section, for a family that was up and failed: it must not win again
+/// because it is up sooner.
+const LONG_STAGGER: Duration = Duration::from_secs(2);
 
 /// Entra's names have eight of each family.
 const MAX_ADDRESSES: usize = 16;

@@ -199,12 +199,13 @@ impl Schedule {
     /// The running attempt is a failure. `jitter` is a random number from 0 to 1.
     pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) {
         self.observe_clock(now);
-        if self.was_frozen(now) {
-            self.counts.failures += 1;
-            self.last_error = Some(failure.error);
-            self.due = self.earliest_retry(now.monotonic);
-        } else {
-            self.count_failure(failure.error, now.monotonic, jitter);
+        match self.repeat_of_frozen(now) {
+            Some(repeat) => {
+                self.counts.failures += 1;
+                self.last_error = Some(failure.error);
+                self.due = repeat;
+            }
+            None => self.count_failure(failure.error, now.monotonic, jitter),
         }
         if let Some(wait) = failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)) {
             let not_before = now.monotonic + wait;
@@ -243,16 +244,13 @@ impl Schedule {
         }
     }
 
-    /// Whether the running attempt took longer than its deadline allows: the process or the machine stood still
-    /// meanwhile, which says nothing about the provider.
-    fn was_frozen(&self, now: Now) -> bool {
-        let longest = self.timing.fetch_timeout + OVERDUE;
-        self.attempts.begun_at.as_ref().is_some_and(|begun_at| begun_at.min_age(now) > longest)
-    }
-
-    /// Now, but never at once after the end of an attempt, however often a clock jumps to and fro.
-    fn earliest_retry(&self, now: Instant) -> Instant {
-        self.attempts.ended_at.map_or(now, |ended| now.max(ended + COLD_BACKOFF.0))
+    /// When to repeat a running attempt that took longer than its deadline allows: the process or the machine stood still
+    /// meanwhile, which says nothing about the provider. At once, unless the wall clock alone says so, which may jump in
+    /// each attempt. `None` if it did not take longer.
+    fn repeat_of_frozen(&self, now: Now) -> Option<Instant> {
+        let begun_at = self.attempts.begun_at.as_ref()?;
+        let is_frozen = begun_at.min_age(now) > self.timing.fetch_timeout + OVERDUE;
+        is_frozen.then(|| now.monotonic + COLD_BACKOFF.0.saturating_sub(begun_at.monotonic_age(now)))
     }
 
     fn count_failure(&mut self, error: KeyError, now: Instant, jitter: f64) {
@@ -441,8 +439,9 @@ impl Schedule {
         self.is_empty = is_empty;
         self.failures = 0;
         if is_empty {
-            let earliest = self.earliest_retry(now.monotonic);
-            let due = self.not_before.map_or(earliest, |not_before| not_before.max(earliest));
+            // However often a clock jumps to and fro.
+            let earliest = self.attempts.ended_at.map(|ended| ended + COLD_BACKOFF.0);
+            let due = [self.not_before, earliest].into_iter().flatten().fold(now.monotonic, Instant::max);
             self.needs_wake |= due < self.due;
             self.due = self.due.min(due);
         }

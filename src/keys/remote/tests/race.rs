@@ -59,6 +59,10 @@ struct Net {
 impl Net {
     fn new(paths: &[Path]) -> Arc<Self> {
         let addresses = (0..).zip(paths).map(|(port, _)| SocketAddr::from(([127, 0, 0, 1], port))).collect();
+        Self::at(addresses, paths)
+    }
+
+    fn at(addresses: Vec<SocketAddr>, paths: &[Path]) -> Arc<Self> {
         let look_ups = Arc::<AtomicUsize>::default();
         let resolver = OneAddress(Arc::new(Fixed(addresses, Arc::clone(&look_ups))));
         let start = Instant::now();
@@ -95,8 +99,12 @@ impl Net {
         Ok(port)
     }
 
-    async fn send(self: &Arc<Self>, first_address: usize) -> Result<u16, String> {
-        send(first_address, || Arc::clone(self).request()).await
+    async fn send(self: &Arc<Self>) -> Result<u16, String> {
+        self.send_by(&Arc::default()).await
+    }
+
+    async fn send_by(self: &Arc<Self>, paths: &Arc<Paths>) -> Result<u16, String> {
+        send(paths, || Arc::clone(self).request()).await
     }
 
     fn tried(&self) -> Vec<(u16, u64)> {
@@ -107,7 +115,7 @@ impl Net {
 #[tokio::test(start_paused = true)]
 async fn addresses_begin_250_ms_apart_and_the_first_that_is_up_wins() {
     let net = Net::new(&[Path::Silent, Path::Up(600, 0), Path::Up(100, 0), Path::Up(0, 0)]);
-    assert_eq!(net.send(0).await, Ok(2));
+    assert_eq!(net.send().await, Ok(2));
     assert_eq!(net.tried(), [(0, 0), (1, 250), (2, 500)]);
     assert_eq!((net.millis(), net.look_ups.load(Ordering::Relaxed)), (600, 1));
 }
@@ -115,14 +123,14 @@ async fn addresses_begin_250_ms_apart_and_the_first_that_is_up_wins() {
 #[tokio::test(start_paused = true)]
 async fn next_address_begins_as_soon_as_one_fails() {
     let net = Net::new(&[Path::Fails(10), Path::Fails(0), Path::Up(5, 0)]);
-    assert_eq!(net.send(0).await, Ok(2));
+    assert_eq!(net.send().await, Ok(2));
     assert_eq!(net.tried(), [(0, 0), (1, 10), (2, 10)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_response_on_a_connection_that_is_up_causes_no_other() {
     let net = Net::new(&[Path::Up(240, 60_000), Path::Up(0, 0)]);
-    assert_eq!(net.send(0).await, Ok(0));
+    assert_eq!(net.send().await, Ok(0));
     assert_eq!(net.tried(), [(0, 0)]);
 }
 
@@ -130,25 +138,71 @@ async fn slow_response_on_a_connection_that_is_up_causes_no_other() {
 async fn address_that_is_up_late_sends_nothing() {
     // The first is up while the second waits for its response.
     let net = Net::new(&[Path::Up(400, 0), Path::Up(50, 1_000)]);
-    assert_eq!(net.send(0).await, Ok(1));
+    assert_eq!(net.send().await, Ok(1));
     assert_eq!(net.millis(), 1_300);
 }
 
 #[tokio::test(start_paused = true)]
 async fn error_is_that_of_the_first_address_unless_one_was_up() {
     let net = Net::new(&[Path::Fails(300), Path::Fails(0), Path::Fails(500)]);
-    assert_eq!(net.send(0).await, Err("1 fails".to_owned()), "the first to fail");
+    assert_eq!(net.send().await, Err("1 fails".to_owned()), "the first to fail");
     let net = Net::new(&[Path::Fails(0), Path::Breaks(0), Path::Up(0, 0)]);
-    assert_eq!(net.send(0).await, Err("1 breaks".to_owned()));
+    assert_eq!(net.send().await, Err("1 breaks".to_owned()));
     let net = Net::new(&[]);
-    assert_eq!(net.send(0).await, Err("no address".to_owned()));
+    assert_eq!(net.send().await, Err("no address".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn begins_with_the_address_that_is_asked_for() {
-    for (first, expected) in [(0, 0), (1, 1), (2, 2), (3, 0), (usize::MAX, 0)] {
+async fn each_failed_fetch_begins_one_address_further() {
+    let paths = Arc::<Paths>::default();
+    for expected in [0, 1, 2, 0, 1] {
         let net = Net::new(&[Path::Up(0, 0), Path::Up(0, 0), Path::Up(0, 0)]);
-        assert_eq!(net.send(first).await, Ok(expected), "{first}");
+        paths.begin();
+        assert_eq!(net.send_by(&paths).await, Ok(expected));
+    }
+    paths.succeed();
+    for _ in 0..2 {
+        let net = Net::new(&[Path::Up(0, 0), Path::Up(0, 0), Path::Up(0, 0)]);
+        paths.begin();
+        assert_eq!(net.send_by(&paths).await, Ok(1), "a success stays where it was");
+        paths.succeed();
+    }
+}
+
+#[test]
+fn family_that_was_up_and_failed_comes_last_and_late() {
+    let paths = Paths::default();
+    let both = addresses(&["[::1]:1", "[::2]:1", "127.0.0.1:1"]);
+    let order = |paths: &Paths| {
+        let order = paths.order(both.clone());
+        (order.addresses.iter().map(SocketAddr::is_ipv6).collect::<Vec<_>>(), order.late)
+    };
+    let fail_with = |up: Option<&str>| {
+        paths.begin();
+        lock(&paths.0).up = up.map(|up| up.parse().unwrap());
+        paths.begin();
+    };
+    assert_eq!(order(&paths), (vec![true, false, true], 3));
+    fail_with(Some("[::1]:1"));
+    assert_eq!(order(&paths), (vec![false, true, true], 1));
+    fail_with(Some("127.0.0.1:1"));
+    assert_eq!(order(&paths), (vec![true, true, false], 2));
+    // When nothing was up, every address is as good as another.
+    fail_with(None);
+    assert_eq!(order(&paths).1, 3);
+    // One family alone is not made to wait.
+    fail_with(Some("127.0.0.1:1"));
+    assert_eq!(paths.order(addresses(&["127.0.0.1:1", "127.0.0.2:1"])).late, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn avoided_family_waits_for_two_seconds_unless_the_other_fails() {
+    for (path, begun) in [(Path::Silent, 2_000), (Path::Fails(10), 10)] {
+        let paths = Arc::<Paths>::default();
+        lock(&paths.0).is_ipv6_avoided = Some(true);
+        let net = Net::at(addresses(&["127.0.0.1:0", "[::1]:1"]), &[path, Path::Up(0, 0)]);
+        assert_eq!(net.send_by(&paths).await, Ok(1));
+        assert_eq!(net.tried(), [(0, 0), (1, begun)]);
     }
 }
 

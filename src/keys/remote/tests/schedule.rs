@@ -785,7 +785,7 @@ fn task_is_overdue_a_second_after_it_had_to_look() {
     case.schedule.take_over(case.now.monotonic);
     assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND));
     case.begin();
-    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 6), "an attempt may take its time");
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 11), "an attempt may take its time");
     case.succeed(&["a"]);
     let sleep = case.sleep();
     assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + sleep + SECOND));
@@ -796,7 +796,7 @@ fn task_is_overdue_a_second_after_it_had_to_look() {
     case.begin();
     case.schedule.ask_for_refresh();
     assert!(case.schedule.take_needs_wake(case.now.monotonic));
-    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 6), "the running attempt comes first");
+    assert_eq!(case.schedule.overdue_at(), Some(case.now.monotonic + SECOND * 11), "the running attempt comes first");
     case.schedule.interrupted(case.now.monotonic, false);
     assert_eq!(case.schedule.overdue_at(), None);
 }
@@ -820,7 +820,7 @@ fn new_task_begins_anew_what_the_stalled_one_had_begun() {
 #[test]
 fn wait_for_an_attempt_has_a_deadline() {
     let mut case = Case::cold();
-    let two_fetches = SECOND * 12;
+    let two_fetches = SECOND * 22;
     assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + two_fetches, "it is due");
     case.begin();
     assert_eq!(case.schedule.ends_by(case.now.monotonic), case.now.monotonic + two_fetches, "it runs");
@@ -898,7 +898,7 @@ fn clock_that_jumps_in_each_attempt_causes_no_storm() {
             Step::SleepUntil(until) => case.now.monotonic = until,
         }
     }
-    assert!((100..=125).contains(&attempts), "{attempts}");
+    assert!((60..=121).contains(&attempts), "{attempts}");
 }
 
 #[test]
