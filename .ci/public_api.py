@@ -24,7 +24,7 @@ ALLOWED = {
         "bytes": "bodies, as in http",
         "http": "requests and responses",
         "http_body": "bodies of any kind",
-        "reqwest": "`configure_client`; documented as not at 1.0 and re-exported",
+        "reqwest": "`configure_client` and `dns_resolver`; documented as not at 1.0 and re-exported",
         "serde": "`Settings` and arguments are deserialized by any format",
         "serde_core": "where serde keeps its traits",
         "tower_layer": "what this crate is",

@@ -44,6 +44,13 @@ impl KeyError {
         Self::of(KeyErrorKind::Unknown)
     }
 
+    /// Entra does not know the tenant: a mistake in the configuration, which no retry mends. The request is answered 503,
+    /// since nothing is known about its token.
+    #[must_use]
+    pub fn unknown_tenant(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(Arc::from(source.into())), ..Self::of(KeyErrorKind::UnknownTenant) }
+    }
+
     /// The key is listed but may not verify RS256. The request is rejected with 401.
     #[must_use]
     pub fn unusable() -> Self {
@@ -95,6 +102,9 @@ impl fmt::Display for KeyError {
             KeyErrorKind::Revoked => "the key is revoked",
             KeyErrorKind::Unavailable => "no verification keys are available",
             KeyErrorKind::Unknown => "the key is not listed",
+            KeyErrorKind::UnknownTenant => {
+                "Entra does not know this tenant in this cloud: check SIGNALR_UPSTREAM_TENANT_IDS and SIGNALR_UPSTREAM_CLOUD"
+            }
             KeyErrorKind::Unusable => "the key is listed but unusable",
         })
     }
@@ -123,6 +133,8 @@ pub enum KeyErrorKind {
     Unavailable,
     /// The key is not listed.
     Unknown,
+    /// Entra does not know the tenant in this cloud.
+    UnknownTenant,
     /// The key is listed but may not verify RS256.
     Unusable,
 }
@@ -136,6 +148,7 @@ impl KeyErrorKind {
             Self::Revoked => "revoked",
             Self::Unavailable => "unavailable",
             Self::Unknown => "unknown",
+            Self::UnknownTenant => "unknown_tenant",
             Self::Unusable => "unusable",
         }
     }
@@ -174,6 +187,7 @@ mod tests {
             (KeyError::revoked(), KeyErrorKind::Revoked, "revoked"),
             (KeyError::unavailable("x"), KeyErrorKind::Unavailable, "unavailable"),
             (KeyError::unknown(), KeyErrorKind::Unknown, "unknown"),
+            (KeyError::unknown_tenant("x"), KeyErrorKind::UnknownTenant, "unknown_tenant"),
             (KeyError::unusable(), KeyErrorKind::Unusable, "unusable"),
         ] {
             assert_eq!((error.kind(), kind.to_string().as_str()), (kind, name));

@@ -70,7 +70,9 @@ impl From<RejectionKind> for Rejection {
 impl From<KeyError> for Rejection {
     fn from(error: KeyError) -> Self {
         let kind = match error.kind() {
-            KeyErrorKind::Malformed | KeyErrorKind::Unavailable => RejectionKind::KeysUnavailable,
+            KeyErrorKind::Malformed | KeyErrorKind::Unavailable | KeyErrorKind::UnknownTenant => {
+                RejectionKind::KeysUnavailable
+            }
             KeyErrorKind::Revoked => RejectionKind::RevokedKey,
             KeyErrorKind::Unknown => RejectionKind::UnknownKey,
             KeyErrorKind::Unusable => RejectionKind::UnusableKey,

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use super::evidence::{Evidence, MAX_VALUE, list, scheme, time};
 use super::platform;
 use crate::cloud::Cloud;
-use crate::error::{CheckName, KeyError, Rejection, RejectionKind};
+use crate::error::{CheckName, KeyError, KeyErrorKind, Rejection, RejectionKind};
 use crate::ids::TenantId;
 use crate::policy::first_party::foreign_service;
 use crate::telemetry::escape::escape_and_cut;
@@ -351,8 +351,10 @@ fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
 
 fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
     let mut causes = Vec::new();
+    let mut is_unknown_tenant = key_error(rejection).is_some_and(is_of_unknown_tenant);
     let mut cause = key_error(rejection).and_then(|error| error.source());
     while let Some(error) = cause {
+        is_unknown_tenant |= error.downcast_ref().is_some_and(is_of_unknown_tenant);
         causes.push(escape_and_cut(&error.to_string(), MAX_VALUE));
         cause = error.source();
     }
@@ -360,6 +362,13 @@ fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Strin
     let next = rejection
         .retry_after()
         .map_or_else(String::new, |wait| format!(" Another try makes sense in {}.", span(seconds(wait))));
+    if is_unknown_tenant {
+        return vec![format!(
+            "The keys are unavailable, so the token cannot be checked{causes}.{next} The tenant id may be misspelt or \
+             deleted, or the tenant may be in another cloud than `{}`. Retries cannot mend it.",
+            evidence.policy().cloud().name()
+        )];
+    }
     vec![format!(
         "The keys are unavailable, so the token cannot be checked{causes}.{next} Check that this machine reaches https://{} \
          (HTTPS_PROXY, firewall, DNS) and trusts its certificate (ca-certificates, SSL_CERT_FILE).",
@@ -427,6 +436,10 @@ fn role(evidence: &Evidence<'_>) -> Vec<String> {
          role to the SignalR resource's identity (Microsoft Graph, appRoleAssignments; the portal cannot). Tokens issued \
          before that stay without it for up to a day."
     )]
+}
+
+fn is_of_unknown_tenant(error: &KeyError) -> bool {
+    error.kind() == KeyErrorKind::UnknownTenant
 }
 
 fn key_error(rejection: &Rejection) -> Option<&KeyError> {

@@ -153,7 +153,7 @@ settings! {
         stale_limit_secs: seconds, StaleLimitSecs, "SIGNALR_UPSTREAM_STALE_LIMIT_SECS",
             "1 to 604,800 seconds (7 days)", "86,400 (24 hours)";
         fetch_timeout_secs: seconds, FetchTimeoutSecs, "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS",
-            "1 to 60 seconds", "5";
+            "1 to 60 seconds", "10";
     }
     ///
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that

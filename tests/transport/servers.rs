@@ -1,15 +1,15 @@
 //! Servers with faults that no mock of Entra has: TLS in every wrong way, and traps that count connections.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mock_entra::MockEntra;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use signalr_upstream_auth::keys::RemoteKeysBuilder;
-use signalr_upstream_auth::keys::reqwest::Certificate;
 use signalr_upstream_auth::keys::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use signalr_upstream_auth::keys::reqwest::{Certificate, ClientBuilder};
+use signalr_upstream_auth::keys::{RemoteKeys, RemoteKeysBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -55,6 +55,8 @@ pub(super) enum Behavior {
     Good,
     /// With another certificate.
     With(Wrong),
+    /// The same, after a while.
+    GoodAfter(Duration),
     /// Nothing is answered.
     StallHandshake,
     /// Bytes are written, whatever the client says.
@@ -75,15 +77,40 @@ pub(super) enum Wrong {
 
 impl TlsServer {
     pub(super) async fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    pub(super) async fn start_at(address: IpAddr) -> Self {
         let entra = Arc::new(MockEntra::builder().public_cloud().start().await);
         let authority = Arc::new(Authority::new());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::<State>::default();
         let task = tokio::spawn(accept(listener, Arc::clone(&authority), Arc::clone(&entra), Arc::clone(&state)));
         let leads_to = Arc::new(Mutex::new(address));
         let task = task.abort_handle();
         Self { entra, authority, address, leads_to, state, task, warm_requests: AtomicUsize::new(0) }
+    }
+
+    /// Takes connections of another listener, too, from some time on.
+    pub(super) fn listen(&self, listener: TcpListener, after: Duration) {
+        let (authority, entra, state) = (Arc::clone(&self.authority), Arc::clone(&self.entra), Arc::clone(&self.state));
+        tokio::spawn(async move {
+            sleep(after).await;
+            accept(listener, authority, entra, state).await;
+        });
+    }
+
+    /// Keys of the public cloud that nobody has fetched yet, with the usual durations.
+    pub(super) fn builder(
+        &self,
+        resolver: impl Resolve + 'static,
+        configure: impl FnOnce(ClientBuilder) -> ClientBuilder + Send + 'static,
+    ) -> RemoteKeysBuilder {
+        let certificate = self.certificate();
+        RemoteKeys::builder(&self.entra.policy())
+            .dns_resolver(resolver)
+            .configure_client(move |client| configure(client.no_proxy().tls_certs_only([certificate])))
     }
 
     /// Keys of the public cloud that have been fetched from here.
@@ -97,7 +124,7 @@ impl TlsServer {
         resolver: impl Resolve + 'static,
         configure: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder,
     ) -> Harness {
-        let certificate = Certificate::from_der(&self.authority.der).unwrap();
+        let certificate = self.certificate();
         let harness = Harness::warm_with(&self.entra, self.entra.policy(), |keys| {
             let resolver = Arc::new(resolver);
             configure(keys.configure_client(move |client| {
@@ -107,6 +134,11 @@ impl TlsServer {
         .await;
         self.warm_requests.store(self.requests(), Ordering::Relaxed);
         harness
+    }
+
+    /// That of the authority which the good certificates are from.
+    pub(super) fn certificate(&self) -> Certificate {
+        Certificate::from_der(&self.authority.der).unwrap()
     }
 
     /// Where the name of the cloud leads from now on.
@@ -206,6 +238,10 @@ async fn accept(listener: TcpListener, authority: Arc<Authority>, entra: Arc<Moc
 async fn serve(mut stream: TcpStream, behavior: Behavior, authority: &Authority, entra: &MockEntra, state: &State) {
     let (wrong, protocol) = match behavior {
         Behavior::Good => (None, &b"http/1.1"[..]),
+        Behavior::GoodAfter(wait) => {
+            sleep(wait).await;
+            (None, &b"http/1.1"[..])
+        }
         Behavior::With(wrong) => (Some(wrong), &b"http/1.1"[..]),
         Behavior::Speak { protocol, .. } => (None, protocol),
         Behavior::Raw(bytes) => {

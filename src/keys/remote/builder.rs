@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{self, ConfigureClient, Endpoint};
+use reqwest::dns::Resolve;
+
+use super::client::{self, ConfigureClient};
+use super::endpoint::{self, Endpoint};
+use super::race::System;
 use super::store::KeyStore;
 use super::timing::Timing;
 use super::{RemoteKeys, Tenants};
@@ -26,6 +30,7 @@ pub struct RemoteKeysBuilder {
     timing: Timing,
     clock: Arc<dyn Clock>,
     seeds: HashMap<TenantId, (KeySet, UnixTime)>,
+    resolver: Arc<dyn Resolve>,
     configure_client: ConfigureClient,
 }
 
@@ -38,6 +43,7 @@ impl RemoteKeysBuilder {
             timing: Timing::default(),
             clock: Arc::new(SystemClock),
             seeds: HashMap::new(),
+            resolver: Arc::new(System),
             configure_client: Box::new(|client| client),
         }
     }
@@ -69,8 +75,8 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How long one fetch may take, both documents together, to the last byte. Default: 5 seconds; at most
-    /// 60 seconds.
+    /// How long one fetch may take, both documents together, to the last byte. The only deadline on the way: looking up
+    /// the name, connecting, the tunnel of a proxy and the TLS handshake share it. Default: 10 seconds; at most 60 seconds.
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.timing.fetch_timeout = timeout;
         self
@@ -96,12 +102,29 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// Configures the HTTPS client: a proxy, another certificate authority, a resolver.
+    /// Looks up names by another resolver than the system's.
     ///
-    /// Proxies are otherwise taken from the environment (`HTTPS_PROXY`, `NO_PROXY`) and certificates from
-    /// the system's store (`SSL_CERT_FILE` names another). What security rests on is set afterwards and
-    /// cannot be undone here: rustls with checked certificates, TLS 1.2 or later, HTTPS only (plain HTTP
-    /// for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the deadlines.
+    /// Its addresses are tried as those of the system are: the families take turns, each address begins 250 ms after the
+    /// one before it or as soon as that fails, earlier ones go on meanwhile, and the first whose TLS handshake succeeds is
+    /// used (RFC 8305). At most 16 are tried. After a failed fetch the next one begins with another address, of the other family
+    /// if the failure had a connection.
+    pub fn dns_resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Configures the HTTPS client: a proxy, another certificate authority.
+    ///
+    /// Proxies are otherwise taken from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`; HTTP and SOCKS) and
+    /// certificates from the system's store. `SSL_CERT_FILE` and `SSL_CERT_DIR` *replace* the system's store on Linux and
+    /// other Unix systems: what they name must contain every root that you need.
+    ///
+    /// What security rests on is set afterwards and cannot be undone here: rustls with checked certificates, TLS 1.2 or
+    /// later, HTTPS only (plain HTTP for a custom cloud on loopback), HTTP/1.1, no redirects, no decompression, the
+    /// deadline.
+    ///
+    /// A resolver belongs to [`dns_resolver`](Self::dns_resolver). The addresses of one that you set here are tried one
+    /// after the other, each for its share of the fetch timeout. The client's switch for Hickory DNS has no effect.
     ///
     /// Reqwest is not at 1.0: its version here is this crate's, re-exported as
     /// [`crate::keys::reqwest`].
@@ -119,16 +142,17 @@ impl RemoteKeysBuilder {
     ///
     /// Names each of `refresh_secs`, `refetch_cooldown_secs`, `key_retention_secs`, `stale_limit_secs` and
     /// `fetch_timeout_secs` that is out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
-    /// client cannot be built, as on a machine without certificates.
+    /// client cannot be built, as on a machine without certificates. A variable such as `HTTPS_PROXY` is named when its value
+    /// is no proxy.
     pub fn build(self) -> Result<RemoteKeys, ConfigError> {
-        let Self { cloud, mut tenants, revoked, timing, clock, mut seeds, configure_client } = self;
+        let Self { cloud, mut tenants, revoked, timing, clock, mut seeds, resolver, configure_client } = self;
         tenants.sort_unstable();
         tenants.dedup();
         let address = tenants.first().map_or(Ok(()), |tenant| endpoint::discovery_url(&cloud, tenant).map(drop));
         let faults = [address, timing.check(), check_seeds(&seeds, &tenants)].into_iter().filter_map(Result::err);
         let client = match faults.reduce(ConfigError::join) {
             Some(faults) => return Err(faults),
-            None => endpoint::client(&cloud, timing.fetch_timeout, configure_client)?,
+            None => client::build(&cloud, timing.fetch_timeout, resolver, configure_client)?,
         };
         let store = |tenant| {
             let endpoint =

@@ -38,12 +38,20 @@ impl Discovery {
         }
         let jwks_uri =
             document.jwks_uri.ok_or_else(|| KeyError::malformed("the discovery document has no `jwks_uri`"))?;
+        if jwks_uri.len() > MAX_JWKS_URI {
+            return Err(KeyError::malformed(
+                "the discovery document names a key document with an address of over 2 KiB",
+            ));
+        }
         let jwks_uri = cloud
             .document_url(&jwks_uri)
             .ok_or_else(|| KeyError::malformed("the discovery document names a key document outside its cloud"))?;
         Ok(Self { jwks_uri, cloud_instance_name: cloud_instance_name.map(Cow::into_owned) })
     }
 }
+
+/// Entra's have about 100 bytes. A longer one would be sent with every fetch until discovery names another.
+const MAX_JWKS_URI: usize = 2048;
 
 #[derive(Debug, Default)]
 struct Document<'de> {
@@ -108,6 +116,13 @@ mod tests {
         assert!(read(ISSUER, "http://login.microsoftonline.com/keys", "").unwrap_err().contains("outside"));
         let foreign = r#","cloud_instance_name":"microsoftonline.us""#;
         assert!(read(ISSUER, KEYS, foreign).unwrap_err().contains("another cloud"));
+    }
+
+    #[test]
+    fn rejects_key_address_of_over_2_kib() {
+        let longest = format!("{KEYS}?a={}", "a".repeat(MAX_JWKS_URI - KEYS.len() - 3));
+        assert_eq!((longest.len(), read(ISSUER, &longest, "").unwrap().jwks_uri.as_str()), (2048, &*longest));
+        assert!(read(ISSUER, &format!("{longest}a"), "").unwrap_err().contains("2 KiB"));
     }
 
     #[test]

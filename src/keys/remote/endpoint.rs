@@ -1,69 +1,22 @@
-//! Reads a tenant's documents from its cloud over HTTPS. The only file that touches the network.
+//! Reads a tenant's documents from its cloud over HTTPS. With `client` and `race`, all that touches the network.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
-use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry, tls};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::{Client, Response, Url};
 use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
+use super::entra_error::EntraError;
+use super::race::{self, Paths};
 use super::schedule::{Failure, Fetched, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
-use crate::error::{Chain, ConfigError, KeyError};
+use crate::error::{ConfigError, KeyError};
 use crate::ids::TenantId;
 use crate::keys::jwks::KeySet;
-
-/// What a user sets on the client before we set what must hold.
-pub(crate) type ConfigureClient = Box<dyn FnOnce(ClientBuilder) -> ClientBuilder + Send>;
-
-/// A client for documents: HTTPS by rustls, HTTP/1.1, no redirects, no content coding, bounded in time.
-///
-/// Proxies come from the environment, certificates from the system's store.
-pub(crate) fn client(
-    cloud: &Cloud,
-    fetch_timeout: Duration,
-    configure: ConfigureClient,
-) -> Result<Client, ConfigError> {
-    let mut builder = Client::builder().user_agent(USER_AGENT);
-    if cloud.is_plain_http() {
-        // It is on this machine, where no proxy leads and no certificate is asked for, nor needed to build.
-        builder = builder.no_proxy().tls_certs_only([]);
-    }
-    configure(builder)
-        .tls_backend_rustls()
-        .tls_version_min(tls::Version::TLS_1_2)
-        .tls_danger_accept_invalid_certs(false)
-        .tls_danger_accept_invalid_hostnames(false)
-        .https_only(!cloud.is_plain_http())
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(retry::never())
-        // Another crate of the build may have switched these on for every client.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .connect_timeout(CONNECT_TIMEOUT.min(fetch_timeout))
-        .timeout(fetch_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(1)
-        .build()
-        .map_err(|error| {
-            ConfigError::new(
-                "https_client",
-                format!(
-                    "the client for the key documents cannot be built ({}); if it lacks certificates, install the \
-                     system's ca-certificates, or name a PEM file of them in SSL_CERT_FILE",
-                    Chain(&error)
-                ),
-            )
-            .caused_by(error)
-        })
-}
 
 /// The address of a tenant's discovery document. The client is stricter about the names of hosts than [`Cloud`] is.
 pub(crate) fn discovery_url(cloud: &Cloud, tenant: &TenantId) -> Result<Url, ConfigError> {
@@ -82,6 +35,7 @@ pub(crate) struct Endpoint {
     clock: Arc<dyn Clock>,
     fetch_timeout: Duration,
     known: Mutex<Option<KnownDiscovery>>,
+    paths: Arc<Paths>,
 }
 
 /// The last discovery document, for the times when only the key document can be read.
@@ -103,13 +57,16 @@ impl Endpoint {
         fetch_timeout: Duration,
     ) -> Result<Self, ConfigError> {
         let discovery_url = discovery_url(&cloud, &tenant)?;
-        Ok(Self { client, cloud, tenant, discovery_url, clock, fetch_timeout, known: Mutex::new(None) })
+        let (known, paths) = (Mutex::new(None), Arc::default());
+        Ok(Self { client, cloud, tenant, discovery_url, clock, fetch_timeout, known, paths })
     }
 
     /// One attempt: where the keys are, then the keys.
     pub(crate) async fn fetch(&self) -> Result<Fetched, Failure> {
+        self.paths.begin();
         let KnownDiscovery { discovery, error: discovery_error, .. } = self.discover().await?;
         let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
+        self.paths.succeed();
         let keys = KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?;
         Ok(Fetched { keys, discovery_error })
     }
@@ -152,40 +109,18 @@ impl Endpoint {
 
     /// Reads a document of at most so many bytes.
     async fn read(&self, url: &Url, max: usize) -> Result<Vec<u8>, Failure> {
-        let request =
-            self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity");
-        let mut response = request.send().await.map_err(broken)?;
-        self.check_response(&response, max)?;
-        let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if document.len() + chunk.len() > max {
-                return Err(failure(TOO_LARGE));
-            }
-            document.extend_from_slice(&chunk);
+        let request = || {
+            self.client.get(url.clone()).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "identity").send()
+        };
+        let response = race::send(&self.paths, request).await.map_err(broken)?;
+        if response.status() != StatusCode::OK {
+            let retry_after = self.retry_after(response.headers());
+            let status = response.status();
+            let error =
+                read_body(response, MAX_ERROR_DOCUMENT).await.ok().and_then(|body| EntraError::from_json(&body));
+            return Err(Failure { error: unexpected_status(status, error), retry_after });
         }
-        Ok(document)
-    }
-
-    /// Only a plain 200 of an acceptable length is read.
-    fn check_response(&self, response: &Response, max: usize) -> Result<(), Failure> {
-        let status = response.status();
-        if status != StatusCode::OK {
-            let error = KeyError::unavailable(format!("the provider answered with status {}", status.as_u16()));
-            return Err(Failure { error, retry_after: self.retry_after(response.headers()) });
-        }
-        if response
-            .headers()
-            .get_all(CONTENT_ENCODING)
-            .iter()
-            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-        {
-            return Err(failure("the provider sent a content coding that was not asked for"));
-        }
-        match response.content_length() {
-            Some(length) if usize::try_from(length).is_ok_and(|length| length <= max) => Ok(()),
-            Some(_) => Err(failure(TOO_LARGE)),
-            None => Ok(()),
-        }
+        read_body(response, max).await
     }
 
     /// `Retry-After` in either form, seconds or a date (RFC 9110 section 10.2.3).
@@ -196,6 +131,37 @@ impl Endpoint {
         }
         let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(UnixTime::from_secs(date.as_secs()).saturating_since(self.clock.now()?))
+    }
+}
+
+/// Reads a body of at most so many bytes.
+async fn read_body(mut response: Response, max: usize) -> Result<Vec<u8>, Failure> {
+    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if response.headers().get_all(CONTENT_ENCODING).iter().any(is_coded) {
+        return Err(failure("the provider sent a content coding that was not asked for"));
+    }
+    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max)) {
+        return Err(failure(TOO_LARGE));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > max {
+            return Err(failure(TOO_LARGE));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Only a plain 200 brings a document.
+fn unexpected_status(status: StatusCode, error: Option<EntraError>) -> KeyError {
+    let answered = format!("the provider answered with status {}", status.as_u16());
+    match error {
+        Some(error) if matches!(status.as_u16(), 400 | 404) && error.is_unknown_tenant() => {
+            KeyError::unknown_tenant(format!("{answered} and {error}"))
+        }
+        Some(error) => KeyError::unavailable(format!("{answered} and {error}")),
+        None => KeyError::unavailable(answered),
     }
 }
 
@@ -214,9 +180,5 @@ const TOO_LARGE: &str = "the document is too large";
 const MAX_DISCOVERY_DOCUMENT: usize = 256 * 1024;
 const MAX_KEY_DOCUMENT: usize = 1024 * 1024;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Long enough for both documents of an attempt, too short for an idle connection to be used by the next refresh.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+/// Entra's are below 1 KiB.
+const MAX_ERROR_DOCUMENT: usize = 8 * 1024;

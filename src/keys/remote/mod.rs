@@ -2,10 +2,14 @@
 
 mod builder;
 mod cached;
+mod client;
 pub(crate) mod discovery;
 mod endpoint;
+mod entra_error;
 mod now;
 mod on_demand;
+mod proxy;
+mod race;
 mod runtime;
 mod schedule;
 pub(crate) mod status;

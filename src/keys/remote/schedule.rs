@@ -8,7 +8,7 @@ use super::now::{Now, Timestamp};
 use super::on_demand::OnDemandRefresh;
 use super::timing::Timing;
 use crate::clock::UnixTime;
-use crate::error::{Chain, KeyError};
+use crate::error::{Chain, KeyError, KeyErrorKind};
 use crate::ids::KeyId;
 use crate::keys::jwks::KeySet;
 use crate::signature::key::VerificationKey;
@@ -55,6 +55,8 @@ struct Attempts {
     begun: u64,
     /// What the latest was begun for, if it has not ended.
     running: Option<Purpose>,
+    /// When the latest began.
+    begun_at: Option<Timestamp>,
     /// The number of the latest with an outcome. Those that ended with their task have none.
     ended: u64,
     ended_at: Option<Instant>,
@@ -170,11 +172,12 @@ impl Schedule {
     }
 
     /// The task begins the attempt that [`next`](Self::next) told it to.
-    pub(crate) fn begin(&mut self, now: Instant) {
+    pub(crate) fn begin(&mut self, now: Now) {
         self.is_asked_for = false;
         self.attempts.begun += 1;
+        self.attempts.begun_at = Some(Timestamp::new(now));
         self.attempts.running = Some(if self.on_demand.begin() { Purpose::OnDemand } else { Purpose::Scheduled });
-        self.task.expected_at = Some(now + self.timing.fetch_timeout);
+        self.task.expected_at = Some(now.monotonic + self.timing.fetch_timeout);
     }
 
     /// The running attempt is a success. `jitter` is a random number from 0 to 1.
@@ -196,7 +199,14 @@ impl Schedule {
     /// The running attempt is a failure. `jitter` is a random number from 0 to 1.
     pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) {
         self.observe_clock(now);
-        self.count_failure(failure.error, now.monotonic, jitter);
+        match self.repeat_of_frozen(now) {
+            Some(repeat) => {
+                self.counts.failures += 1;
+                self.last_error = Some(failure.error);
+                self.due = repeat;
+            }
+            None => self.count_failure(failure.error, now.monotonic, jitter),
+        }
         if let Some(wait) = failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)) {
             let not_before = now.monotonic + wait;
             self.not_before = Some(not_before);
@@ -234,6 +244,15 @@ impl Schedule {
         }
     }
 
+    /// When to repeat a running attempt that took longer than its deadline allows: the process or the machine stood still
+    /// meanwhile, which says nothing about the provider. At once, unless the wall clock alone says so, which may jump in
+    /// each attempt. `None` if it did not take longer.
+    fn repeat_of_frozen(&self, now: Now) -> Option<Instant> {
+        let begun_at = self.attempts.begun_at.as_ref()?;
+        let is_frozen = begun_at.min_age(now) > self.timing.fetch_timeout + OVERDUE;
+        is_frozen.then(|| now.monotonic + COLD_BACKOFF.0.saturating_sub(begun_at.monotonic_age(now)))
+    }
+
     fn count_failure(&mut self, error: KeyError, now: Instant, jitter: f64) {
         self.counts.failures += 1;
         self.last_error = Some(error);
@@ -254,7 +273,9 @@ impl Schedule {
 
     /// How long to wait after so many failures, before jitter.
     fn backoff(&self) -> Duration {
-        let (first, last) = if self.is_empty { COLD_BACKOFF } else { WARM_BACKOFF };
+        // A mistake in the configuration does not mend itself within seconds.
+        let is_mistake = self.last_error.as_ref().is_some_and(|error| error.kind() == KeyErrorKind::UnknownTenant);
+        let (first, last) = if self.is_empty && !is_mistake { COLD_BACKOFF } else { WARM_BACKOFF };
         let doublings = self.failures.saturating_sub(1).min(30);
         first.min(self.timing.refresh).saturating_mul(1 << doublings).min(last.min(self.timing.refresh))
     }

@@ -347,7 +347,7 @@ impl Running {
         let mut schedule = self.schedule()?;
         let step = schedule.next(now);
         if step == Step::Fetch {
-            schedule.begin(now.monotonic);
+            schedule.begin(now);
         }
         self.shared.publish(&schedule);
         Some(step)

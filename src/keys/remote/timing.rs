@@ -26,7 +26,7 @@ impl Default for Timing {
             refetch_cooldown: Duration::from_secs(30),
             key_retention: DAY,
             stale_limit: DAY,
-            fetch_timeout: Duration::from_secs(5),
+            fetch_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Timing {
         require(
             positive(self.fetch_timeout) && self.fetch_timeout <= SECOND * 60,
             "fetch_timeout_secs",
-            "write 1 to 60 seconds; 5 is the default",
+            "write 1 to 60 seconds; 10 is the default",
         );
         ConfigError::from_faults(faults).map_or(Ok(()), Err)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, advance, sleep, sleep_until};
 
 use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, WallClock};
 use super::table::Row;
@@ -77,6 +77,47 @@ async fn scenario_43_a_suspend_of_26_hours() {
         .figure("provider down: told 401", rejected.invalid, 0)
         .figure("provider down: attempts in 10 min", down.provider.attempts() - 1, 40..=100)
         .print();
+}
+
+#[tokio::test(start_paused = true)]
+async fn scenario_56_frozen_in_the_middle_of_a_fetch() {
+    let (mut lost, mut attempts, mut slowest) = (0, 0, Duration::ZERO);
+    // A stop of the process, which no clock takes part in, and a suspend of the machine, which stops one of them.
+    for is_suspend in [false, true] {
+        // Each other attempt loses its connection in the frost.
+        let harness = Harness::warm(|attempt| match attempt.number {
+            number if number % 2 == 1 => Reply::DOWN.after(SECOND * 2),
+            _ => Reply::keys(&["a"]),
+        })
+        .await;
+        for _ in 0..10 {
+            let before = harness.status().refreshes();
+            // Nobody waits for it: a waiter would replace the task at the thaw.
+            drop(harness.store.refresh_now());
+            sleep(SECOND).await;
+            if is_suspend {
+                harness.clock.jump(600);
+            } else {
+                advance(MINUTE * 10).await;
+            }
+            let thaw = Instant::now();
+            while harness.status().refreshes() == before && thaw.elapsed() < MINUTE {
+                sleep(Duration::from_millis(10)).await;
+                lost += u64::from(!matches!(harness.store.lookup(&id("a")), Lookup::Found(_)));
+            }
+            slowest = slowest.max(thaw.elapsed());
+            sleep(MINUTE).await;
+        }
+        attempts += harness.provider.attempts() - 1;
+    }
+    Row::new(
+        56,
+        "frozen for 10 min in the middle of a fetch, ten times by a stop of the process, ten times by a suspend",
+    )
+    .fetches(attempts * 2, 2 * 40)
+    .lost(lost, 0)
+    .figure("ms from the thaw to the next success", slowest.as_millis(), ..=1_100)
+    .print();
 }
 
 #[tokio::test(start_paused = true)]
