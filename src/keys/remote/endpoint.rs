@@ -9,7 +9,7 @@ use reqwest::{Client, ClientBuilder, Response, Url, redirect, retry, tls};
 use tokio::time::{Instant, timeout};
 
 use super::discovery::Discovery;
-use super::schedule::{Failure, Fetched, RETRY_AFTER_MAX};
+use super::schedule::{Failure, Fetched, OVERDUE, RETRY_AFTER_MAX};
 use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{Chain, ConfigError, KeyError};
@@ -216,7 +216,8 @@ const MAX_KEY_DOCUMENT: usize = 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Long enough for both documents of an attempt, too short for an idle connection to be used by the next refresh.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for both documents of an attempt. Too short for an attempt of another task to get a connection that a
+/// runtime without a driver would have to read: that task takes over when this time has passed.
+const IDLE_TIMEOUT: Duration = OVERDUE;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

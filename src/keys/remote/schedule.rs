@@ -441,7 +441,7 @@ impl Schedule {
 const WAIT: Duration = Duration::from_secs(2);
 
 /// How late a task may be before another takes over: short enough that a waiter is still there.
-const OVERDUE: Duration = Duration::from_secs(1);
+pub(crate) const OVERDUE: Duration = Duration::from_secs(1);
 
 /// First and last wait between failed attempts, doubling between them: with keys to serve, and without.
 const WARM_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));
