@@ -14,7 +14,6 @@ use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{Chain, ConfigError, KeyError};
 use crate::ids::TenantId;
-use crate::keys::jwks::KeySet;
 
 /// What a user sets on the client before we set what must hold.
 pub(crate) type ConfigureClient = Box<dyn FnOnce(ClientBuilder) -> ClientBuilder + Send>;
@@ -110,8 +109,7 @@ impl Endpoint {
     pub(crate) async fn fetch(&self) -> Result<Fetched, Failure> {
         let KnownDiscovery { discovery, error: discovery_error, .. } = self.discover().await?;
         let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
-        let keys = KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?;
-        Ok(Fetched { keys, discovery_error })
+        Fetched::read(&document, discovery.cloud_instance_name.as_deref(), discovery_error)
     }
 
     /// Reads the discovery document each time, so that a key document that has moved is found. A document that fails a
@@ -171,7 +169,7 @@ impl Endpoint {
         let status = response.status();
         if status != StatusCode::OK {
             let error = KeyError::unavailable(format!("the provider answered with status {}", status.as_u16()));
-            return Err(Failure { error, retry_after: self.retry_after(response.headers()) });
+            return Err(Failure { retry_after: self.retry_after(response.headers()), ..error.into() });
         }
         if response
             .headers()

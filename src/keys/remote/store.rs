@@ -360,6 +360,7 @@ impl Running {
         let before = schedule.counts();
         let was_failing = schedule.last_error().is_some();
         let mut discovery = None;
+        let mut compromised = Vec::new();
         let result = match outcome {
             Ok(Fetched { keys, discovery_error }) => {
                 discovery = Some((schedule.discovery_ended(discovery_error.clone()), discovery_error));
@@ -367,7 +368,7 @@ impl Running {
             }
             Err(failure) => {
                 let error = failure.error.clone();
-                schedule.failed(failure, now, runtime::jitter());
+                compromised = schedule.failed(failure, now, runtime::jitter());
                 Err(error)
             }
         };
@@ -382,6 +383,10 @@ impl Running {
         if let Some((is_news, error)) = discovery {
             shared.report_discovery(error.as_ref(), is_news);
         }
+        if let Ok(changes) = &result {
+            compromised.clone_from(&changes.compromised);
+        }
+        shared.log_compromised(&compromised);
         match result {
             Ok(changes) => shared.log_success(
                 &changes,
@@ -451,6 +456,18 @@ impl Shared {
         }
         for key in &changes.withdrawn {
             tracing::warn!(target: events::KEYS, %tenant, %key, "a cached key is listed as unusable now");
+        }
+    }
+
+    fn log_compromised(&self, keys: &[KeyId]) {
+        let tenant = tracing::field::display(self.tenant);
+        for key in keys {
+            tracing::error!(
+                target: events::KEYS,
+                %tenant,
+                %key,
+                "the key document publishes the private half of a key; its tokens are rejected"
+            );
         }
     }
 
