@@ -76,6 +76,7 @@ impl KeyStore {
         fetch: Fetch,
     ) -> Self {
         let now = Now { monotonic: runtime::now(), wall: clock.now() };
+        meter::start_tenant(tenant);
         let mut schedule = Schedule::new(timing, now);
         if let Some((keys, taken)) = seed {
             schedule.seed(keys, taken, now);
@@ -378,7 +379,8 @@ impl Running {
             (keys.is_serving(now, &shared.timing), keys.age(now), keys.usable(now, &shared.timing));
         shared.publish(&schedule);
         drop(schedule);
-        meter::keys_fetched(shared.tenant, result.is_ok(), age, usable);
+        let last_success = now.wall.zip(age).map(|(wall, age)| wall - age);
+        meter::keys_fetched(shared.tenant, result.is_ok(), last_success, usable);
         shared.changed.send_replace(());
         if let Some((is_news, error)) = discovery {
             shared.report_discovery(error.as_ref(), is_news);
