@@ -4,6 +4,7 @@
 //! [`KeySource`] for keys from elsewhere.
 
 pub(crate) mod fixed;
+pub(crate) mod jwk;
 pub(crate) mod jwks;
 #[cfg(feature = "remote")]
 pub(crate) mod remote;

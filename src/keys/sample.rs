@@ -39,6 +39,11 @@ pub(crate) fn unusable(name: &str) -> String {
     format!(r#"{{"kty":"EC","use":"sig","kid":"{name}","crv":"P-256","x":"AA","y":"AA"}}"#)
 }
 
+/// The key of this name with its private half.
+pub(crate) fn published(name: &str) -> String {
+    key(name).replacen('{', r#"{"d":"AQ","#, 1)
+}
+
 /// An entry of this name that cannot be read as a key.
 pub(crate) fn malformed(name: &str) -> String {
     format!(r#"{{"kty":"RSA","use":"sig","kid":"{name}","n":7,"e":"AQAB"}}"#)

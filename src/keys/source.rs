@@ -58,6 +58,14 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     fn is_ready(&self) -> bool {
         true
     }
+
+    /// Whether requests for this tenant can be decided now, as [`is_ready`](Self::is_ready) for any tenant.
+    ///
+    /// The default is for sources whose tenants share their keys.
+    fn is_ready_for(&self, tenant: TenantId) -> bool {
+        let _ = tenant;
+        self.is_ready()
+    }
 }
 
 impl<K: KeySource + ?Sized> KeySource for Arc<K> {
@@ -79,6 +87,10 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
 
     fn is_ready(&self) -> bool {
         (**self).is_ready()
+    }
+
+    fn is_ready_for(&self, tenant: TenantId) -> bool {
+        (**self).is_ready_for(tenant)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
 use crate::error::KeyError;
+use crate::ids::TenantId;
 #[cfg(feature = "remote")]
 use crate::keys::remote::RemoteKeys;
 use crate::keys::source::KeySource;
@@ -97,6 +98,13 @@ impl<R> UpstreamAuthLayer<R> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.validator.keys().is_ready()
+    }
+
+    /// Whether requests for this tenant can be decided now. With several tenants, [`is_ready`](Self::is_ready) is `true`
+    /// while one of them has keys, so it hides that another gets 503.
+    #[must_use]
+    pub fn is_ready_for(&self, tenant: TenantId) -> bool {
+        self.validator.keys().is_ready_for(tenant)
     }
 }
 

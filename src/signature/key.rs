@@ -61,6 +61,10 @@ impl VerificationKey {
         &self.0.rs256
     }
 
+    pub(crate) fn modulus(&self) -> &[u8] {
+        &self.0.modulus
+    }
+
     pub(crate) fn same_modulus(&self, other: &Self) -> bool {
         self.0.modulus == other.0.modulus
     }

@@ -1,5 +1,5 @@
 //! What is counted and measured, through the facade of the crate [`metrics`](https://docs.rs/metrics): names,
-//! units and labels. Install any of its recorders before the first request; without one, and without the
+//! units and labels. Install any of its recorders before you build the layer; without one, and without the
 //! feature `metrics`, nothing is counted.
 //!
 //! | Name | Kind, unit | Labels | What |
@@ -9,7 +9,7 @@
 //! | [`VERIFICATION_SECONDS`] | histogram, seconds | | one full check of a token after a miss, rejected tokens included, the wait for a key excluded |
 //! | [`KEY_FETCHES`] | counter | `tenant`, `outcome` | attempts to fetch a tenant's keys |
 //! | [`DISCOVERY_FAILURES`] | counter | `tenant` | successes among them that had to do without discovery |
-//! | [`KEY_AGE_SECONDS`] | gauge, seconds | `tenant` | since the last success, as it was when the latest attempt ended |
+//! | [`KEYS_LAST_SUCCESS_SECONDS`] | gauge, seconds since 1970 | `tenant` | when keys were last fetched; 0 before the first success |
 //! | [`KEYS_CACHED`] | gauge | `tenant` | usable keys in the cache, as they were when the latest attempt ended |
 //!
 //! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `success`
@@ -17,17 +17,18 @@
 //! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
 //! bounded whoever calls.
 //!
-//! While all is well an attempt ends every hour, and the age is 0 each time; while fetches fail, one ends
-//! every quarter of an hour at the latest, and the age grows. A tenant that never had keys has no age.
+//! Every series exists from the start with 0, so that a rate has a beginning: those of requests when a
+//! [`Validator`](crate::Validator) or a layer is built, those of a tenant with its keys. The time of the last success is a
+//! timestamp, not an age: `time() - …` also grows while the task that fetches hangs.
 
 #[cfg(feature = "metrics")]
 pub use names::{
-    DISCOVERY_FAILURES, KEY_AGE_SECONDS, KEY_FETCHES, KEYS_CACHED, REQUESTS, TOKEN_CACHE_HITS, VERIFICATION_SECONDS,
-    describe,
+    DISCOVERY_FAILURES, KEY_FETCHES, KEYS_CACHED, KEYS_LAST_SUCCESS_SECONDS, REQUESTS, TOKEN_CACHE_HITS,
+    VERIFICATION_BUCKETS, VERIFICATION_SECONDS, describe,
 };
-pub(crate) use record::{Stopwatch, accepted, rejected, token_cache_hit};
+pub(crate) use record::{Stopwatch, accepted, rejected, start, token_cache_hit};
 #[cfg(feature = "remote")]
-pub(crate) use record::{discovery_failed, keys_fetched};
+pub(crate) use record::{discovery_failed, keys_fetched, start_tenant};
 
 #[cfg(feature = "metrics")]
 mod names {
@@ -42,14 +43,18 @@ mod names {
     /// One full check of a token, in seconds. A histogram.
     pub const VERIFICATION_SECONDS: &str = "signalr_upstream_auth_verification_seconds";
 
+    /// Upper bounds of buckets for [`VERIFICATION_SECONDS`], in seconds. One of them is the limit of the guide's alert.
+    pub const VERIFICATION_BUCKETS: [f64; 9] =
+        [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.025, 0.25];
+
     /// Attempts to fetch keys. A counter by `tenant` and `outcome`.
     pub const KEY_FETCHES: &str = "signalr_upstream_auth_key_fetches_total";
 
     /// Successful attempts that had to use the last known discovery document. A counter by `tenant`.
     pub const DISCOVERY_FAILURES: &str = "signalr_upstream_auth_discovery_failures_total";
 
-    /// The time since the last success, in seconds. A gauge by `tenant`.
-    pub const KEY_AGE_SECONDS: &str = "signalr_upstream_auth_key_age_seconds";
+    /// When keys were last fetched, in seconds since 1970. 0 before the first success. A gauge by `tenant`.
+    pub const KEYS_LAST_SUCCESS_SECONDS: &str = "signalr_upstream_auth_keys_last_success_timestamp_seconds";
 
     /// Usable keys. A gauge by `tenant`.
     pub const KEYS_CACHED: &str = "signalr_upstream_auth_keys_cached";
@@ -62,36 +67,69 @@ mod names {
         describe_histogram!(VERIFICATION_SECONDS, Unit::Seconds, "One full check of a token that was not cached");
         describe_counter!(KEY_FETCHES, Unit::Count, "Attempts to fetch a tenant's keys, by outcome");
         describe_counter!(DISCOVERY_FAILURES, Unit::Count, "Successful fetches that had to do without discovery");
-        describe_gauge!(KEY_AGE_SECONDS, Unit::Seconds, "Time since the last successful fetch");
+        describe_gauge!(
+            KEYS_LAST_SUCCESS_SECONDS,
+            Unit::Seconds,
+            "Unix time of the last successful fetch, 0 before it"
+        );
         describe_gauge!(KEYS_CACHED, Unit::Count, "Usable keys of a tenant");
     }
 }
 
 #[cfg(feature = "metrics")]
 mod record {
-    #[cfg(feature = "remote")]
-    use std::time::Duration;
     use std::time::Instant;
 
     use ::metrics::{counter, histogram};
     use http::StatusCode;
 
     use super::names;
+    #[cfg(feature = "remote")]
+    use crate::clock::UnixTime;
     use crate::error::RejectionKind;
     #[cfg(feature = "remote")]
     use crate::ids::TenantId;
 
+    /// Shows every series of requests with 0.
+    pub(crate) fn start() {
+        count_accepted(0);
+        for kind in RejectionKind::ALL {
+            count_rejected(*kind, 0);
+        }
+        counter!(names::TOKEN_CACHE_HITS).increment(0);
+    }
+
     pub(crate) fn accepted() {
-        counter!(names::REQUESTS, "outcome" => "accepted", "kind" => "none").increment(1);
+        count_accepted(1);
     }
 
     pub(crate) fn rejected(kind: RejectionKind) {
+        count_rejected(kind, 1);
+    }
+
+    fn count_accepted(requests: u64) {
+        counter!(names::REQUESTS, "outcome" => "accepted", "kind" => "none").increment(requests);
+    }
+
+    fn count_rejected(kind: RejectionKind, requests: u64) {
         let outcome = if kind.status() == StatusCode::SERVICE_UNAVAILABLE { "unavailable" } else { "rejected" };
-        counter!(names::REQUESTS, "outcome" => outcome, "kind" => kind.as_str()).increment(1);
+        counter!(names::REQUESTS, "outcome" => outcome, "kind" => kind.as_str()).increment(requests);
     }
 
     pub(crate) fn token_cache_hit() {
         counter!(names::TOKEN_CACHE_HITS).increment(1);
+    }
+
+    /// Shows every series of a tenant with 0.
+    #[cfg(feature = "remote")]
+    pub(crate) fn start_tenant(tenant: TenantId) {
+        let tenant = tenant.to_string();
+        for outcome in ["success", "error"] {
+            counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(0);
+        }
+        counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.clone()).increment(0);
+        ::metrics::gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(0.0);
+        ::metrics::gauge!(names::KEYS_CACHED, "tenant" => tenant).set(0.0);
     }
 
     #[cfg(feature = "remote")]
@@ -99,13 +137,14 @@ mod record {
         counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.to_string()).increment(1);
     }
 
+    /// An attempt has ended. `last_success` is `None` without a success, and while the wall clock is unreadable.
     #[cfg(feature = "remote")]
-    pub(crate) fn keys_fetched(tenant: TenantId, is_success: bool, age: Option<Duration>, usable: usize) {
+    pub(crate) fn keys_fetched(tenant: TenantId, is_success: bool, last_success: Option<UnixTime>, usable: usize) {
         let outcome = if is_success { "success" } else { "error" };
         let tenant = tenant.to_string();
         counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(1);
-        if let Some(age) = age {
-            ::metrics::gauge!(names::KEY_AGE_SECONDS, "tenant" => tenant.clone()).set(age.as_secs_f64());
+        if let Some(at) = last_success.and_then(|at| u32::try_from(at.as_secs()).ok()) {
+            ::metrics::gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(f64::from(at));
         }
         // Never more than a thousand.
         let usable = u32::try_from(usable).unwrap_or(u32::MAX);
@@ -131,6 +170,8 @@ mod record {
 mod record {
     use crate::error::RejectionKind;
 
+    pub(crate) fn start() {}
+
     pub(crate) fn accepted() {}
 
     pub(crate) fn rejected(_: RejectionKind) {}
@@ -141,7 +182,10 @@ mod record {
     pub(crate) fn discovery_failed(_: crate::ids::TenantId) {}
 
     #[cfg(feature = "remote")]
-    pub(crate) fn keys_fetched(_: crate::ids::TenantId, _: bool, _: Option<std::time::Duration>, _: usize) {}
+    pub(crate) fn start_tenant(_: crate::ids::TenantId) {}
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn keys_fetched(_: crate::ids::TenantId, _: bool, _: Option<crate::clock::UnixTime>, _: usize) {}
 
     pub(crate) struct Stopwatch;
 

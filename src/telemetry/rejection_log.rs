@@ -48,8 +48,8 @@ impl RejectionLog {
                 tracing::event!(
                     target: REQUESTS,
                     Level::$level,
-                    kind,
-                    status,
+                    error.type = kind,
+                    http.response.status_code = status,
                     $($field,)*
                     unverified.tenant_id = unverified.tenant_id,
                     unverified.object_id = unverified.object_id,
@@ -89,9 +89,12 @@ impl KindCount {
         let now = now.map_or_else(|| logged.saturating_sub(1), UnixTime::as_secs).saturating_add(1);
         // A clock that is set back must not silence the log.
         let is_due = logged == 0 || logged.abs_diff(now) >= PAUSE;
-        // One of several concurrent requests logs.
-        let is_mine = is_due && self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        is_mine.then(|| self.unlogged.swap(0, Ordering::Relaxed))
+        (is_due && self.claim(logged, now)).then(|| self.unlogged.swap(0, Ordering::Relaxed))
+    }
+
+    /// Whether this request logs, of those that have read the same second at the same time.
+    fn claim(&self, logged: u64, now: u64) -> bool {
+        self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -126,6 +129,14 @@ mod tests {
         assert_eq!(blind.count(None), Some(1));
         assert!((0..100).all(|_| blind.count(None).is_none()));
         assert_eq!(blind.count(at(1_800_000_000)), Some(101));
+    }
+
+    #[test]
+    fn one_of_several_concurrent_requests_logs() {
+        let kind = KindCount::default();
+        let claims = [kind.claim(0, 1001), kind.claim(0, 1001), kind.claim(0, 1002)];
+        assert_eq!(claims, [true, false, false], "they have all read that none was logged");
+        assert!(kind.claim(1001, 1031) && !kind.claim(1001, 1031));
     }
 
     #[test]

@@ -87,7 +87,7 @@ where
         match self.check.check(request.headers()) {
             Ok(()) => VerifySignatureFuture { state: State::Called { response: self.inner.call(request) } },
             Err(error) => {
-                tracing::debug!(target: events::UPSTREAM, { error.kind = error.kind().as_str() }, "signature check rejected a call");
+                tracing::debug!(target: events::UPSTREAM, { error.type = error.kind().as_str() }, "signature check rejected a call");
                 VerifySignatureFuture { state: State::Rejected { error: Some(error) } }
             }
         }

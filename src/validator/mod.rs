@@ -64,6 +64,7 @@ impl Validator {
     }
 
     fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, cache_bytes: u64) -> Self {
+        meter::start();
         let cache = TokenCache::new(cache_bytes, policy.clock_skew());
         Self(Arc::new(Inner { policy, keys, clock, cache, cache_bytes, rejections: RejectionLog::default() }))
     }

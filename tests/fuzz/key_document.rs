@@ -67,6 +67,14 @@ fn reference(document: &Json) -> Option<Option<BTreeMap<String, Standing>>> {
             by_id.entry(id.to_owned()).or_default().push(entry);
         }
     }
+    let published: Vec<_> = entries.iter().filter(|entry| is_published(entry)).filter_map(modulus).collect();
+    let is_compromised =
+        |entry: &&Json| is_published(entry) || modulus(entry).is_some_and(|modulus| published.contains(&modulus));
+    let standing = |entries: &[&Json]| match entries.iter().any(|entry| is_published(entry)) {
+        true => Standing::Unusable,
+        false if entries.iter().filter(|entry| is_usable(entry)).any(is_compromised) => Standing::Unusable,
+        false => standing(entries),
+    };
     Some(Some(by_id.into_iter().map(|(id, entries)| (id, standing(&entries))).collect()))
 }
 
@@ -80,11 +88,29 @@ fn standing(entries: &[&Json]) -> Standing {
     if !is_ambiguous && entries.iter().any(|entry| is_usable(entry)) { Standing::Usable } else { Standing::Unusable }
 }
 
-/// The name of an entry that has one name, and no member whose own name is half a surrogate pair.
+/// The name of an entry that has one name.
 fn kid(entry: &Json) -> Option<&str> {
-    let members = entry.members()?;
-    let is_sound = count(entry, "kid") == 1 && members.iter().all(|(name, _)| name.is_some());
-    member(entry, "kid").filter(|_| is_sound)?.text()
+    member(entry, "kid").filter(|_| count(entry, "kid") == 1)?.text()
+}
+
+/// Whether an entry shows private material. Nothing, an empty text and an empty list show none.
+fn is_published(entry: &Json) -> bool {
+    let is_symmetric = member(entry, "kty").and_then(Json::text) == Some("oct");
+    entry.members().unwrap_or_default().iter().any(|(name, value)| {
+        let is_private = match name.as_deref() {
+            Some("d" | "p" | "q" | "dp" | "dq" | "qi" | "oth") => true,
+            Some("k") => !is_symmetric,
+            _ => false,
+        };
+        is_private
+            && !matches!(value, Json::Null)
+            && value.text() != Some("")
+            && !matches!(value, Json::List(list) if list.is_empty())
+    })
+}
+
+fn modulus(entry: &Json) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(member(entry, "n")?.text()?).ok()
 }
 
 fn material(entry: &Json) -> Option<Vec<u8>> {
@@ -124,9 +150,10 @@ fn is_usable(entry: &Json) -> bool {
 
 const READ: [&str; 9] = ["kty", "kid", "use", "key_ops", "alg", "n", "e", "issuer", "cloud_instance_name"];
 
-/// A member of an entry; the last one of the name.
+/// A member of an entry; the last one of the name. `null` is nothing.
 fn member<'j>(entry: &'j Json, wanted: &str) -> Option<&'j Json> {
-    entry.members()?.iter().rev().find(|(name, _)| name.as_deref() == Some(wanted)).map(|(_, value)| value)
+    let found = entry.members()?.iter().rev().find(|(name, _)| name.as_deref() == Some(wanted));
+    found.map(|(_, value)| value).filter(|value| !matches!(value, Json::Null))
 }
 
 /// Whether no member that is read comes twice.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mock_entra::{Jwk, MockEntra, MockEntraBuilder};
+use mock_entra::{Endpoint, Fault, Jwk, MockEntra, MockEntraBuilder};
 use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{KeyId, KeySet, RemoteKeys};
 use signalr_upstream_auth::{
@@ -100,6 +100,20 @@ async fn rejects_keys_of_another_cloud() {
         let policy = entra.policy_builder().cloud(entra.cloud().with_cloud_instance_name(label)).build().unwrap();
         let layer = UpstreamAuthLayer::from_keys(policy, keys.clone()).with_clock(entra.clock());
         assert_eq!(rejection(&layer, &entra.token().mint()).await, expected, "{label}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_key_of_another_cloud_than_its_discovery_document_where_the_policy_names_none() {
+    let entra = MockEntra::builder().clock(StillClock::at(NOON)).without_cloud_instance_name().start().await;
+    let key = entra.new_key();
+    entra.publish(Jwk::from(&key).member("cloud_instance_name", "one.test"));
+    let mut document: serde_json::Value = serde_json::from_str(&entra.discovery_document(TokenVersion::V2)).unwrap();
+    for (label, expected) in [("one.test", None), ("two.test", Some(RejectionKind::ForeignCloudKey))] {
+        document["cloud_instance_name"] = label.into();
+        entra.fail(Endpoint::Discovery, Fault::content("application/json", document.to_string()));
+        let layer = UpstreamAuthLayer::new(entra.policy()).unwrap().with_clock(entra.clock());
+        assert_eq!(rejection(&layer, &entra.token().signed_by(&key).mint()).await, expected, "{label}");
     }
 }
 

@@ -29,7 +29,7 @@ async fn every_rejection_is_one_event_with_its_fields() {
     let (object, client) = (entra.caller_object_id(), entra.caller_client_id());
     let key = entra.signing_key();
     for field in [
-        "DEBUG signalr_upstream_auth::requests: request rejected kind=\"wrong_audience\" status=401".to_owned(),
+        "DEBUG signalr_upstream_auth::requests: request rejected error.type=\"wrong_audience\" http.response.status_code=401".to_owned(),
         format!("unverified.tenant_id=\"{tenant}\""),
         format!("unverified.object_id=\"{object}\""),
         format!("unverified.client_id=\"{client}\""),
@@ -47,6 +47,22 @@ async fn every_rejection_is_one_event_with_its_fields() {
     assert_eq!(above_trace.count(), 4, "an accepted request is no event but the one of its signature");
 }
 
+/// The log page shows these lines as they are.
+#[tokio::test]
+async fn log_page_has_the_lines_of_a_rejection() {
+    const PAGE: &str = include_str!("../../src/docs/events.md");
+    let log = Log::start();
+    let entra = entra().await;
+    let layer = fixed_layer(&entra, entra.policy());
+    let token = entra.token().key_id("kid-of-the-token").claim("uti", "uti-of-the-token").audience("api://another");
+    send(&layer, event(token.mint())).await.unwrap_err();
+    for message in ["request rejected", "requests are rejected"] {
+        let lines = log.lines(message);
+        assert_eq!(lines.len(), 1);
+        assert!(PAGE.contains(&format!("\n{}\n", lines[0].trim())), "{} is not on the page", lines[0]);
+    }
+}
+
 #[tokio::test]
 async fn logs_one_summary_in_30_seconds_for_a_flood() {
     let log = Log::start();
@@ -61,7 +77,7 @@ async fn logs_one_summary_in_30_seconds_for_a_flood() {
     reject(100, "Basic eDp5").await;
     let warnings = || log.lines("WARN signalr_upstream_auth::requests: requests are rejected");
     assert_eq!(warnings().len(), 1);
-    assert!(warnings()[0].contains("kind=\"unsupported_scheme\" status=401 count=1"));
+    assert!(warnings()[0].contains("error.type=\"unsupported_scheme\" http.response.status_code=401 count=1"));
     // Another kind is news.
     reject(1, "Bearer a").await;
     assert_eq!(warnings().len(), 2);
@@ -88,7 +104,9 @@ async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
         let lines = log.take("request rejected");
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(&format!("DEBUG {spans} signalr_upstream_auth::requests")), "{lines:?}");
-        assert!(lines[0].contains("kind=\"unknown_key\"") && lines[0].contains("unverified.key_id=\"nobody-knows\""));
+        assert!(
+            lines[0].contains("error.type=\"unknown_key\"") && lines[0].contains("unverified.key_id=\"nobody-knows\"")
+        );
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use signalr_upstream_auth::RejectionKind;
+use signalr_upstream_auth::meter::VERIFICATION_BUCKETS;
 
 const REJECTIONS: &str = include_str!("../../src/docs/rejections.md");
+const MONITORING: &str = include_str!("../../src/docs/monitoring.md");
 const ALERTS: &str = include_str!("../../src/docs/alerts.yml");
 
 #[test]
@@ -17,6 +19,27 @@ fn every_kind_of_rejection_has_its_section_with_status_and_remedy() {
     for section in sections {
         assert!(section.contains("**Do:**"), "{section}");
     }
+}
+
+#[test]
+fn every_alert_has_a_summary_and_its_section_as_runbook() {
+    let alerts: Vec<_> = ALERTS.split("- alert: ").skip(1).collect();
+    let headings: Vec<_> = MONITORING.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let names: Vec<_> = alerts.iter().map(|alert| alert.lines().next().unwrap()).collect();
+    assert_eq!(headings, names);
+    for (alert, name) in alerts.iter().zip(names) {
+        let page = "signalr_upstream_auth/docs/monitoring/index.html#";
+        assert!(alert.contains(&format!("{page}{}\n", name.to_lowercase())), "{alert}");
+        assert!(alert.contains("summary: ") && alert.contains("severity: "), "{alert}");
+    }
+}
+
+#[test]
+fn a_bucket_ends_at_the_limit_of_the_alert_on_slow_checks() {
+    let alert = ALERTS.split("- alert: ").find(|alert| alert.starts_with("SignalRUpstreamSlowCheck")).unwrap();
+    let limit: f64 = alert.lines().find_map(|line| line.split_once("[10m]))) > ")).unwrap().1.parse().unwrap();
+    assert!(VERIFICATION_BUCKETS.contains(&limit), "{limit}");
+    assert!(VERIFICATION_BUCKETS.iter().any(|bound| *bound > limit), "no bucket is above {limit}");
 }
 
 #[test]

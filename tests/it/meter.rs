@@ -1,6 +1,7 @@
 //! Counters, gauges and histograms as a Prometheus exporter shows them.
 
 use std::collections::BTreeSet;
+use std::time::UNIX_EPOCH;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use mock_entra::{Endpoint, Fault};
@@ -56,6 +57,30 @@ fn requests_are_counted_by_outcome_and_kind() {
 }
 
 #[test]
+fn every_series_exists_with_0_before_the_first_request() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let tenant = entra.tenant();
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        let _layer = UpstreamAuthLayer::from_keys(entra.policy(), keys);
+        let kinds = RejectionKind::ALL.iter().map(|kind| {
+            let outcome = if kind.status() == 503 { "unavailable" } else { "rejected" };
+            format!("{}{{outcome=\"{outcome}\",kind=\"{kind}\"}} 0", ours::REQUESTS)
+        });
+        let others = [
+            format!("{}{{outcome=\"accepted\",kind=\"none\"}} 0", ours::REQUESTS),
+            format!("{} 0", ours::TOKEN_CACHE_HITS),
+            format!("{}{{tenant=\"{tenant}\",outcome=\"success\"}} 0", ours::KEY_FETCHES),
+            format!("{}{{tenant=\"{tenant}\",outcome=\"error\"}} 0", ours::KEY_FETCHES),
+            format!("{}{{tenant=\"{tenant}\"}} 0", ours::DISCOVERY_FAILURES),
+            format!("{}{{tenant=\"{tenant}\"}} 0", ours::KEYS_LAST_SUCCESS_SECONDS),
+            format!("{}{{tenant=\"{tenant}\"}} 0", ours::KEYS_CACHED),
+        ];
+        assert_shows(&handle, &kinds.chain(others).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn an_explanation_that_waits_for_a_key_counts_and_measures_nothing() {
     recorded(|handle| async move {
         let entra = entra().await;
@@ -64,17 +89,25 @@ fn an_explanation_that_waits_for_a_key_counts_and_measures_nothing() {
         let explanation = layer.validator().explain(&entra.token().mint()).await;
         assert!(explanation.is_accepted(), "{explanation}");
         let shown = handle.render();
-        assert!(!shown.lines().any(|line| line.starts_with(ours::REQUESTS)), "{shown}");
+        let counts: Vec<_> = shown.lines().filter(|line| line.starts_with(ours::REQUESTS)).collect();
+        assert!(!counts.is_empty() && counts.iter().all(|line| line.ends_with(" 0")), "{shown}");
         assert!(!shown.contains(&format!("{}_count", ours::VERIFICATION_SECONDS)), "{shown}");
     });
 }
 
 #[test]
-fn fetches_age_and_keys_are_shown_by_tenant() {
+fn fetches_last_success_and_keys_are_shown_by_tenant() {
     recorded(|handle| async move {
         let entra = entra().await;
         let tenant = entra.tenant();
         let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        let last_success = || {
+            let (shown, name) =
+                (handle.render(), format!("{}{{tenant=\"{tenant}\"}} ", ours::KEYS_LAST_SUCCESS_SECONDS));
+            shown.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse::<f64>().unwrap()
+        };
+        assert_eq!(last_success(), 0.0, "no success yet");
+        let start = UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
         keys.wait_for_keys().await.unwrap();
         entra.fail(Endpoint::Discovery, Fault::status(500));
         keys.refresh_now().await.unwrap();
@@ -91,16 +124,12 @@ fn fetches_age_and_keys_are_shown_by_tenant() {
                 format!("{}{{tenant=\"{tenant}\"}} {}", ours::KEYS_CACHED, keys.status()[0].keys()),
             ],
         );
-        let age = handle.render();
-        let age = age
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("{}{{tenant=\"{tenant}\"}} ", ours::KEY_AGE_SECONDS)));
-        assert!((0.0..60.0).contains(&age.unwrap().parse::<f64>().unwrap()));
+        assert!((start - 2.0..start + 600.0).contains(&last_success()), "{}", last_success());
     });
 }
 
 #[test]
-fn without_keys_requests_are_unavailable_and_there_is_no_age() {
+fn without_keys_requests_are_unavailable_and_the_last_success_is_0() {
     recorded(|handle| async move {
         let entra = entra().await;
         entra.fail(Endpoint::Keys, Fault::status(500));
@@ -109,9 +138,7 @@ fn without_keys_requests_are_unavailable_and_there_is_no_age() {
         layer.wait_for_keys().await.unwrap_err();
         assert_eq!(rejection(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
         assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
-        let shown = handle.render();
-        let age = format!("{}{{", ours::KEY_AGE_SECONDS);
-        assert!(!shown.lines().any(|line| line.starts_with(&age)), "{shown}");
+        assert_shows(&handle, &[format!("{}{{tenant=\"{}\"}} 0", ours::KEYS_LAST_SUCCESS_SECONDS, entra.tenant())]);
     });
 }
 
@@ -131,7 +158,8 @@ fn no_label_comes_from_a_token() {
             }
         }
         let shown = handle.render();
-        let series: BTreeSet<_> = shown.lines().filter(|line| line.starts_with(ours::REQUESTS)).collect();
+        let series: BTreeSet<_> =
+            shown.lines().filter(|line| line.starts_with(ours::REQUESTS) && !line.ends_with(" 0")).collect();
         assert_eq!(series.len(), 3);
         assert!(!shown.contains("aaaaaaaa"));
     });

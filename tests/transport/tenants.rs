@@ -1,12 +1,15 @@
 //! Several tenants, each with its own keys and its own faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::keys::{KeyId, KeySource, KeyState, RemoteKeys};
-use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind, TenantId, Tenants, Validator};
+use signalr_upstream_auth::{
+    Audiences, Callers, Policy, RejectionKind, TenantId, Tenants, UpstreamAuthLayer, Validator,
+};
 use tokio::time::{Instant, timeout};
 
 const ONE: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
@@ -34,12 +37,29 @@ async fn black_holed_tenant_delays_no_other() {
     let start = Instant::now();
     timeout(Duration::from_secs(2), keys.wait_for_keys()).await.expect("ready with the other tenant").unwrap();
     assert!(keys.is_ready());
+    assert_eq!([ONE, TWO, STRANGER].map(|tenant| keys.is_ready_for(id(tenant))), [false, true, false]);
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), Arc::new(keys.clone()));
+    assert_eq!([ONE, TWO].map(|tenant| layer.is_ready_for(id(tenant))), [false, true]);
     let states: Vec<_> = keys.status().iter().map(|status| (status.tenant_id(), status.state())).collect();
     assert_eq!(states, [(id(ONE), KeyState::Cold), (id(TWO), KeyState::Fresh)]);
     let validator = Validator::new(entra.policy(), keys.clone());
     assert_eq!(tenant_of(&validator, &entra.token().tenant(id(TWO)).mint()).await, Ok(id(TWO)));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(tenant_of(&validator, &entra.token().mint()).await, Err(RejectionKind::KeysUnavailable));
+}
+
+#[tokio::test]
+async fn tenant_that_fails_first_does_not_end_the_wait_for_keys() {
+    for (failing, other) in [(ONE, TWO), (TWO, ONE)] {
+        let entra = two_tenants().await;
+        entra.fail(Endpoint::Any.of(id(failing)), Fault::status(500));
+        entra.fail(Endpoint::Any.of(id(other)), Fault::delay(Duration::from_millis(300)));
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        keys.wait_for_keys().await.unwrap();
+        assert_eq!([failing, other].map(|tenant| keys.is_ready_for(id(tenant))), [false, true]);
+        let failed = keys.status().into_iter().find(|status| status.tenant_id() == id(failing)).unwrap();
+        assert!(failed.failures() > 0, "it failed while the wait went on");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use reqwest::{Client, ClientBuilder, redirect, retry, tls};
 
 use super::proxy;
 use super::race::{FirstConnection, OneAddress};
+use super::schedule::OVERDUE;
 use crate::cloud::Cloud;
 use crate::error::{Chain, ConfigError};
 
@@ -68,7 +69,8 @@ pub(crate) fn build(
         })
 }
 
-/// Long enough for both documents of an attempt, too short for an idle connection to be used by the next refresh.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for both documents of an attempt. Too short for an attempt of another task to get a connection that a
+/// runtime without a driver would have to read: that task takes over when this time has passed.
+const IDLE_TIMEOUT: Duration = OVERDUE;
 
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));

@@ -16,7 +16,6 @@ use crate::clock::{Clock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{ConfigError, KeyError};
 use crate::ids::TenantId;
-use crate::keys::jwks::KeySet;
 
 /// The address of a tenant's discovery document. The client is stricter about the names of hosts than [`Cloud`] is.
 pub(crate) fn discovery_url(cloud: &Cloud, tenant: &TenantId) -> Result<Url, ConfigError> {
@@ -67,8 +66,7 @@ impl Endpoint {
         let KnownDiscovery { discovery, error: discovery_error, .. } = self.discover().await?;
         let document = self.read(&discovery.jwks_uri, MAX_KEY_DOCUMENT).await?;
         self.paths.succeed();
-        let keys = KeySet::from_document(&document, discovery.cloud_instance_name.as_deref())?;
-        Ok(Fetched { keys, discovery_error })
+        Fetched::read(&document, discovery.cloud_instance_name.as_deref(), discovery_error)
     }
 
     /// Reads the discovery document each time, so that a key document that has moved is found. A document that fails a
@@ -118,7 +116,7 @@ impl Endpoint {
             let status = response.status();
             let error =
                 read_body(response, MAX_ERROR_DOCUMENT).await.ok().and_then(|body| EntraError::from_json(&body));
-            return Err(Failure { error: unexpected_status(status, error), retry_after });
+            return Err(Failure { retry_after, ..unexpected_status(status, error).into() });
         }
         read_body(response, max).await
     }

@@ -164,6 +164,13 @@ impl KeySource for RemoteKeys {
         self.0.start();
         self.0.0.iter().any(KeyStore::is_serving)
     }
+
+    /// Whether this tenant has keys to serve. Inside a runtime it also starts the task of each tenant. `false` for a tenant
+    /// that the policy does not have.
+    fn is_ready_for(&self, tenant: TenantId) -> bool {
+        self.0.start();
+        self.0.find(tenant).is_some_and(KeyStore::is_serving)
+    }
 }
 
 impl fmt::Debug for Tenants {

@@ -10,7 +10,7 @@ use super::timing::Timing;
 use crate::clock::UnixTime;
 use crate::error::{Chain, KeyError, KeyErrorKind};
 use crate::ids::KeyId;
-use crate::keys::jwks::KeySet;
+use crate::keys::jwks::{Compromised, KeySet};
 use crate::signature::key::VerificationKey;
 
 /// Keys of one tenant, and when they are fetched next.
@@ -110,9 +110,18 @@ pub(crate) struct Fetched {
     pub(crate) discovery_error: Option<KeyError>,
 }
 
-impl From<KeySet> for Fetched {
-    fn from(keys: KeySet) -> Self {
-        Self { keys, discovery_error: None }
+impl Fetched {
+    /// What a key document brings. `cloud` is that of the discovery document that led to it.
+    pub(crate) fn read(
+        document: &[u8],
+        cloud: Option<&str>,
+        discovery_error: Option<KeyError>,
+    ) -> Result<Self, Failure> {
+        let keys = KeySet::parse(document, cloud)?;
+        match keys.lacks_usable_keys() {
+            Some(error) => Err(Failure { compromised: keys.into_compromised(), ..error.into() }),
+            None => Ok(Self { keys, discovery_error }),
+        }
     }
 }
 
@@ -122,11 +131,13 @@ pub(crate) struct Failure {
     pub(crate) error: KeyError,
     /// For how long the provider asked for no more requests.
     pub(crate) retry_after: Option<Duration>,
+    /// The keys whose private half the document publishes, if there was a document.
+    pub(crate) compromised: Compromised,
 }
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        Self { error, retry_after: None }
+        Self { error, retry_after: None, compromised: Compromised::default() }
     }
 }
 
@@ -196,9 +207,10 @@ impl Schedule {
         changes
     }
 
-    /// The running attempt is a failure. `jitter` is a random number from 0 to 1.
-    pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) {
+    /// The running attempt is a failure. `jitter` is a random number from 0 to 1. Returns the keys whose use it ends.
+    pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) -> Vec<KeyId> {
         self.observe_clock(now);
+        let withdrawn = self.keys.withdraw(&failure.compromised);
         match self.repeat_of_frozen(now) {
             Some(repeat) => {
                 self.counts.failures += 1;
@@ -217,6 +229,7 @@ impl Schedule {
             }
         }
         self.ended(now.monotonic, false);
+        withdrawn
     }
 
     /// Notes why a success had to do without discovery, if it had to. Says whether that is news.
@@ -462,7 +475,7 @@ impl Schedule {
 const WAIT: Duration = Duration::from_secs(2);
 
 /// How late a task may be before another takes over: short enough that a waiter is still there.
-const OVERDUE: Duration = Duration::from_secs(1);
+pub(crate) const OVERDUE: Duration = Duration::from_secs(1);
 
 /// First and last wait between failed attempts, doubling between them: with keys to serve, and without.
 const WARM_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));

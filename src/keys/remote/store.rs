@@ -76,6 +76,7 @@ impl KeyStore {
         fetch: Fetch,
     ) -> Self {
         let now = Now { monotonic: runtime::now(), wall: clock.now() };
+        meter::start_tenant(tenant);
         let mut schedule = Schedule::new(timing, now);
         if let Some((keys, taken)) = seed {
             schedule.seed(keys, taken, now);
@@ -360,6 +361,7 @@ impl Running {
         let before = schedule.counts();
         let was_failing = schedule.last_error().is_some();
         let mut discovery = None;
+        let mut compromised = Vec::new();
         let result = match outcome {
             Ok(Fetched { keys, discovery_error }) => {
                 discovery = Some((schedule.discovery_ended(discovery_error.clone()), discovery_error));
@@ -367,7 +369,7 @@ impl Running {
             }
             Err(failure) => {
                 let error = failure.error.clone();
-                schedule.failed(failure, now, runtime::jitter());
+                compromised = schedule.failed(failure, now, runtime::jitter());
                 Err(error)
             }
         };
@@ -377,11 +379,16 @@ impl Running {
             (keys.is_serving(now, &shared.timing), keys.age(now), keys.usable(now, &shared.timing));
         shared.publish(&schedule);
         drop(schedule);
-        meter::keys_fetched(shared.tenant, result.is_ok(), age, usable);
+        let last_success = now.wall.zip(age).map(|(wall, age)| wall - age);
+        meter::keys_fetched(shared.tenant, result.is_ok(), last_success, usable);
         shared.changed.send_replace(());
         if let Some((is_news, error)) = discovery {
             shared.report_discovery(error.as_ref(), is_news);
         }
+        if let Ok(changes) = &result {
+            compromised.clone_from(&changes.compromised);
+        }
+        shared.log_compromised(&compromised);
         match result {
             Ok(changes) => shared.log_success(
                 &changes,
@@ -451,6 +458,18 @@ impl Shared {
         }
         for key in &changes.withdrawn {
             tracing::warn!(target: events::KEYS, %tenant, %key, "a cached key is listed as unusable now");
+        }
+    }
+
+    fn log_compromised(&self, keys: &[KeyId]) {
+        let tenant = tracing::field::display(self.tenant);
+        for key in keys {
+            tracing::error!(
+                target: events::KEYS,
+                %tenant,
+                %key,
+                "the key document publishes the private half of a key; its tokens are rejected"
+            );
         }
     }
 

@@ -184,7 +184,7 @@ fn without_false_success(rejection: Response) -> Response {
     if rejection.status().is_success() && rejection.extensions().get::<IsCompletion>().is_none() {
         tracing::warn!(
             target: events::UPSTREAM,
-            { http.status = rejection.status().as_u16() },
+            { http.response.status_code = rejection.status().as_u16() },
             "an extractor rejected a call with a status of success"
         );
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

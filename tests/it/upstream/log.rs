@@ -77,3 +77,65 @@ async fn logs_failures_without_secrets_and_with_cut_names() {
     assert!(log.contains("no such method"), "{log}");
     assert!(log.contains("no_handler") && log.contains("event_mismatch"), "{log}");
 }
+
+/// The values of fields as a subscriber gets them: a writer of text would escape them itself.
+#[derive(Clone, Default)]
+struct Values(Arc<Mutex<Vec<(String, String)>>>);
+
+impl tracing::field::Visit for Values {
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.0.lock().unwrap().push((field.name().to_owned(), value.to_owned()));
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl tracing::Subscriber for Values {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "signalr_upstream_auth::upstream"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn target_and_cause_are_escaped_before_a_subscriber_gets_them() {
+    let values = Values::default();
+    support::signatures::watch_all_threads();
+    let _guard = tracing::subscriber::set_default(values.clone());
+    #[derive(serde::Deserialize)]
+    enum Choice {}
+    let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
+    let fail = async || "hidden".parse::<u8>().map(Reply);
+    let dispatcher = unprotected().message("chat", "*", fail).message("other", "*", choose);
+    for hub in ["chat", "other"] {
+        // Of the control characters, a header value can contain the tab alone.
+        let mut request = message(Protocol::Json, Some("1"), "x", json!([]));
+        let body = invocation_body(Protocol::Json, Some("1"), "a\tb", &json!(["x\nERROR forged"]));
+        *request.body_mut() = Full::new(body);
+        request.headers_mut().insert("x-asrs-hub", HeaderValue::from_static(hub));
+        request.headers_mut().insert("x-asrs-event", HeaderValue::from_static("a\tb"));
+        answer(&dispatcher, request).await;
+    }
+    let values = values.0.lock().unwrap().clone();
+    let all = |name: &str| -> Vec<&str> {
+        values.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!(all("upstream.target"), ["a\\tb"; 2], "{values:?}");
+    assert!(all("cause").iter().any(|cause| cause.contains("x\\nERROR")), "{values:?}");
+    assert!(values.iter().all(|(_, value)| !value.chars().any(char::is_control)), "{values:?}");
+}

@@ -88,7 +88,7 @@ impl Case {
 
     fn fail_with(&mut self, retry_after: Option<Duration>, jitter: f64) {
         let error = KeyError::unavailable("down");
-        self.schedule.failed(Failure { error, retry_after }, self.now, jitter);
+        self.schedule.failed(Failure { retry_after, ..error.into() }, self.now, jitter);
     }
 
     fn fetch_and_succeed(&mut self, names: &[&str]) {

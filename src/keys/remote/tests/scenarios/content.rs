@@ -3,7 +3,7 @@
 use super::harness::{HOUR, Harness, MINUTE, Outcome, Reply, SECOND};
 use super::table::Row;
 use super::testlog;
-use crate::keys::sample::{another_key, document, key, malformed, unusable};
+use crate::keys::sample::{another_key, document, key, malformed, published, unusable};
 
 /// Two hours of documents that are not to be taken, then good ones again.
 async fn two_bad_hours(bad: &str) -> (Harness, u64, u64, u64) {
@@ -69,6 +69,26 @@ async fn scenario_15_one_broken_key_among_six() {
         .figure("entries rejected", harness.status().unusable_entries(), 1)
         .figure("reports of it", log.count("the key document has unusable entries"), 1)
         .print();
+}
+
+/// With and without another key in the document: the attempt is a success or a failure, and the key is compromised.
+#[tokio::test(start_paused = true)]
+async fn reports_a_published_private_half_once_and_rejects_its_tokens() {
+    for others in [vec![], vec![key("b")]] {
+        let log = testlog::start();
+        let entries = [vec![published("a")], others.clone()].concat();
+        let harness = Harness::warm(move |attempt| match attempt.number {
+            0 => Reply::keys(&["a", "b"]),
+            _ => Reply::Document(document(&entries)),
+        })
+        .await;
+        let tally = harness.serve(HOUR * 6, SECOND, &["b"]).await;
+        assert_eq!(tally.lost(), 0);
+        assert_eq!(harness.request("a").await.0, Outcome::Invalid);
+        assert_eq!((harness.status().keys(), harness.status().failures() > 0), (1, others.is_empty()));
+        let message = "the key document publishes the private half of a key; its tokens are rejected";
+        assert_eq!((log.count(message), log.count_at(tracing::Level::ERROR)), (1, 1), "{others:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

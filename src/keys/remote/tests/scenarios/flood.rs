@@ -8,9 +8,22 @@ use tokio::time::{Instant, sleep};
 use super::alone::{Heap, alone};
 use super::harness::{HOUR, Harness, Load, MINUTE, Outcome, Reply, SECOND, Tally, ended};
 use super::table::Row;
+use crate::error::KeyError;
 use crate::ids::KeyId;
 use crate::keys::remote::store::KeyStore;
 use crate::keys::source::Lookup;
+
+/// The wait for a refresh counts: its answer goes by the time at which it is given.
+#[tokio::test(start_paused = true)]
+async fn retry_after_of_an_unknown_kid_is_what_is_left_of_the_cooldown_after_the_wait() {
+    let harness = Harness::warm(|attempt| match attempt.number {
+        0 => Reply::keys(&["a"]),
+        _ => Reply::keys(&["a"]).after(Duration::from_millis(1500)),
+    })
+    .await;
+    let error = harness.store.resolve(KeyId::new("nobody")).await.unwrap_err();
+    assert_eq!(error, KeyError::unknown().with_retry_after(SECOND * 30 - Duration::from_millis(1500)));
+}
 
 /// Ten thousand requests a second for ten minutes, each with another key that does not exist, with good requests
 /// between them.

@@ -259,7 +259,7 @@ impl Provider {
             Box::pin(async move {
                 let _open = Arc::clone(&provider.open);
                 let reply = provider.next();
-                reply.play().await.map(Fetched::from)
+                reply.play().await
             })
         })
     }
@@ -305,11 +305,11 @@ impl Provider {
 }
 
 impl Reply {
-    fn play(self) -> KeyFuture<Result<KeySet, Failure>> {
+    fn play(self) -> KeyFuture<Result<Fetched, Failure>> {
         Box::pin(async move {
             match self {
-                Self::Document(text) => Ok(KeySet::from_json(text.as_bytes())?),
-                Self::Failure { retry_after } => Err(Failure { error: KeyError::unavailable("down"), retry_after }),
+                Self::Document(text) => Fetched::read(text.as_bytes(), None, None),
+                Self::Failure { retry_after } => Err(Failure { retry_after, ..KeyError::unavailable("down").into() }),
                 Self::Silence => std::future::pending().await,
                 Self::Panic => panic!("the parser has met its match"),
                 Self::After(wait, reply) => {
