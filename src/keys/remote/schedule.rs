@@ -119,7 +119,7 @@ impl Fetched {
     ) -> Result<Self, Failure> {
         let keys = KeySet::parse(document, cloud)?;
         match keys.lacks_usable_keys() {
-            Some(error) => Err(Failure { compromised: keys.into_compromised(), ..error.into() }),
+            Some(error) => Err(Failure { compromised: Box::new(keys.into_compromised()), ..error.into() }),
             None => Ok(Self { keys, discovery_error }),
         }
     }
@@ -132,12 +132,12 @@ pub(crate) struct Failure {
     /// For how long the provider asked for no more requests.
     pub(crate) retry_after: Option<Duration>,
     /// The keys whose private half the document publishes, if there was a document.
-    pub(crate) compromised: Compromised,
+    pub(crate) compromised: Box<Compromised>,
 }
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        Self { error, retry_after: None, compromised: Compromised::default() }
+        Self { error, retry_after: None, compromised: Box::default() }
     }
 }
 
