@@ -19,6 +19,7 @@
 //! | Testing your own service | [`testing`] |
 //! | You have a check of your own already | [`migration`] |
 //! | The service is not written in Rust, or stands behind a proxy | [`forward_auth`] |
+//! | actix-web, gRPC, a queue: no tower | [`other_frameworks`] |
 //!
 //! # At 3 a.m.
 //!
@@ -93,6 +94,9 @@ pub mod migration {}
 #[doc = include_str!("alerts.yml")]
 #[doc = "```"]
 pub mod monitoring {}
+
+#[doc = include_str!("other_frameworks.md")]
+pub mod other_frameworks {}
 
 #[doc = include_str!("performance.md")]
 pub mod performance {}

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 
+use crate::error::RejectionKind;
 use crate::telemetry::escape::escape_and_cut;
 use crate::token::bearer::BearerToken;
 use crate::token::compact::CompactJws;
@@ -24,8 +25,14 @@ impl UnverifiedFields {
     /// Copies what can be read, whichever check rejected the request.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let header = |name| headers.get(name).map(|value| short(&String::from_utf8_lossy(value.as_bytes())));
-        let mut fields = Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..Self::default() };
-        if let Ok(token) = BearerToken::from_headers(headers).and_then(CompactJws::decode) {
+        let of_token = Self::of_token(BearerToken::from_headers(headers));
+        Self { hub: header("x-asrs-hub"), event: header("x-asrs-event"), ..of_token }
+    }
+
+    /// The same of a token that comes without the headers of its request.
+    pub(crate) fn of_token(token: Result<BearerToken<'_>, RejectionKind>) -> Self {
+        let mut fields = Self::default();
+        if let Ok(token) = token.and_then(CompactJws::decode) {
             fields.read(&token);
         }
         fields

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use crate::error::RejectionKind;
 
@@ -18,12 +18,17 @@ pub(crate) struct BearerToken<'h>(&'h [u8]);
 impl<'h> BearerToken<'h> {
     /// Finds the token of a request.
     pub(crate) fn from_headers(headers: &'h HeaderMap) -> Result<Self, RejectionKind> {
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        Self::from_lines(headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// Finds the token in the values of all `Authorization` headers of a request.
+    pub(crate) fn from_lines(lines: impl IntoIterator<Item = &'h [u8]>) -> Result<Self, RejectionKind> {
+        let mut lines = lines.into_iter();
         let line = lines.next().ok_or(RejectionKind::MissingCredentials)?;
         if lines.next().is_some() {
             return Err(RejectionKind::MultipleCredentials);
         }
-        Self::from_credentials(line.as_bytes())
+        Self::from_credentials(line)
     }
 
     /// Finds the token in the value of an `Authorization` header.
@@ -104,8 +109,6 @@ pub(crate) const MAX_CREDENTIALS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn token(lines: &[&[u8]]) -> Result<Vec<u8>, RejectionKind> {

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use self::cache::TokenCache;
 use crate::clock::{Clock, SystemClock, UnixTime};
-use crate::error::Rejection;
+use crate::error::{Rejection, RejectionKind};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::source::{KeySource, Lookup};
 use crate::policy::Policy;
@@ -77,11 +77,55 @@ impl Validator {
     ///
     /// The first check that failed.
     pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
-        match self.check_headers(headers) {
-            Verdict::Accepted(claims) => Ok(claims),
-            Verdict::Rejected(rejection) => Err(rejection),
-            Verdict::Waiting(pending) => pending.await,
-        }
+        self.check_headers(headers).outcome().await
+    }
+
+    /// Checks the values of the `Authorization` headers of a request, as bytes: for frameworks with other header types,
+    /// such as actix-web.
+    ///
+    /// Pass **every** value, in any order. A request with two is rejected, since a proxy may have read the other one.
+    /// Most frameworks have a method that returns the first value only; with it, you lose this check.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use mock_entra::MockEntra;
+    /// # use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer};
+    /// # let entra = MockEntra::start().await;
+    /// # let validator = UpstreamAuthLayer::new(entra.policy())?.validator().clone();
+    /// let line = format!("Bearer {}", entra.token().mint());
+    /// assert!(validator.validate_header_values([&line]).await.is_ok());
+    /// let twice = validator.validate_header_values([&line, &line]).await;
+    /// assert_eq!(twice.unwrap_err().kind(), RejectionKind::MultipleCredentials);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    pub async fn validate_header_values<V>(&self, values: impl IntoIterator<Item = V>) -> Result<Claims, Rejection>
+    where
+        V: AsRef<[u8]>,
+    {
+        // Two say as much as all of them.
+        let values: Vec<V> = values.into_iter().take(2).collect();
+        let token = BearerToken::from_lines(values.iter().map(AsRef::as_ref));
+        self.check_credentials(token, || UnverifiedFields::of_token(token)).outcome().await
+    }
+
+    /// Checks a token without a header and without the word `Bearer`: from the metadata of a gRPC call, or from a
+    /// message of a queue.
+    ///
+    /// The sender must not have a second place to put a token, or you must check that there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate). An empty token, or one with a blank, is
+    /// [`MalformedCredentials`](crate::RejectionKind::MalformedCredentials).
+    pub async fn validate_token(&self, token: impl AsRef<[u8]>) -> Result<Claims, Rejection> {
+        let token = BearerToken::from_token68(token.as_ref());
+        self.check_credentials(token, || UnverifiedFields::of_token(token)).outcome().await
     }
 
     /// The key source.
@@ -104,10 +148,19 @@ impl Validator {
 impl Validator {
     /// Checks a request as far as that goes without waiting.
     pub(crate) fn check_headers(&self, headers: &HeaderMap) -> Verdict {
+        self.check_credentials(BearerToken::from_headers(headers), || UnverifiedFields::of(headers))
+    }
+
+    /// The same for a token that was found, or not. `unverified` is called for a request that is rejected or waits.
+    fn check_credentials(
+        &self,
+        token: Result<BearerToken<'_>, RejectionKind>,
+        unverified: impl FnOnce() -> UnverifiedFields,
+    ) -> Verdict {
         let now = self.now();
-        let token = match BearerToken::from_headers(headers) {
+        let token = match token {
             Ok(token) => token,
-            Err(kind) => return Verdict::Rejected(self.reject(kind.into(), now, || UnverifiedFields::of(headers))),
+            Err(kind) => return Verdict::Rejected(self.reject(kind.into(), now, unverified)),
         };
         if let Some(claims) = self.cached(token, now) {
             return Verdict::Accepted(claims);
@@ -120,10 +173,11 @@ impl Validator {
             }
             Err(Unfinished::Rejected(rejection)) => {
                 stopwatch.stop();
-                Verdict::Rejected(self.reject(rejection, now, || UnverifiedFields::of(headers)))
+                Verdict::Rejected(self.reject(rejection, now, unverified))
             }
             Err(Unfinished::NeedsKey(tenant, key_id)) => {
-                Verdict::Waiting(self.wait_for_key(token, tenant, key_id, headers))
+                let unverified = if RejectionLog::is_enabled() { unverified() } else { UnverifiedFields::default() };
+                Verdict::Waiting(self.wait_for_key(token, tenant, key_id, unverified))
             }
         }
     }
@@ -143,10 +197,14 @@ impl Validator {
     }
 
     /// Waits for the key of a token, then checks the token again, by the time that it is then.
-    fn wait_for_key(&self, token: BearerToken<'_>, tenant: TenantId, key_id: KeyId, headers: &HeaderMap) -> Pending {
+    fn wait_for_key(
+        &self,
+        token: BearerToken<'_>,
+        tenant: TenantId,
+        key_id: KeyId,
+        unverified: UnverifiedFields,
+    ) -> Pending {
         let (validator, token) = (self.clone(), token.as_bytes().to_vec());
-        let unverified =
-            if RejectionLog::is_enabled() { UnverifiedFields::of(headers) } else { UnverifiedFields::default() };
         let check = async move {
             let key = validator.keys().resolve(tenant, &key_id).await;
             let (stopwatch, now) = (Stopwatch::start(), validator.now());
@@ -228,6 +286,17 @@ pub(crate) enum Verdict {
     Rejected(Rejection),
     /// The token names a key that has to be resolved first.
     Waiting(Pending),
+}
+
+impl Verdict {
+    /// The outcome, after the wait if there is one.
+    async fn outcome(self) -> Result<Claims, Rejection> {
+        match self {
+            Self::Accepted(claims) => Ok(claims),
+            Self::Rejected(rejection) => Err(rejection),
+            Self::Waiting(pending) => pending.await,
+        }
+    }
 }
 
 /// A check that waits for its key.

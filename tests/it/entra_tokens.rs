@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mock_entra::{Endpoint, Fault, Jwk, MockEntra, MockEntraBuilder};
 use signalr_upstream_auth::clock::UnixTime;
-use signalr_upstream_auth::keys::{KeyId, KeySet, RemoteKeys};
+use signalr_upstream_auth::keys::{KeyId, KeySet, KeySource, RemoteKeys};
 use signalr_upstream_auth::{
     Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
 };

@@ -11,6 +11,7 @@ mod guide;
 mod meter;
 mod middleware;
 mod npm;
+mod other_frameworks;
 mod programs;
 mod rejections;
 mod samples;
