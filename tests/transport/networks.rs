@@ -142,7 +142,7 @@ async fn name_and_tunnel_may_take_longer_than_two_seconds() {
 #[tokio::test]
 async fn scenario_55_a_stalled_ipv6_path() {
     let server = TlsServer::start().await;
-    let stalled = TlsServer::start_at(Ipv6Addr::LOCALHOST.into()).await;
+    let stalled = server.another_at(Ipv6Addr::LOCALHOST).await;
     stalled.behave(Behavior::StallHandshake);
     let resolver = Resolver::at_once(vec![stalled.address(), server.address()]);
     let start = ColdStart::of(server.builder(resolver, |client| client)).await;
@@ -155,7 +155,7 @@ async fn scenario_55_a_stalled_ipv6_path() {
 #[tokio::test]
 async fn attempt_after_a_failure_begins_with_the_other_family() {
     let server = TlsServer::start().await;
-    let useless = TlsServer::start_at(Ipv6Addr::LOCALHOST.into()).await;
+    let useless = server.another_at(Ipv6Addr::LOCALHOST).await;
     useless.behave(Behavior::Speak { protocol: b"http/1.1", bytes: Vec::new(), again: false });
     // Slower than the useless one, which must not win again for that.
     server.behave(Behavior::GoodAfter(Duration::from_millis(1_200)));

@@ -77,12 +77,16 @@ pub(super) enum Wrong {
 
 impl TlsServer {
     pub(super) async fn start() -> Self {
-        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), Arc::new(Authority::new())).await
     }
 
-    pub(super) async fn start_at(address: IpAddr) -> Self {
+    /// Another server elsewhere, which the clients of this one trust.
+    pub(super) async fn another_at(&self, address: impl Into<IpAddr>) -> Self {
+        Self::start_at(address.into(), Arc::clone(&self.authority)).await
+    }
+
+    async fn start_at(address: IpAddr, authority: Arc<Authority>) -> Self {
         let entra = Arc::new(MockEntra::builder().public_cloud().start().await);
-        let authority = Arc::new(Authority::new());
         let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::<State>::default();

@@ -33,9 +33,9 @@ impl IntoResponse for Error {
         let status = self.http_status();
         let cause = Chain(&self);
         if status.is_server_error() {
-            tracing::error!(target: events::CALLS, http.response.status_code = status.as_u16(), %cause, "answered with an error");
+            tracing::error!(target: events::CALLS, { http.response.status_code = status.as_u16(), %cause }, "answered with an error");
         } else {
-            tracing::debug!(target: events::CALLS, http.response.status_code = status.as_u16(), %cause, "answered with an error");
+            tracing::debug!(target: events::CALLS, { http.response.status_code = status.as_u16(), %cause }, "answered with an error");
         }
         let mut response = (status, sentence(&self)).into_response();
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
