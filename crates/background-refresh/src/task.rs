@@ -138,6 +138,8 @@ mod tests {
         panics: AtomicUsize,
         starts: AtomicUsize,
         ends: AtomicUsize,
+        /// Of the ends.
+        panicked: AtomicUsize,
         answers: AtomicUsize,
     }
 
@@ -150,6 +152,7 @@ mod tests {
                 panics: AtomicUsize::new(panics),
                 starts: AtomicUsize::new(0),
                 ends: AtomicUsize::new(0),
+                panicked: AtomicUsize::new(0),
                 answers: AtomicUsize::new(0),
             })
         }
@@ -198,7 +201,8 @@ mod tests {
             }
         }
 
-        fn ended(&self, _: bool) {
+        fn ended(&self, has_panicked: bool) {
+            self.panicked.fetch_add(usize::from(has_panicked), Ordering::SeqCst);
             self.ends.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -231,7 +235,7 @@ mod tests {
     fn starts_again_after_a_panic_and_the_waiter_gets_its_answer() {
         let counter = Counter::new(1);
         runtime().block_on(async { assert!(counter.ask().await) });
-        assert_eq!(counter.counts(), (2, 2));
+        assert_eq!((counter.counts(), counter.panicked.load(Ordering::SeqCst)), ((2, 2), 1));
     }
 
     #[test]

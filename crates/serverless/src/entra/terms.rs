@@ -41,6 +41,14 @@ mod tests {
     }
 
     #[test]
+    fn token_of_ten_minutes_or_less_is_renewed_before_its_half() {
+        let renew_after = |seconds, jitter| of(Duration::from_secs(seconds), jitter).unwrap().renew_after.as_secs();
+        assert_eq!((renew_after(600, 0.0), renew_after(600, 1.0)), (240, 300));
+        assert_eq!(renew_after(100, 1.0), 50);
+        assert_eq!(renew_after(601, 0.0), 301);
+    }
+
+    #[test]
     fn token_without_time_left_is_no_token() {
         assert_eq!(of(Duration::ZERO, 0.0), None);
         assert_eq!(of(Duration::from_secs(5), 0.0), None);

@@ -55,6 +55,10 @@ fn errors_of_requests_are_transient_and_those_of_settings_last() {
         assert_eq!(is_transient(&status(code)), expected, "{code}");
     }
     assert!(!is_transient(&azure_core::Error::with_message(AzureErrorKind::Credential, "no such identity")));
+    for (code, kind) in [(503, ErrorKind::Unavailable), (401, ErrorKind::Credential)] {
+        let failure = failure(&status(code));
+        assert_eq!((failure.error.kind(), failure.is_lasting), (kind, code == 401));
+    }
 }
 
 #[test]

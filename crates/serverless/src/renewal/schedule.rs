@@ -17,8 +17,8 @@ pub(crate) struct Schedule<V> {
     /// Failures in a row.
     failures: u32,
     is_running: bool,
-    /// When the latest attempt ended.
-    ended_at: Option<Instant>,
+    /// When the latest attempt succeeded.
+    succeeded_at: Option<Instant>,
     last_failure: Option<Failure>,
     successes: u64,
 }
@@ -65,7 +65,15 @@ pub(crate) enum Answer<V> {
 impl<V> Schedule<V> {
     /// No value; the first attempt is due at once.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { lease: None, due: now, failures: 0, is_running: false, ended_at: None, last_failure: None, successes: 0 }
+        Self {
+            lease: None,
+            due: now,
+            failures: 0,
+            is_running: false,
+            succeeded_at: None,
+            last_failure: None,
+            successes: 0,
+        }
     }
 
     /// What the task does at `now`. To be asked again after every wake-up.
@@ -89,7 +97,7 @@ impl<V> Schedule<V> {
         self.failures = 0;
         self.last_failure = None;
         self.successes += 1;
-        self.ended_at = Some(now.monotonic);
+        self.succeeded_at = Some(now.monotonic);
         self.due = now.monotonic + lease.due_in(now).max(BACKOFF.first());
         let lease = Arc::new(lease);
         self.lease = Some(Arc::clone(&lease));
@@ -100,7 +108,6 @@ impl<V> Schedule<V> {
     pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) {
         self.is_running = false;
         self.failures = self.failures.saturating_add(1);
-        self.ended_at = Some(now.monotonic);
         let asked = failure.retry_after.map(|wait| RETRY_AFTER.delay(wait, jitter));
         let pause = failure.pause.map(|pause| pause + PAUSE_SPREAD.mul_f64(jitter));
         let wait = [asked, pause].into_iter().flatten().fold(BACKOFF.delay(self.failures, jitter), Duration::max);
@@ -117,8 +124,8 @@ impl<V> Schedule<V> {
         if has_panicked {
             self.failed(Failure::transient(Error::new(ErrorKind::Unavailable, "the fetch panicked")), now, 1.0);
         } else {
+            // Still due: the attempt began because it was.
             self.is_running = false;
-            self.due = now.monotonic;
         }
     }
 
@@ -130,8 +137,7 @@ impl<V> Schedule<V> {
             return false;
         }
         // However often the wall clock changes its mind.
-        let earliest = self.ended_at.map_or(now.monotonic, |ended| ended + BACKOFF.first());
-        let due = earliest.max(now.monotonic);
+        let due = self.succeeded_at.map_or(now.monotonic, |succeeded| succeeded + BACKOFF.first());
         let is_news = due < self.due;
         self.due = self.due.min(due);
         is_news

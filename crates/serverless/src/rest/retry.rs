@@ -147,6 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn waits_double_from_try_to_try() {
+        let wait = |tries| decide(Repeat::Message, Ended::NotSent, progress(tries, 30, None));
+        let after = |millis| Decision::RepeatAfter(Duration::from_millis(millis));
+        assert_eq!([1, 2, 3].map(wait), [200, 400, 800].map(after));
+    }
+
+    #[test]
+    fn only_silence_and_two_statuses_leave_open_whether_it_was_done() {
+        assert!(may_be_done(Ended::NoAnswer) && !may_be_done(Ended::NotSent));
+        for status in 100..=599 {
+            let ended = Ended::Status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(may_be_done(ended), [500, 504].contains(&status), "{status}");
+        }
+    }
+
+    #[test]
     fn retry_after_within_the_call_is_honored_and_one_beyond_ends_it() {
         let ended = Ended::Status(StatusCode::TOO_MANY_REQUESTS);
         let decided = |left, asked| decide(Repeat::Message, ended, progress(1, left, Some(asked)));

@@ -918,7 +918,7 @@ fn unknown_tenant_is_asked_for_again_at_the_slow_pace() {
     for _ in 0..8 {
         case.begin();
         let error = KeyError::unknown_tenant("AADSTS90002");
-        case.schedule.failed(Failure { error, retry_after: None }, case.now, 1.0);
+        case.schedule.failed(Failure::from(error), case.now, 1.0);
         assert_eq!(rejection(case.request_key("a")), KeyErrorKind::Unavailable);
         waits.push(case.sleep_it_out().as_secs());
     }

@@ -52,11 +52,17 @@ impl Harness {
     }
 
     fn succeed(&mut self, value: u32) -> Arc<Lease<u32>> {
-        let now = self.now();
-        assert_eq!(self.schedule.next(now), Step::Fetch);
+        self.succeed_after(Duration::ZERO, value, Terms { renew_after: MINUTE * 55, usable_for: MINUTE * 85 })
+    }
+
+    /// An attempt that takes so long. The value counts from its beginning.
+    fn succeed_after(&mut self, time: Duration, value: u32, terms: Terms) -> Arc<Lease<u32>> {
+        let began = self.now();
+        assert_eq!(self.schedule.next(began), Step::Fetch);
         self.schedule.begin();
-        let terms = Terms { renew_after: MINUTE * 55, usable_for: MINUTE * 85 };
-        self.schedule.succeeded(Lease::new(value, Timestamp::new(now), terms), now)
+        self.pass(time);
+        let now = self.now();
+        self.schedule.succeeded(Lease::new(value, Timestamp::new(began), terms), now)
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -103,6 +109,37 @@ fn renews_after_55_minutes_and_uses_until_85() {
 }
 
 #[test]
+fn value_is_due_from_the_beginning_of_its_attempt() {
+    let mut harness = Harness::new();
+    let terms = Terms { renew_after: MINUTE * 55, usable_for: MINUTE * 85 };
+    let lease = harness.succeed_after(Duration::from_secs(10), 1, terms);
+    assert_eq!(harness.wait(), 3290.0);
+    assert!(lease.is_due(harness.now()));
+}
+
+#[test]
+fn value_that_is_due_at_once_is_not_fetched_without_a_pause() {
+    let mut harness = Harness::new();
+    harness.succeed_after(Duration::ZERO, 1, Terms { renew_after: Duration::ZERO, usable_for: MINUTE });
+    assert_eq!(harness.wait(), 0.5);
+}
+
+#[test]
+fn renewal_that_fails_backs_off_while_the_value_is_used() {
+    let mut harness = Harness::new();
+    harness.succeed(1);
+    harness.wait();
+    let waits: Vec<_> = (0..4)
+        .map(|_| {
+            harness.fail(transient());
+            harness.wait()
+        })
+        .collect();
+    assert_eq!(waits, [0.5, 1.0, 2.0, 4.0]);
+    assert_eq!(harness.ask(MINUTE), "value");
+}
+
+#[test]
 fn failures_back_off_to_30_seconds() {
     let mut harness = Harness::new();
     let waits: Vec<_> = (0..9)
@@ -126,6 +163,17 @@ fn success_resets_the_backoff() {
 }
 
 #[test]
+fn success_clears_the_failure_and_is_counted() {
+    let mut harness = Harness::new();
+    harness.fail(Failure::lasting(Error::new(ErrorKind::NotFound, "wrong"), None));
+    assert_eq!(harness.schedule.last_error().map(Error::kind), Some(ErrorKind::NotFound));
+    harness.wait();
+    harness.succeed(1);
+    assert!(harness.schedule.last_error().is_none());
+    assert_eq!((harness.schedule.failures(), harness.schedule.successes()), (0, 1));
+}
+
+#[test]
 fn retry_after_is_honored_with_jitter_that_only_adds() {
     let mut harness = Harness::new();
     harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
@@ -144,10 +192,19 @@ fn a_pause_holds_and_waiters_are_told_at_once() {
 }
 
 #[test]
+fn waiters_of_a_lasting_failure_are_told_although_the_next_attempt_is_near() {
+    let mut harness = Harness::new();
+    harness.fail(Failure::lasting(Error::new(ErrorKind::Credential, "not set up"), None));
+    assert_eq!(harness.ask(Duration::from_secs(5)), "failed");
+}
+
+#[test]
 fn waiters_of_a_transient_failure_wait_for_the_next_attempt_if_it_is_in_time() {
     let mut harness = Harness::new();
     harness.fail(transient());
     assert_eq!(harness.ask(Duration::from_secs(5)), "wait");
+    assert_eq!(harness.ask(Duration::from_millis(500)), "wait", "due at the deadline itself");
+    assert_eq!(harness.ask(Duration::from_millis(499)), "failed");
     harness.wait();
     harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
     assert_eq!(harness.ask(Duration::from_secs(5)), "failed");
@@ -159,6 +216,7 @@ fn error_says_when_to_come_back() {
     harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
     let now = harness.now();
     let Answer::Failed(error) = harness.schedule.ask(now, now.monotonic) else { panic!("no failure") };
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Unavailable, "down"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
 }
 
@@ -171,6 +229,16 @@ fn clock_set_forward_renews_at_once() {
     let now = harness.now();
     assert!(harness.schedule.notice(now));
     assert!(!harness.schedule.notice(now));
+    assert_eq!(harness.ask(Duration::from_secs(5)), "wait");
+    assert_eq!(harness.step(), Step::Fetch);
+}
+
+#[test]
+fn caller_that_finds_a_value_too_old_waits_for_an_attempt_at_once() {
+    let mut harness = Harness::new();
+    harness.succeed(1);
+    harness.pass(MINUTE);
+    harness.wall += 7200;
     assert_eq!(harness.ask(Duration::from_secs(5)), "wait");
     assert_eq!(harness.step(), Step::Fetch);
 }
@@ -244,6 +312,7 @@ fn end_of_the_runtime_is_no_failure_and_a_panic_is_one() {
     harness.schedule.begin();
     let now = harness.now();
     harness.schedule.interrupted(false, now);
+    assert!(!harness.schedule.is_running);
     assert_eq!((harness.step(), harness.schedule.failures()), (Step::Fetch, 0));
     harness.schedule.begin();
     harness.schedule.interrupted(true, now);
