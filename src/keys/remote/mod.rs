@@ -52,7 +52,11 @@ use crate::signature::key::VerificationKey;
 /// - A request with a `kid` that no document lists causes one fetch, at most one per `refetch_cooldown`, and
 ///   waits for it for up to 2 seconds, as do up to 1,024 requests at a time.
 /// - An attempt that fails (any status but 200, a content coding, more than 1 MiB, no usable key,
-///   another issuer, an address outside the cloud) changes nothing.
+///   another issuer, an address outside the cloud) changes nothing but the next rule.
+/// - A key whose private half a document publishes is unusable until the process ends, with an event at ERROR: also when
+///   it was cached, and when later documents list it without the private members.
+/// - There is room for 1,000 entries. Unusable ones go first, then those that are missing for the longest time. A key that
+///   the latest document lists goes only if that document lists too many.
 /// - When only discovery fails, the last known address of the keys is used, and
 ///   [`KeyStatus::discovery_error`] says why.
 #[derive(Clone, Debug)]
