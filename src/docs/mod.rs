@@ -36,7 +36,8 @@
 //!    ```
 //!
 //!    It prints every check with what is configured and what was found, and the remedy for the usual mistakes. In a
-//!    program of your own, [`Validator::explain`](crate::Validator::explain) does.
+//!    program of your own, [`Validator::explain`](crate::Validator::explain) does. If you cannot take a token, have the
+//!    server [log explanations](events#explanations-of-rejections).
 //! 4. **How is Azure set up?**
 //!
 //!    ```text

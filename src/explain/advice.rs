@@ -107,8 +107,9 @@ fn missing(evidence: &Evidence<'_>) -> Vec<String> {
         .find(|(name, value)| *name != AUTHORIZATION && *name != CLIENT_QUERY && is_like_a_token(value.as_bytes()));
     if let Some((name, _)) = elsewhere {
         return vec![format!(
-            "There is no Authorization header, but the header `{name}` carries what looks like a token. Only \
-             Authorization is read: find the proxy that moves the token and let it pass Authorization through."
+            "There is no Authorization header, but the header `{}` carries what looks like a token. Only \
+             Authorization is read: find the proxy that moves the token and let it pass Authorization through.",
+            escape_and_cut(name.as_str(), MAX_VALUE)
         )];
     }
     if headers.keys().any(|name| name.as_str().starts_with("x-asrs-")) {

@@ -6,6 +6,7 @@
 mod advice;
 mod evidence;
 mod explanation;
+pub(crate) mod log;
 mod platform;
 mod table;
 
@@ -54,6 +55,13 @@ impl Validator {
     pub async fn explain_headers(&self, headers: &HeaderMap) -> Explanation {
         let lines = headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
         self.explain_credentials(Credentials { lines: lines.collect(), headers: Some(headers) }).await
+    }
+
+    /// Explains a rejection that has been made. It checks, fetches and waits for nothing.
+    fn explain_rejection(&self, headers: &HeaderMap, rejection: &Rejection, now: Option<UnixTime>) -> Explanation {
+        let lines = headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
+        let credentials = Credentials { lines: lines.collect(), headers: Some(headers) };
+        explanation(self, &credentials, Err(rejection.clone()), now)
     }
 
     async fn explain_credentials(&self, credentials: Credentials<'_>) -> Explanation {

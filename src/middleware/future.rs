@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::authorization::Authorization;
 use crate::error::Rejection;
+use crate::explain::log::LateExplanation;
 use crate::middleware::response::ResponseForRejection;
 use crate::validator::Pending;
 
@@ -51,6 +52,8 @@ pub(super) struct Waiting<S, R, B> {
     pub(super) service: S,
     pub(super) responder: R,
     pub(super) authorization: Authorization,
+    /// `None` if rejections are not explained.
+    pub(super) explanation: Option<LateExplanation>,
 }
 
 impl<S, R, B> ResponseFuture<S, R, B>
@@ -91,14 +94,19 @@ where
                     #[expect(clippy::expect_used, reason = "taken below only where the state is replaced")]
                     let outcome = ready!(waiting.as_mut().expect("still waiting").pending.as_mut().poll(cx));
                     #[expect(clippy::expect_used, reason = "it was there a line ago")]
-                    let Waiting { mut request, service, responder, authorization, .. } =
+                    let Waiting { mut request, service, responder, authorization, explanation, .. } =
                         *waiting.take().expect("still waiting");
                     match outcome {
                         Ok(claims) => {
                             authorization.pass_on(&mut request, claims);
                             State::GettingReady { accepted: Some(Box::new((service, request))) }
                         }
-                        Err(rejection) => State::Rejected { rejection: Some((rejection, responder)) },
+                        Err(rejection) => {
+                            if let Some(explanation) = explanation {
+                                explanation.record(request.headers(), &rejection);
+                            }
+                            State::Rejected { rejection: Some((rejection, responder)) }
+                        }
                     }
                 }
                 StateProj::GettingReady { accepted } => {

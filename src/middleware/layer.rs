@@ -1,5 +1,7 @@
 //! The layer.
 
+use std::time::Duration;
+
 use tower_layer::Layer;
 
 use super::authorization::Authorization;
@@ -7,6 +9,7 @@ use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
 use crate::error::KeyError;
+use crate::explain::log::ExplanationLog;
 use crate::ids::TenantId;
 #[cfg(feature = "remote")]
 use crate::keys::remote::RemoteKeys;
@@ -23,6 +26,7 @@ pub struct UpstreamAuthLayer<R = DefaultResponse> {
     validator: Validator,
     responder: R,
     authorization: Authorization,
+    explanations: ExplanationLog,
 }
 
 impl UpstreamAuthLayer {
@@ -32,6 +36,7 @@ impl UpstreamAuthLayer {
             validator: Validator::new(policy, keys),
             responder: DefaultResponse,
             authorization: Authorization::default(),
+            explanations: ExplanationLog::default(),
         }
     }
 }
@@ -55,12 +60,35 @@ impl<R> UpstreamAuthLayer<R> {
     /// Answers rejections with another response: a closure `|rejection: &Rejection| -> Response<B>`, or a
     /// [`ResponseForRejection`](crate::ResponseForRejection), which has an example.
     pub fn with_rejection_response<T>(self, responder: T) -> UpstreamAuthLayer<T> {
-        UpstreamAuthLayer { validator: self.validator, responder, authorization: self.authorization }
+        UpstreamAuthLayer {
+            validator: self.validator,
+            responder,
+            authorization: self.authorization,
+            explanations: self.explanations,
+        }
     }
 
     /// Takes the `Authorization` header off accepted requests. By default it stays, marked sensitive.
     pub fn strip_authorization(mut self) -> Self {
         self.authorization = Authorization::Strip;
+        self
+    }
+
+    /// Logs the whole explanation of rejections: for each kind of rejection at most one within `pause`, rounded up to
+    /// seconds. Zero turns it off, which is the default.
+    ///
+    /// Use it when you cannot take the token of a failing call. The event `rejection explained` at WARN has in its field
+    /// `explanation` the JSON form of [`Explanation`](crate::explain::Explanation): every check with what is configured
+    /// and what was found, and the advice. So **the log then shows what you have configured, and these values of a
+    /// rejected token**, escaped and cut: `alg`, `kid` and `typ`; `ver`, `tid`, `iss`, `aud`, `nbf`, `iat`, `exp`, `oid`,
+    /// `sub`, `scp`, `idtyp`, `appid` or `azp`, and `roles`. It shows no encoded part of a token.
+    ///
+    /// Callers get the same answers as before. An explanation waits for nothing and fetches nothing: it words the
+    /// rejection that was made.
+    ///
+    /// Without tower use [`Validator::explain_headers`].
+    pub fn explain_rejections(mut self, pause: Duration) -> Self {
+        self.explanations = ExplanationLog::new(pause);
         self
     }
 
@@ -112,6 +140,7 @@ impl<S, R: Clone> Layer<S> for UpstreamAuthLayer<R> {
     type Service = UpstreamAuth<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        UpstreamAuth::new(inner, self.validator.clone(), self.responder.clone(), self.authorization)
+        let explanations = self.explanations.clone();
+        UpstreamAuth::new(inner, self.validator.clone(), self.responder.clone(), self.authorization, explanations)
     }
 }

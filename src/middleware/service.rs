@@ -6,6 +6,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::authorization::Authorization;
+use crate::explain::log::ExplanationLog;
 use crate::middleware::future::{ResponseFuture, Waiting};
 use crate::middleware::response::{DefaultResponse, ResponseForRejection};
 use crate::validator::{Validator, Verdict};
@@ -34,11 +35,18 @@ pub struct UpstreamAuth<S, R = DefaultResponse> {
     validator: Validator,
     responder: R,
     authorization: Authorization,
+    explanations: ExplanationLog,
 }
 
 impl<S, R> UpstreamAuth<S, R> {
-    pub(super) fn new(inner: S, validator: Validator, responder: R, authorization: Authorization) -> Self {
-        Self { inner, validator, responder, authorization }
+    pub(super) fn new(
+        inner: S,
+        validator: Validator,
+        responder: R,
+        authorization: Authorization,
+        explanations: ExplanationLog,
+    ) -> Self {
+        Self { inner, validator, responder, authorization, explanations }
     }
 }
 
@@ -63,6 +71,7 @@ where
             }
             Verdict::Rejected(rejection) => {
                 self.release();
+                self.explanations.record(&self.validator, request.headers(), &rejection);
                 ResponseFuture::rejected(rejection, self.responder.clone())
             }
             Verdict::Waiting(pending) => {
@@ -70,7 +79,8 @@ where
                 let service = self.inner.clone();
                 let responder = self.responder.clone();
                 let authorization = self.authorization;
-                ResponseFuture::waiting(Waiting { pending, request, service, responder, authorization })
+                let explanation = self.explanations.later(&self.validator);
+                ResponseFuture::waiting(Waiting { pending, request, service, responder, authorization, explanation })
             }
         }
     }

@@ -154,6 +154,8 @@ settings! {
             "1 to 604,800 seconds (7 days)", "86,400 (24 hours)";
         fetch_timeout_secs: seconds, FetchTimeoutSecs, "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS",
             "1 to 60 seconds", "10";
+        explain_rejections_secs: seconds, ExplainRejectionsSecs, "SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS",
+            "seconds between two explanations of a kind in the log", "0: none";
     }
     ///
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that
@@ -163,7 +165,9 @@ settings! {
     /// `caller_object_ids`, so that one tenant cannot act for another: `tenant/object`, two GUIDs. An id without a tenant
     /// beside several tenants causes a `tracing` warning.
     ///
-    /// The methods of [`RemoteKeysBuilder`](crate::keys::RemoteKeysBuilder) document what each duration governs.
+    /// The methods of [`RemoteKeysBuilder`](crate::keys::RemoteKeysBuilder) document what each duration governs, and
+    /// [`UpstreamAuthLayer::explain_rejections`](crate::UpstreamAuthLayer::explain_rejections) what the log then shows.
+    /// That setting has effect in [`into_layer`](Self::into_layer) only.
     ///
     /// # In the environment
     ///

@@ -121,7 +121,8 @@ impl Settings {
         let (policy, timing) = self.validate(Vec::new())?;
         self.warn_of_callers_in_every_tenant(&policy);
         let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
-        Ok(UpstreamAuthLayer::from_keys(policy, keys))
+        let pause = Duration::from_secs(self.explain_rejections_secs.unwrap_or_default());
+        Ok(UpstreamAuthLayer::from_keys(policy, keys).explain_rejections(pause))
     }
 
     /// Builds policy and timing. The error holds every fault, those of values that could not be read included.
@@ -142,6 +143,8 @@ impl Settings {
             key_retention_secs,
             stale_limit_secs,
             fetch_timeout_secs,
+            // Of the layer: see `into_layer`.
+            explain_rejections_secs: _,
             names: _,
         } = self;
         let tenants = Tenants::parse(tenant_ids);

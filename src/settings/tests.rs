@@ -71,6 +71,7 @@ fn every_variable_has_its_effect() {
         ("KEY_RETENTION_SECS", "0"),
         ("STALE_LIMIT_SECS", "604800"),
         ("FETCH_TIMEOUT_SECS", "1"),
+        ("EXPLAIN_REJECTIONS_SECS", "60"),
     ]);
     assert_eq!(all.len(), Field::ALL.len());
     let (policy, timing) = validated(all).unwrap();
@@ -278,7 +279,8 @@ fn toml_and_json_give_equal_settings() {
         refetch_cooldown_secs = 3
         key_retention_secs = 4
         stale_limit_secs = 5
-        fetch_timeout_secs = 6"
+        fetch_timeout_secs = 6
+        explain_rejections_secs = 7"
     );
     let json = serde_json::json!({
         "tenant_ids": [TENANT, " "],
@@ -295,6 +297,7 @@ fn toml_and_json_give_equal_settings() {
         "key_retention_secs": 4,
         "stale_limit_secs": 5,
         "fetch_timeout_secs": 6,
+        "explain_rejections_secs": 7,
     });
     let from_json: Settings = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(format!("{:?}", toml(&text)), format!("{from_json:?}"));
@@ -395,7 +398,7 @@ fn the_table_documents_the_ranges_and_defaults_that_errors_name() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 9, "both bounds of three settings and one bound of the other three");
+    assert_eq!(seen, 9, "both bounds of three settings and one bound of three others");
 }
 
 #[test]
@@ -415,7 +418,8 @@ fn settings_built_in_code_equal_those_of_a_file() {
         .refetch_cooldown_secs(3)
         .key_retention_secs(4)
         .stale_limit_secs(5)
-        .fetch_timeout_secs(6);
+        .fetch_timeout_secs(6)
+        .explain_rejections_secs(7);
     let json = serde_json::json!({
         "tenant_ids": [TENANT],
         "audiences": [AUDIENCE, "api://signalr"],
@@ -430,6 +434,7 @@ fn settings_built_in_code_equal_those_of_a_file() {
         "key_retention_secs": 4,
         "stale_limit_secs": 5,
         "fetch_timeout_secs": 6,
+        "explain_rejections_secs": 7,
     });
     assert_eq!(serde_json::to_value(&settings).unwrap(), json);
     let from_file: Settings = serde_json::from_value(json).unwrap();

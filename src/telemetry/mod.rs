@@ -7,4 +7,5 @@ pub mod meter;
 #[cfg(not(feature = "metrics"))]
 pub(crate) mod meter;
 pub(crate) mod rejection_log;
+pub(crate) mod throttle;
 pub(crate) mod unverified;

@@ -1,9 +1,6 @@
 //! The log: one event for each rejection, a summary that cannot be flooded, the user's span, and nothing of a token at
 //! any level.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use http::Request;
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
 use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
@@ -11,8 +8,8 @@ use signalr_upstream_auth::{TenantId, UpstreamAuthLayer};
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tracing::Instrument as _;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
+
+use crate::log::Log;
 
 #[tokio::test]
 async fn every_rejection_is_one_event_with_its_fields() {
@@ -243,61 +240,5 @@ impl KeySource for LateRejection {
             tokio::task::yield_now().await;
             Err(KeyError::unknown())
         })
-    }
-}
-
-/// Everything that is logged on this thread, from TRACE up.
-struct Log {
-    text: Buffer,
-    _guard: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn start() -> Self {
-        support::signatures::watch_all_threads();
-        let text = Buffer::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(text.clone())
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.text.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self, part: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
-    }
-
-    fn take(&self, part: &str) -> Vec<String> {
-        let lines = self.lines(part);
-        self.text.0.lock().unwrap().clear();
-        lines
-    }
-}
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Buffer {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
     }
 }

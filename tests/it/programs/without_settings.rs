@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::client::{BARE_CHALLENGE, VERSIONS, request, send};
 use super::program::{PATH, Program, SERVERS};
 
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "SIGNALR_UPSTREAM_TENANT_IDS",
     "SIGNALR_UPSTREAM_AUDIENCES",
     "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
@@ -29,6 +29,7 @@ const VARIABLES: [&str; 14] = [
     "SIGNALR_UPSTREAM_KEY_RETENTION_SECS",
     "SIGNALR_UPSTREAM_STALE_LIMIT_SECS",
     "SIGNALR_UPSTREAM_FETCH_TIMEOUT_SECS",
+    "SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS",
 ];
 
 const NOTHING: [(&str, &str); 0] = [];
