@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep, sleep_until};
 
-use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, WallClock};
+use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, WallClock, ended};
 use super::table::Row;
 use crate::clock::UnixTime;
 use crate::keys::remote::status::KeyState;
@@ -129,6 +129,21 @@ async fn look_at_readiness_after_a_suspend_starts_an_attempt() {
     sleep(SECOND).await;
     assert!(harness.is_ready());
     assert_eq!(harness.provider.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_for_keys_ends_when_a_clock_that_is_set_back_makes_the_keys_count_again() {
+    let harness = Harness::warm(|attempt| if attempt.number == 0 { Reply::keys(&["a"]) } else { Reply::Silence }).await;
+    harness.clock.jump(26 * 3600);
+    let waiting = tokio::spawn(harness.store.wait_for_keys());
+    sleep(SECOND).await;
+    assert!(!waiting.is_finished(), "the keys have expired");
+    harness.clock.set_ahead(0);
+    // Any change has whoever waits look again, by the time that it is then.
+    harness.store.reinstate(&id("unrelated"));
+    let begun = Instant::now();
+    assert!(ended(waiting).await.unwrap().is_ok());
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
