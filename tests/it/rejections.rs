@@ -370,6 +370,95 @@ async fn explanation_gives_the_same_reason_and_shows_one_failed_check() {
     }
 }
 
+/// What the advice on a kind says, word for word: each case gets one of the texts, and each text is for some case.
+const ADVICE: &[(K, &[&str])] = &[
+    (K::AlgorithmNotAllowed, &["Entra signs its access tokens with RS256 and nothing else."]),
+    (K::CallerNotAllowed, &["The token is sound, but its caller is another identity: object id aaaaaaaa-"]),
+    (K::ClockUnavailable, &["The clock of this machine cannot be read or stands before 1970. Set it."]),
+    (K::CriticalHeader, &["Send the access token that SignalR sends, not an id token, a refresh token"]),
+    (K::DelegatedToken, &["it has `scp`", "`idtyp` is `user`", "`idtyp` is `device`", "`sub` is not `oid`"]),
+    (K::DuplicateMember, &["names a member twice (or `tid` in two spellings). Entra never does"]),
+    (K::EncryptedToken, &["The token is encrypted. The app registration must not have token encryption configured"]),
+    (K::Expired, &["If SignalR has sent it just now, the clock of this machine is fast by"]),
+    (K::ForeignCloudKey, &["signed with a key of another cloud, `microsoftonline.us`"]),
+    (K::ForeignIssuerKey, &["The key belongs to another issuer of the same key document, such as personal"]),
+    (K::RevokedKey, &["The key was taken out of use in this process with `RemoteKeys::revoke`."]),
+    (K::GraphToken, &["This is a token for Microsoft Graph, which nobody but Graph can verify."]),
+    (
+        K::InvalidSignature,
+        &["The signature does not hold: the token was changed or cut on its way, or it was not signed"],
+    ),
+    (K::IssuedInFuture, &["The token is issued only 5 minutes from now"]),
+    (K::KeysUnavailable, &["The keys are unavailable, so the token cannot be checked"]),
+    (
+        K::MalformedClaims,
+        &[
+            "A claim has another JSON type than Entra gives it: texts for ids and issuer",
+            "`oid` is not a GUID in lower case, so Entra did not write it for a service principal.",
+        ],
+    ),
+    (
+        K::MalformedCredentials,
+        &[
+            "After `Bearer` there is no token.",
+            "There is a blank or a line end in the token or after it.",
+            "After `Bearer` there are characters that no token has.",
+            "There are quotation marks around the token.",
+        ],
+    ),
+    (K::MalformedHeader, &["The token's header is not one that Entra writes for an access token."]),
+    (K::MalformedToken, &["This is no JSON Web Token of three segments, or it was cut or changed on its way."]),
+    (K::MissingClaim, &["no `ver`,", "no `tid`,", "no `iss`,", "no `aud`,", "no `exp`,", "no `oid`,", "no `sub`,"]),
+    (K::MissingCredentials, &["The request carries no token."]),
+    (K::MissingKeyId, &["The token's header is not one that Entra writes for an access token."]),
+    (K::MissingRole, &["The caller lacks a required role: one of Upstream.Call is required"]),
+    (K::MultipleCredentials, &["The request has more than one Authorization header. SignalR sends one"]),
+    (K::NotYetValid, &["The token is valid only 5 minutes from now"]),
+    (K::TokenTooLarge, &["The credentials are larger than any token of Entra for a managed identity."]),
+    (K::UnknownKey, &["No key document of the tenant lists the key `"]),
+    (K::UnsupportedScheme, &["has the scheme Basic", "has another scheme than Bearer", "has the scheme BearerX"]),
+    (K::UnsupportedType, &["The token's header is not one that Entra writes for an access token."]),
+    (K::UnsupportedVersion, &["`ver` is neither 1.0 nor 2.0."]),
+    (K::UnusableKey, &["The tenant's key document lists this key, but not as one that may verify RS256."]),
+    (K::ValidityReversed, &["The token ends before it begins. Entra does not issue such tokens."]),
+    (
+        K::WrongAudience,
+        &[
+            "The token has the App ID URI `api://somebody-else` as its audience",
+            "The token is for another audience, `",
+            "The audience is the App ID URI `",
+            "The token names no audience or several.",
+        ],
+    ),
+    (
+        K::WrongIssuer,
+        &[
+            "The issuer is not the one that Entra writes for this tenant, version and cloud.",
+            "Both versions are accepted, a mixture is not",
+            "The issuer differs in a trailing slash only",
+        ],
+    ),
+    (K::WrongTenant, &["The token was issued by another tenant, ", "no GUID in lower case. Entra did not write that."]),
+];
+
+#[tokio::test]
+async fn each_kind_has_its_own_advice() {
+    let fixture = Fixture::new().await;
+    for (kind, _, _, cases) in KINDS {
+        let (_, texts) = ADVICE.iter().find(|(listed, _)| listed == kind).expect("advice on each kind");
+        let mut unseen: BTreeSet<_> = texts.iter().collect();
+        for case in cases(&fixture) {
+            let request = request::<String>(&case.lines);
+            let explanation = case.layer.validator().explain_headers(request.headers()).await;
+            let advice = explanation.advice().collect::<Vec<_>>().join("\n");
+            let found: Vec<_> = texts.iter().filter(|text| advice.contains(**text)).collect();
+            assert!(!found.is_empty(), "{kind}: {advice}");
+            unseen.retain(|text| !found.contains(text));
+        }
+        assert!(unseen.is_empty(), "{kind}: no case is told {unseen:?}");
+    }
+}
+
 #[tokio::test]
 async fn answers_of_one_kind_are_equal() {
     let fixture = Fixture::new().await;
