@@ -9,7 +9,7 @@ use signalr_upstream_auth::upstream::{
     Completion, Connected, Context, ErrorKind, Invocation, Payload, Protocol, read_body,
 };
 
-use crate::upstream::support::{PROTOCOLS, event_headers, invocation};
+use crate::upstream::support::{Broken, PROTOCOLS, event_headers, invocation};
 
 #[test]
 fn reads_invocations_of_both_protocols() {
@@ -306,17 +306,6 @@ fn rejects_bodies_of_other_content_types_or_events() {
 
 #[tokio::test]
 async fn truncated_body_is_unreadable() {
-    struct Broken;
-    impl http_body::Body for Broken {
-        type Data = Bytes;
-        type Error = std::io::Error;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
-        }
-    }
     assert_eq!(read_body(Broken, 10).await.unwrap_err().kind(), ErrorKind::BodyUnreadable);
     assert_eq!(read_body(Empty::<Bytes>::new(), 0).await.unwrap(), "");
 }

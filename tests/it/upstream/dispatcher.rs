@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use signalr_upstream_auth::upstream::{
 };
 use tower::ServiceExt;
 
-use super::support::{ID, PROTOCOLS, answer, call, decode, message, unprotected};
+use super::support::{Broken, ID, PROTOCOLS, answer, call, decode, message, unprotected};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -276,7 +277,7 @@ async fn types_are_extractors_and_responses_of_any_axum_handler() {
         .layer(axum::extract::DefaultBodyLimit::max(100));
     let send = async |path: &str, mut request: Request<Full<Bytes>>| {
         *request.uri_mut() = path.parse().unwrap();
-        let response = app.clone().oneshot(request.map(axum::body::Body::new)).await.unwrap();
+        let response = app.clone().oneshot(request.map(Body::new)).await.unwrap();
         let status = response.status().as_u16();
         (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
     };
@@ -300,6 +301,27 @@ async fn types_are_extractors_and_responses_of_any_axum_handler() {
     let mut nameless = echo(json!([]));
     nameless.headers_mut().remove("x-asrs-hub");
     assert_eq!(send("/message", nameless).await, (400, "A header is missing: x-asrs-hub".to_owned()));
+}
+
+/// A body of a media type that cannot be parsed is not read: its sender could otherwise fill the memory up to the limit.
+#[tokio::test]
+async fn rejects_media_type_before_it_reads_the_body() {
+    let unread = |content_type: Option<&'static str>| {
+        let mut request = message(Protocol::Json, Some("1"), "echo", json!([]));
+        request.headers_mut().remove("content-type");
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+        }
+        request.map(|_| Body::new(Broken))
+    };
+    let extractor = Router::new().route("/", post(async |_: Payload| ()));
+    let dispatcher = Router::new().route_service("/", unprotected().message("*", "*", async || ()));
+    for app in [extractor, dispatcher] {
+        for (content_type, status) in [(Some("text/html"), 415), (None, 415), (Some("application/json"), 400)] {
+            let response = app.clone().oneshot(unread(content_type)).await.unwrap();
+            assert_eq!(response.status().as_u16(), status, "{content_type:?}");
+        }
+    }
 }
 
 #[tokio::test]

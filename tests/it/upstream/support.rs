@@ -95,3 +95,17 @@ where
     let response = dispatcher.clone().oneshot(request).await.unwrap();
     (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
 }
+
+/// A body whose connection ends before its first byte.
+pub(crate) struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
