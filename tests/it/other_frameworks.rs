@@ -1,7 +1,5 @@
 //! The check for frameworks whose headers are not those of `http` 1: raw values and a bare token.
 
-use actix_web::http::header::AUTHORIZATION;
-use actix_web::test::TestRequest;
 use http::HeaderMap;
 use mock_entra::MockEntra;
 use signalr_upstream_auth::keys::RemoteKeys;
@@ -78,24 +76,5 @@ async fn waits_for_the_key_of_a_raw_value_and_of_a_bare_token() {
             false => validator.validate_header_values([format!("Bearer {token}")]).await,
         };
         assert!(outcome.is_ok(), "cold keys, bare: {is_bare}: {outcome:?}");
-    }
-}
-
-/// As in the guide: `get_all` hands on every line.
-#[tokio::test]
-async fn actix_web_rejects_a_second_authorization_header() {
-    let entra = entra().await;
-    let validator = validator(&entra);
-    let good = format!("Bearer {}", entra.token().mint());
-    for (lines, expected) in
-        [(vec![], Some(K::MissingCredentials)), (vec![&good], None), (vec![&good, &good], Some(K::MultipleCredentials))]
-    {
-        let request = lines
-            .iter()
-            .fold(TestRequest::post(), |request, line| request.append_header((AUTHORIZATION, line.as_str())));
-        let request = request.to_http_request();
-        let values = request.headers().get_all(AUTHORIZATION).map(|value| value.as_bytes());
-        let verdict = validator.validate_header_values(values).await;
-        assert_eq!(verdict.err().map(|rejection| rejection.kind()), expected, "{lines:?}");
     }
 }

@@ -482,7 +482,7 @@ const NUMBERS: [&str; 6] = [
 ];
 
 /// What counts where nothing is written, in the same order.
-const DEFAULTS: [u64; 6] = [300, 3600, 30, 86_400, 86_400, 5];
+const DEFAULTS: [u64; 6] = [300, 3600, 30, 86_400, 86_400, 10];
 
 impl Written {
     /// Nobody is listed, and that is meant.

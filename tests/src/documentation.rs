@@ -39,9 +39,6 @@ mod migration {}
 #[doc = include_str!("../../src/docs/monitoring.md")]
 mod monitoring {}
 
-#[doc = include_str!("../../src/docs/other_frameworks.md")]
-mod other_frameworks {}
-
 #[doc = include_str!("../../src/docs/performance.md")]
 mod performance {}
 

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may block"))]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests may block; what users build may not"))]
 //!
 //! # Where to go on
 //!

@@ -100,7 +100,6 @@ pub(super) fn absence(error: &(dyn StdError + 'static)) -> Option<String> {
 const TIMEOUT: Duration = Duration::from_secs(13);
 
 #[cfg(all(test, unix))]
-#[allow(clippy::disallowed_methods, reason = "tests may block")]
 mod tests {
     use super::*;
 

@@ -17,7 +17,7 @@ pub(crate) mod plan;
 #[cfg(feature = "identity")]
 mod principal;
 #[cfg(all(test, feature = "identity", unix))]
-#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
 mod processes;
 #[cfg(feature = "identity")]
 mod transport;

@@ -16,6 +16,7 @@ use http::StatusCode;
 pub(crate) use cause::Cause;
 pub use config::{ConfigError, ConfigFault};
 pub use kind::ErrorKind;
+#[cfg(feature = "identity")]
 pub(crate) use redaction::without_tokens;
 pub use service::ServiceError;
 

@@ -44,7 +44,8 @@ pub fn identity_answer(data: &[u8]) {
     match outcome {
         Ok(given) => {
             assert!((200..=299).contains(&status), "{status}");
-            assert_eq!(Some(Secret::secret(&given.token)), token);
+            // A member that means nothing may hold what is no text, which the other reading rejects.
+            assert!(document.is_null() || Some(Secret::secret(&given.token)) == token);
             let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(1_800_000_000)) };
             if let Err(failure) = entra::lease(&given, now, 0.5) {
                 check_failure(&failure.error, token);

@@ -28,6 +28,7 @@ use crate::keys::remote::tests::scenarios::{Outcome, Row};
 use crate::clock::{Clock, UnixTime};
 use crate::error::KeyError;
 use crate::ids::KeyId;
+use crate::keys::remote::schedule::Fetched;
 use crate::keys::remote::timing;
 use crate::keys::sample::{id, set};
 use crate::keys::source;
@@ -60,7 +61,10 @@ impl Model {
             Box::pin(async move {
                 yield_now().await;
                 yield_now().await;
-                if names.is_empty() { Err(KeyError::unavailable("down").into()) } else { Ok(set(names).into()) }
+                match names.is_empty() {
+                    true => Err(KeyError::unavailable("down").into()),
+                    false => Ok(Fetched { keys: set(names), discovery_error: None }),
+                }
             })
         });
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().expect("a GUID");
