@@ -200,6 +200,7 @@ fn rejects_any_caller_together_with_a_list() {
 #[test]
 fn reports_all_faults_at_once_in_the_order_of_the_table() {
     let all = vars(&[
+        ("EXPLAIN_REJECTIONS_SECS", "x"),
         ("FETCH_TIMEOUT_SECS", "0"),
         ("STALE_LIMIT_SECS", "0"),
         ("KEY_RETENTION_SECS", "604801"),
