@@ -30,7 +30,7 @@ fn setting(name: &str, usual: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes a minute: run it by name"]
+#[ignore = "takes a minute: cargo test --release -p signalr-emulator --test load -- --ignored"]
 async fn thousands_of_clients_lose_nothing() {
     let (clients, seconds, rate) = (setting("CLIENTS", 1000), setting("SECONDS", 10), setting("RATE", 1000));
     let emulator = Emulator::builder().plain_http().start().await.unwrap();
