@@ -14,7 +14,6 @@ mod meter;
 mod middleware;
 mod npm;
 mod other_frameworks;
-mod programs;
 mod rejections;
 mod samples;
 mod serving;

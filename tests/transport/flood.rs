@@ -12,6 +12,7 @@ use signalr_upstream_auth::{Claims, Rejection, RejectionKind, Validator};
 use super::table::Row;
 
 #[tokio::test]
+#[ignore = "verifies 51,000 signatures; run by .ci/slow_tests and .ci/faults"]
 async fn scenario_36_a_flood_of_bad_signatures() {
     let (entra, validator) = warm().await;
     let good = headers(&entra.token());

@@ -1,5 +1,8 @@
 //! The examples as programs: their variables go in, their output and their responses are checked.
 
+#![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
+
 mod check_azure;
 mod client;
 // Elsewhere a program asks the operating system which certificates are good, and no variable changes that.

@@ -1,9 +1,9 @@
 //! The example `check_azure`: what it prints about a resource, and how it exits.
 
-use super::tools::{Ended, assert_says, run};
+use crate::tools::{Ended, assert_says, run};
 
 async fn check(file: &str, arguments: &[&str], changes: &[(&str, &str)]) -> Ended {
-    let path = format!("{}/azure/{file}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../azure/{file}", env!("CARGO_MANIFEST_DIR"));
     let mut vars = vec![
         ("SIGNALR_UPSTREAM_TENANT_IDS", "11111111-aaaa-4bbb-8ccc-222222222222".to_owned()),
         ("SIGNALR_UPSTREAM_AUDIENCES", "33333333-dddd-4eee-8fff-444444444444".to_owned()),

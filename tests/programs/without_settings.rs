@@ -11,8 +11,8 @@ use signalr_upstream_auth::RejectionKind;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::client::{BARE_CHALLENGE, VERSIONS, request, send};
-use super::program::{PATH, Program, SERVERS};
+use crate::client::{BARE_CHALLENGE, VERSIONS, request, send};
+use crate::program::{PATH, Program, SERVERS};
 
 const VARIABLES: [&str; 15] = [
     "SIGNALR_UPSTREAM_TENANT_IDS",

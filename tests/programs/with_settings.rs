@@ -15,9 +15,9 @@ use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::{RejectionKind, TokenVersion};
 use tokio::time::{sleep, timeout};
 
-use super::client::{VERSIONS, request, send};
-use super::program::{PATH, Program, SERVERS};
-use super::public_cloud::PublicCloud;
+use crate::client::{VERSIONS, request, send};
+use crate::program::{PATH, Program, SERVERS};
+use crate::public_cloud::PublicCloud;
 
 /// Waits until a server has keys.
 async fn ready(server: SocketAddr) {

@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::client::{self, Answer};
-use super::program::Program;
-use super::public_cloud::PublicCloud;
+use crate::client::{self, Answer};
+use crate::program::Program;
+use crate::public_cloud::PublicCloud;
 
 #[tokio::test]
 #[ignore = "needs nginx: run tests/nginx/run"]
@@ -141,7 +141,7 @@ impl Nginx {
 
         // A port that was free a moment ago.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-        let site = include_str!("../../../src/docs/nginx.conf");
+        let site = include_str!("../../src/docs/nginx.conf");
         let places = [("127.0.0.1:3000", auth), ("127.0.0.1:8080", behind), ("127.0.0.1:8000", address)];
         let site = places.into_iter().fold(site.to_owned(), |site, (shown, real)| {
             assert_eq!(site.matches(shown).count(), 1, "{shown}");

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::program;
+use crate::program;
 
 /// What a tool that has ended printed, and its exit code.
 pub(super) struct Ended {
@@ -41,7 +41,7 @@ pub(super) fn assert_says(text: &str, parts: &[&str]) {
 
 #[cfg(target_os = "linux")]
 mod explain_token {
-    use super::super::public_cloud::PublicCloud;
+    use crate::public_cloud::PublicCloud;
     use super::{assert_says, run};
 
     #[tokio::test]
@@ -105,9 +105,9 @@ mod forward_auth {
     use mock_entra::{Endpoint, Fault};
     use signalr_upstream_auth::RejectionKind;
 
-    use super::super::client::{BARE_CHALLENGE, request, send};
-    use super::super::program::Program;
-    use super::super::public_cloud::PublicCloud;
+    use crate::client::{BARE_CHALLENGE, request, send};
+    use crate::program::Program;
+    use crate::public_cloud::PublicCloud;
     use super::{assert_says, run};
 
     #[tokio::test]
