@@ -51,10 +51,10 @@ pub fn find<'s>(
         let text = written.text.as_bytes();
         let leak =
             |run: &[u8]| format!("`{}` of what was sent is in the {}", String::from_utf8_lossy(run), written.place);
-        if let Some(run) = encoded.in_text(text).find(|run| !is_blank(run)) {
+        if let Some(run) = encoded.in_text(text).into_iter().find(|run| !is_blank(run)) {
             return Err(leak(run));
         }
-        if let Some(run) = decoded.in_text(text).find(|run| !allowed.contains(run)) {
+        if let Some(run) = decoded.in_text(text).into_iter().find(|run| !allowed.contains(run)) {
             return Err(format!("decoded: {}", leak(run)));
         }
     }
