@@ -212,6 +212,7 @@ mod tests {
     use crate::policy::audience::Audiences;
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute of comparing texts")]
     fn rejects_audiences_of_microsofts_own_services_with_the_reason() {
         for (item, service) in [
             ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
@@ -293,6 +294,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute of comparing texts")]
     fn list_is_in_lower_case_without_repetition_and_each_host_names_its_own_service() {
         for (list, scheme) in [(APPS, "api"), (HOSTS, "https"), (API_HOSTS, "api")] {
             for (index, (name, service)) in list.iter().enumerate() {

@@ -5,7 +5,7 @@ pub const RUN: usize = 12;
 
 /// Every run of [`RUN`] bytes in some texts.
 ///
-/// A hash table with chains, as compressors keep one: without optimisation it takes a fifth of a set's time.
+/// A hash table with chains, as compressors keep one: without optimization it takes a fifth of a set's time.
 #[derive(Debug)]
 pub struct Runs {
     texts: Vec<u8>,
