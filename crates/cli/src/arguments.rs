@@ -119,8 +119,8 @@ pub(crate) struct ProxyArguments {
     #[arg(long)]
     pub(crate) keep_authorization: bool,
     /// How your service learns who connected, with which scheme and to which host
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Forwarded::Pass)]
-    pub(crate) forwarded: Forwarded,
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = PeerHeaders::Pass)]
+    pub(crate) forwarded: PeerHeaders,
     /// Seconds until your service has to accept a connection; then the answer is 504
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) connect_timeout: u64,
@@ -155,7 +155,7 @@ pub(crate) enum WithoutKeys {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Forwarded {
+pub(crate) enum PeerHeaders {
     /// Leave what came as it is
     Pass,
     /// Set `Forwarded` (RFC 7239) from the connection, and remove what came under this and the other names

@@ -7,7 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::arguments::Forwarded;
+use crate::arguments::PeerHeaders;
 use crate::identity;
 use crate::server::Peer;
 use crate::service_url::ServiceUrl;
@@ -17,7 +17,7 @@ use crate::service_url::ServiceUrl;
 pub(super) struct Rules {
     pub(super) to: ServiceUrl,
     pub(super) keep_authorization: bool,
-    pub(super) forwarded: Forwarded,
+    pub(super) forwarded: PeerHeaders,
 }
 
 impl Rules {
@@ -49,7 +49,7 @@ impl Rules {
             headers.remove(AUTHORIZATION);
         }
         join_cookies(headers);
-        if let (Some(peer), true) = (peer, self.forwarded != Forwarded::Pass) {
+        if let (Some(peer), true) = (peer, self.forwarded != PeerHeaders::Pass) {
             forwarded(headers, self.forwarded, peer, host.as_ref());
         }
         match host {
@@ -101,13 +101,13 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn forwarded(headers: &mut HeaderMap, how: Forwarded, peer: Peer, host: Option<&HeaderValue>) {
+fn forwarded(headers: &mut HeaderMap, how: PeerHeaders, peer: Peer, host: Option<&HeaderValue>) {
     for name in [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, FORWARDED_PORT] {
         headers.remove(name);
     }
     let scheme = if peer.is_tls { "https" } else { "http" };
     let ip = peer.address.ip().to_canonical();
-    if how == Forwarded::XForwarded {
+    if how == PeerHeaders::XForwarded {
         if let Ok(ip) = HeaderValue::try_from(ip.to_string()) {
             headers.insert(FORWARDED_FOR, ip);
         }
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn applied(forwarded: Forwarded, keep_authorization: bool, headers: &[(&str, &str)]) -> HeaderMap {
+    fn applied(forwarded: PeerHeaders, keep_authorization: bool, headers: &[(&str, &str)]) -> HeaderMap {
         let rules = Rules { to: "http://app:8080".parse().unwrap(), keep_authorization, forwarded };
         let request = Request::builder().uri("/upstream/chat?a=b").header("host", "api.example.net");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn removes_hop_by_hop_headers_and_those_that_connection_names() {
         let headers = applied(
-            Forwarded::Pass,
+            PeerHeaders::Pass,
             false,
             &[
                 ("connection", "close, X-Private"),
@@ -191,23 +191,23 @@ mod tests {
             ("authorization", "Bearer token"),
             ("proxy-authorization", "Basic eDp5"),
         ];
-        let headers = applied(Forwarded::Pass, false, &sent);
+        let headers = applied(PeerHeaders::Pass, false, &sent);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["host"]);
-        assert_eq!(applied(Forwarded::Pass, true, &sent)["authorization"], "Bearer token");
+        assert_eq!(applied(PeerHeaders::Pass, true, &sent)["authorization"], "Bearer token");
     }
 
     #[test]
     fn forwarded_headers_are_those_of_the_connection_or_left_alone() {
         let sent = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.2"), ("x-forwarded-port", "1")];
-        let passed = applied(Forwarded::Pass, false, &sent);
+        let passed = applied(PeerHeaders::Pass, false, &sent);
         assert_eq!(
             (&passed["x-forwarded-for"], &passed["forwarded"]),
             (&"192.0.2.1".parse().unwrap(), &"for=192.0.2.2".parse().unwrap())
         );
-        let standard = applied(Forwarded::Forwarded, false, &sent);
+        let standard = applied(PeerHeaders::Forwarded, false, &sent);
         assert_eq!(standard["forwarded"], "for=\"[2001:db8::1]\";proto=https;host=\"api.example.net\"");
         assert_eq!(standard.len(), 2);
-        let common = applied(Forwarded::XForwarded, false, &sent);
+        let common = applied(PeerHeaders::XForwarded, false, &sent);
         assert_eq!(common["x-forwarded-for"], "2001:db8::1");
         assert_eq!(common["x-forwarded-proto"], "https");
         assert_eq!(common["x-forwarded-host"], "api.example.net");
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn cookies_of_http2_become_one_line() {
-        let headers = applied(Forwarded::Pass, false, &[("cookie", "a=1"), ("cookie", "b=2")]);
+        let headers = applied(PeerHeaders::Pass, false, &[("cookie", "a=1"), ("cookie", "b=2")]);
         assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 }
