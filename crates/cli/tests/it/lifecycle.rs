@@ -16,13 +16,6 @@ use crate::client::{VERSIONS, request, send};
 use crate::public_cloud::PublicCloud;
 use crate::service::Service;
 
-impl Program {
-    fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-}
-
 async fn is_ready(admin: SocketAddr) -> bool {
     send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await.status == StatusCode::NO_CONTENT
 }

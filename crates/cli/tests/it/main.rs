@@ -29,6 +29,10 @@ mod lifecycle;
 #[cfg(target_os = "linux")]
 mod nginx;
 #[cfg(target_os = "linux")]
+mod proxies;
+#[cfg(target_os = "linux")]
 mod proxy;
 #[cfg(target_os = "linux")]
 mod service;
+#[cfg(target_os = "linux")]
+mod tls;
