@@ -13,6 +13,7 @@ mod client;
 mod public_cloud;
 
 mod check_azure;
+mod deploy;
 mod server;
 mod tool;
 mod usage;
