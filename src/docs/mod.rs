@@ -32,16 +32,16 @@
 //!    server's:
 //!
 //!    ```text
-//!    cargo run -p explain_token -- token.txt
+//!    signalr-upstream-auth explain token.txt
 //!    ```
 //!
-//!    It prints every check with what is configured and what was found, and the remedy for the usual mistakes. In a
+//!    The program is the package `signalr-upstream-auth-cli`. It prints every check with what is configured and what was found, and the remedy for the usual mistakes. In a
 //!    program of your own, [`Validator::explain`](crate::Validator::explain) does. If you cannot take a token, have the
 //!    server [log explanations](events#explanations-of-rejections).
 //! 4. **How is Azure set up?**
 //!
 //!    ```text
-//!    az signalr show --name NAME --resource-group GROUP | cargo run -p check_azure
+//!    az signalr show --name NAME --resource-group GROUP | signalr-upstream-auth check-azure
 //!    ```
 //! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
 //!    the status of each failed upstream call.

@@ -118,11 +118,21 @@ impl Settings {
     ///
     /// As [`policy`](Self::policy), and as [`RemoteKeysBuilder::build`].
     pub fn into_layer(self) -> Result<UpstreamAuthLayer, ConfigError> {
+        self.into_layer_with_keys().map(|(layer, _)| layer)
+    }
+
+    /// The layer as [`into_layer`](Self::into_layer) makes it, and its keys: show their [`status`](RemoteKeys::status),
+    /// or [`revoke`](RemoteKeys::revoke) one while your program runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`into_layer`](Self::into_layer).
+    pub fn into_layer_with_keys(self) -> Result<(UpstreamAuthLayer, RemoteKeys), ConfigError> {
         let (policy, timing) = self.validate(Vec::new())?;
         self.warn_of_callers_in_every_tenant(&policy);
         let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
         let pause = Duration::from_secs(self.explain_rejections_secs.unwrap_or_default());
-        Ok(UpstreamAuthLayer::from_keys(policy, keys).explain_rejections(pause))
+        Ok((UpstreamAuthLayer::from_keys(policy, keys.clone()).explain_rejections(pause), keys))
     }
 
     /// Builds policy and timing. The error holds every fault, those of values that could not be read included.
@@ -143,7 +153,7 @@ impl Settings {
             key_retention_secs,
             stale_limit_secs,
             fetch_timeout_secs,
-            // Of the layer: see `into_layer`.
+            // Of the layer: see `into_layer_with_keys`.
             explain_rejections_secs: _,
             names: _,
         } = self;

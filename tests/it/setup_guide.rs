@@ -40,7 +40,7 @@ esac
 
 struct Ended {
     is_success: bool,
-    /// One line for each call of `az` or `cargo`.
+    /// One line for each call of `az` or `signalr-upstream-auth`.
     calls: Vec<String>,
     folder: PathBuf,
 }
@@ -75,8 +75,8 @@ fn run(script: &str, fail: &str, failures: usize) -> Ended {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("signalr-upstream-auth-guide-{}-{number}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    let cargo = "#!/bin/bash\ncat >/dev/null\nprintf 'cargo %s\\n' \"$*\" >>calls\n";
-    for (name, text) in [("az", AZ), ("cargo", cargo)] {
+    let check = "#!/bin/bash\ncat >/dev/null\nprintf 'signalr-upstream-auth %s\\n' \"$*\" >>calls\n";
+    for (name, text) in [("az", AZ), ("signalr-upstream-auth", check)] {
         let file = folder.join(name);
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
@@ -106,7 +106,7 @@ fn azure_commands_set_the_mode_before_the_upstream_and_assign_before_they_requir
         "signalr identity assign",
         "signalr update --name contoso --resource-group contoso-rg --service-mode Serverless",
         "resource update",
-        "cargo run -p check_azure",
+        "signalr-upstream-auth check-azure",
         "--method POST",
         "appRoleAssignmentRequired=true",
         "role assignment create",

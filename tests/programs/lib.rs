@@ -3,15 +3,12 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
-mod check_azure;
+mod child;
 mod client;
+mod program;
 // Elsewhere a program asks the operating system which certificates are good, and no variable changes that.
 #[cfg(target_os = "linux")]
-mod nginx;
-mod program;
-#[cfg(target_os = "linux")]
 mod public_cloud;
-mod tools;
 #[cfg(target_os = "linux")]
 mod with_settings;
 mod without_settings;

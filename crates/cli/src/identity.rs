@@ -1,0 +1,92 @@
+//! The caller of an accepted request in headers, for the service behind.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use signalr_upstream_auth::Claims;
+
+/// Sets the headers that name the caller. All of them are always set, empty where the token has no such claim: a proxy
+/// that copies them replaces those that a client may have sent.
+pub(crate) fn set(headers: &mut HeaderMap, claims: &Claims) {
+    let client_id = claims.client_id().map(|id| id.to_string()).unwrap_or_default();
+    let audience = utf8_percent_encode(claims.audience(), UNPRINTABLE).to_string();
+    for (name, value) in [
+        (TENANT_ID, claims.tenant_id().to_string()),
+        (OBJECT_ID, claims.object_id().to_string()),
+        (CLIENT_ID, client_id),
+        (AUDIENCE, audience),
+        (ROLES, roles(claims.roles().iter().map(AsRef::as_ref))),
+    ] {
+        // Encoded texts and GUIDs are valid values.
+        headers.insert(name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")));
+    }
+}
+
+/// The roles, separated by commas. In a role, a comma, a percent sign, a blank, and whatever is not ASCII is
+/// percent-encoded in UTF-8 (RFC 3986 section 2.1), so that no role is lost and none looks like two.
+fn roles<'r>(roles: impl Iterator<Item = &'r str>) -> String {
+    let encoded = roles.filter(|role| !role.is_empty()).map(|role| utf8_percent_encode(role, IN_ROLES).to_string());
+    encoded.collect::<Vec<_>>().join(",")
+}
+
+/// Whether a service may take a header for one of this program. CGI and its successors (RFC 3875 section 4.1.18), among
+/// them WSGI, Rack and PHP, read `-` and `_` alike; some servers do so with every other sign.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    name.len() >= RESERVED.len()
+        && name.iter().zip(RESERVED).all(|(byte, wanted)| match wanted {
+            b'-' => !byte.is_ascii_alphanumeric(),
+            letter => byte == letter,
+        })
+}
+
+/// Removes what a client sent under the names of this program.
+pub(crate) fn remove_reserved(headers: &mut HeaderMap) {
+    let names: Vec<_> = headers.keys().filter(|name| is_reserved(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// In shadow mode: what the check says of the request.
+pub(crate) const SHADOW: HeaderName = HeaderName::from_static("x-upstream-auth-shadow");
+
+const TENANT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-tenant-id");
+const OBJECT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-object-id");
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-client-id");
+const AUDIENCE: HeaderName = HeaderName::from_static("x-upstream-auth-audience");
+const ROLES: HeaderName = HeaderName::from_static("x-upstream-auth-roles");
+
+/// Names are in lower case already.
+const RESERVED: &[u8] = b"x-upstream-auth";
+
+const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b' ');
+const IN_ROLES: &AsciiSet = &UNPRINTABLE.add(b',').add(b'%');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_what_would_be_ambiguous_in_roles() {
+        assert_eq!(roles(["Upstream.Call", "Other"].into_iter()), "Upstream.Call,Other");
+        assert_eq!(roles(["a b", "c,d", "e%2Cf", "é", ""].into_iter()), "a%20b,c%2Cd,e%252Cf,%C3%A9");
+    }
+
+    #[test]
+    fn every_spelling_of_a_header_of_ours_is_reserved() {
+        for name in [
+            "X-Upstream-Auth-Object-Id",
+            "x_upstream_auth_object_id",
+            "X-Upstream_Auth-Object_Id",
+            "x.upstream.auth.roles",
+            "x-upstream-auth-anything",
+            "x-upstream-authority",
+            "X-Upstream-Auth",
+        ] {
+            assert!(is_reserved(&name.parse().unwrap()), "{name}");
+        }
+        for name in ["x-upstream", "x-upstreamauth-roles", "upstream-auth-roles", "authorization", "x-asrs-hub"] {
+            assert!(!is_reserved(&name.parse().unwrap()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Checks the Microsoft Entra tokens of Azure SignalR Service in front of a service in any language.
+//!
+//! `signalr-upstream-auth --help` lists the commands, the settings and the exit codes; the README has examples.
+
+mod admin;
+mod arguments;
+mod check_azure;
+mod current;
+mod explain;
+mod failure;
+mod forward_auth;
+mod generate;
+mod healthcheck;
+mod identity;
+mod log;
+mod proxy;
+mod serve;
+mod server;
+mod service_url;
+mod settings;
+mod signals;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use forward_auth::ForwardAuth;
+use proxy::Proxy;
+use settings::Source;
+
+fn main() -> ExitCode {
+    let Arguments { config, log_format, command } = Arguments::parse();
+    let source = Source::new(config);
+    let outcome = match command {
+        Command::Proxy(arguments) => {
+            serve::run(&arguments.serve, &source, log_format, |current| Proxy::new(&arguments, current))
+        }
+        Command::ForwardAuth(arguments) => serve::run(&arguments, &source, log_format, ForwardAuth::new),
+        Command::Explain(arguments) => explain::run(&arguments, &source, log_format),
+        Command::CheckAzure(arguments) => check_azure::run(&arguments, &source),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { page } => generate::man(page.as_deref()),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        failure.exit_code()
+    })
+}

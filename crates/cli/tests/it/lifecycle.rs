@@ -1,0 +1,222 @@
+//! From the start to the end: signals, new settings, keys that are late, the log.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+use mock_entra::{Endpoint, Fault};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::child::Program;
+use crate::client::{VERSIONS, request, send};
+use crate::public_cloud::PublicCloud;
+use crate::service::Service;
+
+async fn is_ready(admin: SocketAddr) -> bool {
+    send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await.status == StatusCode::NO_CONTENT
+}
+
+/// Clients call until the instance says that it is not ready, as a load balancer lets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_and_sigint_lose_no_request() {
+    for signal in ["TERM", "INT"] {
+        let (cloud, service) = (PublicCloud::start().await, Service::start().await);
+        let options = ["proxy", "--to", &service.url(), "--not-ready", "1", "--drain", "20"];
+        let mut proxy = Program::command(&options, cloud.settings());
+        let (address, admin) = (proxy.address().await, proxy.admin_address().await);
+        proxy.stderr_with("the keys are loaded").await;
+        let token: Arc<str> = cloud.entra.token().mint().into();
+        let slow = (0..20).map(|number| {
+            let token = Arc::clone(&token);
+            tokio::spawn(async move {
+                let call = request(Method::GET, "/slow/2500", Some(&token));
+                send(VERSIONS[number % 2], address, call).await.status
+            })
+        });
+        let slow: Vec<_> = slow.collect();
+        let steady = (0..4).map(|number| {
+            let token = Arc::clone(&token);
+            tokio::spawn(async move {
+                let mut count = 0;
+                while is_ready(admin).await {
+                    let answer = send(VERSIONS[number % 2], address, request(Method::GET, "/", Some(&token))).await;
+                    assert_eq!(answer.status, StatusCode::OK);
+                    count += 1;
+                }
+                count
+            })
+        });
+        let steady: Vec<_> = steady.collect();
+        sleep(Duration::from_millis(300)).await;
+        proxy.signal(signal);
+        for client in steady {
+            assert!(client.await.unwrap() > 0);
+        }
+        // Not ready, and still serving: whoever has not looked yet gets an answer, and closes the connection.
+        let last = send(Version::HTTP_11, address, request(Method::GET, "/", Some(&token))).await;
+        assert_eq!((last.status, last.header("connection")), (StatusCode::OK, "close"));
+        for client in slow {
+            assert_eq!(client.await.unwrap(), StatusCode::OK);
+        }
+        let (status, log) = proxy.end().await;
+        assert!(status.success() && log.contains("draining") && log.contains("ended"), "{log}");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn drain_ends_after_its_time_and_says_what_it_cut_off() {
+    let (cloud, service) = (PublicCloud::start().await, Service::start().await);
+    let options = ["proxy", "--to", &service.url(), "--not-ready", "0", "--drain", "1"];
+    let mut proxy = Program::command(&options, cloud.settings());
+    let address = proxy.loaded_address().await;
+    let token = cloud.entra.token().mint();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The answer begins, and does not end before the request does.
+    let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\nx");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    // An idle connection is no reason to wait.
+    let _idle = TcpStream::connect(address).await.unwrap();
+    proxy.signal("TERM");
+    let (status, log) = proxy.end().await;
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("connections have not ended within 1 seconds"), "{log}");
+}
+
+#[tokio::test]
+async fn second_signal_ends_the_program_at_once() {
+    let cloud = PublicCloud::start().await;
+    let mut program = Program::command(&["forward-auth", "--not-ready", "3600", "--drain", "3600"], cloud.settings());
+    program.address().await;
+    program.signal("TERM");
+    program.stderr_with("not ready").await;
+    program.signal("TERM");
+    let (status, log) = program.end().await;
+    assert!(status.success(), "{log}");
+}
+
+/// A settings file, removed at the end.
+struct SettingsFile {
+    path: PathBuf,
+    tenant: String,
+    audience: String,
+}
+
+impl SettingsFile {
+    fn new(cloud: &PublicCloud, name: &str, caller: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signalr-upstream-auth-{}-{name}.toml", std::process::id()));
+        let (tenant, audience) = (cloud.entra.tenant().to_string(), cloud.entra.audience_client_id().to_string());
+        let file = Self { path, tenant, audience };
+        file.write(caller, "");
+        file
+    }
+
+    fn write(&self, caller: &str, more: &str) {
+        let Self { path, tenant, audience } = self;
+        let text = format!(
+            "tenant_ids = ['{tenant}']\naudiences = ['{audience}']\ncaller_object_ids = ['{caller}']\n{more}\n"
+        );
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+impl Drop for SettingsFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[tokio::test]
+async fn sighup_swaps_the_policy_or_keeps_the_old_one_and_says_why() {
+    let cloud = PublicCloud::start().await;
+    let entra = &cloud.entra;
+    let (caller, stranger) = (entra.caller_object_id().to_string(), "aaaaaaaa-0000-4000-8000-000000000001");
+    let file = SettingsFile::new(&cloud, "reload", &caller);
+    let options = ["forward-auth", "--config", file.path.to_str().unwrap()];
+    let mut program = Program::command(&options, cloud.vars());
+    let address = program.loaded_address().await;
+    let token = entra.token().mint();
+    let status = async || send(Version::HTTP_11, address, request(Method::GET, "/", Some(&token))).await.status;
+    assert_eq!(status().await, StatusCode::OK);
+
+    file.write(stranger, "");
+    program.signal("HUP");
+    program.stderr_with("the new settings are in use").await;
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+
+    file.write("nobody", "");
+    program.signal("HUP");
+    let log = program.stderr_with("the new settings are wrong, the old ones stay in use").await;
+    assert!(log.contains("caller_object_ids"), "{log}");
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+
+    file.write(&caller, "");
+    entra.fail(Endpoint::Any, Fault::status(500));
+    program.signal("HUP");
+    program.stderr_with("no keys for the new settings, the old ones stay in use").await;
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn key_that_new_settings_revoke_is_revoked_while_entra_is_down() {
+    let cloud = PublicCloud::start().await;
+    let caller = cloud.entra.caller_object_id().to_string();
+    let file = SettingsFile::new(&cloud, "revoke", &caller);
+    let options = ["forward-auth", "--config", file.path.to_str().unwrap()];
+    let mut program = Program::command(&options, cloud.vars());
+    let address = program.loaded_address().await;
+    let token = cloud.entra.token().mint();
+    let status = async || send(Version::HTTP_11, address, request(Method::GET, "/", Some(&token))).await.status;
+    assert_eq!(status().await, StatusCode::OK);
+    cloud.entra.fail(Endpoint::Any, Fault::status(500));
+    file.write(&caller, &format!("revoked_keys = ['{}']", cloud.entra.signing_key().key_id()));
+    program.signal("HUP");
+    program.stderr_with("no keys for the new settings").await;
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn start_without_keys_waits_by_choice() {
+    let cloud = PublicCloud::start().await;
+    cloud.entra.fail(Endpoint::Keys, Fault::status(500));
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let options = ["forward-auth", "--without-keys", "wait", "--listen", &address.to_string()];
+    let mut program = Program::command(&options, cloud.settings());
+    let admin = program.admin_address().await;
+    program.stderr_with("no keys yet").await;
+    assert!(TcpStream::connect(address).await.is_err() && !is_ready(admin).await);
+    cloud.entra.recover();
+    program.stderr_with("listening address=").await;
+    let token = cloud.entra.token().mint();
+    let answer = send(Version::HTTP_11, address, request(Method::GET, "/", Some(&token))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn log_is_json_by_choice() {
+    let cloud = PublicCloud::start().await;
+    let mut program = Program::command(&["forward-auth", "--log-format", "json"], cloud.settings());
+    let log = program.stderr_with("the keys are loaded").await;
+    for line in log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event["message"].is_string() && event["level"].is_string() && event["timestamp"].is_string(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn address_that_is_taken_ends_with_1() {
+    let cloud = PublicCloud::start().await;
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for option in ["--listen", "--admin"] {
+        let program = Program::command(&["forward-auth", option, &address], cloud.settings());
+        let (status, log) = program.end().await;
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains(&format!("{option}: {address} cannot be listened on")), "{log}");
+    }
+}
