@@ -201,6 +201,8 @@ try {
   await users.bob.context().close();
   await message(users.anna, "bob left");
   assert.equal(await person(users.anna, "bob").count(), 0);
+  // Its page would greet the newcomers.
+  await users.anna.context().close();
   for (const protocol of ["json", "messagepack"]) {
     await exchange(browser, APP, protocol);
     console.log(`Microsoft's client from another origin, ${protocol}: good`);
