@@ -55,3 +55,20 @@ impl Default for Assumptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_of_truth_names_every_switch() {
+        let page = include_str!("../docs/truth.md");
+        let text = format!("{:#?}", Assumptions::default());
+        let names = text.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+        let names: Vec<_> = names.map(|(name, _)| name).filter(|name| !name.starts_with(' ')).collect();
+        assert_eq!(names.len(), 12, "{names:?}");
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

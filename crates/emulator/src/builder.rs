@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::hub::Hubs;
 use crate::log::RequestLog;
 use crate::mock::{MockEntra, ObjectId, TenantId};
-use crate::net::{Authority, Bound};
+use crate::net::{Authority, Bound, Proxy};
 use crate::random;
 use crate::service::Service;
 use crate::upstream::{InvalidTemplate, Sender, Upstream, UpstreamParts, UpstreamTemplate};
@@ -29,6 +29,8 @@ pub struct EmulatorBuilder {
     http_port: u16,
     authority_port: u16,
     identity_port: u16,
+    proxy_port: u16,
+    public_cloud: bool,
     plain_http: bool,
     host_names: Vec<String>,
     disable_local_auth: bool,
@@ -48,8 +50,8 @@ pub struct EmulatorBuilder {
 #[derive(Clone, Debug)]
 enum UpstreamItem {
     Template(UpstreamTemplate),
-    /// All events, with a token for the mock's own audience.
-    Url(String),
+    /// With a token for the mock's own audience.
+    OfMock(UpstreamTemplate),
 }
 
 impl Emulator {
@@ -90,6 +92,19 @@ impl EmulatorBuilder {
     /// The port of the managed identities' endpoints. By default a free one.
     pub fn identity_port(mut self, port: u16) -> Self {
         self.identity_port = port;
+        self
+    }
+
+    /// The port of the proxy of a [public cloud](Self::public_cloud). By default a free one.
+    pub fn proxy_port(mut self, port: u16) -> Self {
+        self.proxy_port = port;
+        self
+    }
+
+    /// Gives the built-in Entra the names of the public cloud, `login.microsoftonline.com` and `sts.windows.net`, for an
+    /// app whose settings cannot name another. A [proxy](crate::Settings::proxy) leads programs to it under that name.
+    pub fn public_cloud(mut self) -> Self {
+        self.public_cloud = true;
         self
     }
 
@@ -161,8 +176,13 @@ impl EmulatorBuilder {
     /// in its path and query are replaced.
     ///
     /// Several upstreams are asked in their order; the first that matches an event gets it.
-    pub fn upstream(mut self, url: &str) -> Self {
-        self.upstreams.push(UpstreamItem::Url(url.to_owned()));
+    pub fn upstream(self, url: &str) -> Self {
+        self.upstream_of_mock(UpstreamTemplate::new(url))
+    }
+
+    /// Sends events to an upstream as a template says, with a token for the mock's own audience.
+    pub(crate) fn upstream_of_mock(mut self, template: UpstreamTemplate) -> Self {
+        self.upstreams.push(UpstreamItem::OfMock(template));
         self
     }
 
@@ -196,11 +216,14 @@ impl EmulatorBuilder {
     /// Outside of a tokio runtime with its drivers enabled.
     pub async fn start(self) -> Result<Emulator, StartError> {
         let clock = EmulatorClock::new();
-        let authority = Authority::new(&self.host_names)?;
+        let login_name = self.public_cloud.then(|| PUBLIC_LOGIN.to_owned());
+        let authority = Authority::new(self.host_names.iter().cloned().chain(login_name))?;
         let https = bind(self.https_port).await?;
         let http = bind(self.http_port).await?;
         let entra_https = bind(self.authority_port).await?;
         let identity_http = bind(self.identity_port).await?;
+        let proxy = if self.public_cloud { Some(bind(self.proxy_port).await?) } else { None };
+        let proxy_url = proxy.as_ref().map(|proxy| format!("http://{}", proxy.address()));
         let endpoint = format!("https://{}", https.address());
         let client_endpoint = format!("http://{}", http.address());
 
@@ -271,16 +294,21 @@ impl EmulatorBuilder {
             log: Arc::clone(&log),
             events: Arc::clone(&events),
         });
-        let serving = vec![
+        let mut serving = vec![
             https.serve(Some(authority.acceptor.clone()), service(true)),
             http.serve(None, service(self.plain_http)),
-            entra_https.serve(Some(authority.acceptor), Arc::clone(&entra_service)),
-            identity_http.serve(None, entra_service),
+            entra_https.serve(Some(authority.acceptor.clone()), Arc::clone(&entra_service)),
+            identity_http.serve(None, Arc::clone(&entra_service)),
         ];
+        if let Some(proxy) = proxy {
+            let target = format!("{PUBLIC_LOGIN}:443");
+            serving.push(proxy.serve(None, Arc::new(Proxy::new(&target, authority.acceptor, entra_service))));
+        }
         let authority_pem = authority.pem;
         let parts = Parts {
             endpoint,
             client_endpoint,
+            proxy_url,
             authority_pem,
             clock,
             entra,
@@ -297,6 +325,9 @@ impl EmulatorBuilder {
 
     async fn mock(&self, clock: &EmulatorClock) -> MockEntra {
         let mut builder = MockEntra::builder().clock(Arc::new(clock.clone()));
+        if self.public_cloud {
+            builder = builder.public_cloud();
+        }
         for tenant in &self.further_tenants {
             builder = builder.further_tenant(*tenant);
         }
@@ -308,7 +339,7 @@ impl EmulatorBuilder {
         let template = |item: &UpstreamItem| {
             let (field, template) = match item {
                 UpstreamItem::Template(template) => ("upstream_template", template.clone()),
-                UpstreamItem::Url(url) => ("upstream", UpstreamTemplate::new(url).managed_identity(&audience)),
+                UpstreamItem::OfMock(template) => ("upstream", template.clone().managed_identity(&audience)),
             };
             let setting = |error: InvalidTemplate| StartError::Setting { field, problem: error.to_string() };
             template.check().map_err(setting)?;
@@ -356,3 +387,6 @@ impl EmulatorBuilder {
 async fn bind(port: u16) -> Result<Bound, StartError> {
     Bound::new(port).await.map_err(|source| StartError::Listen { port, source })
 }
+
+/// Where the public cloud's Entra is.
+const PUBLIC_LOGIN: &str = "login.microsoftonline.com";

@@ -30,6 +30,7 @@ pub struct Emulator {
 pub(crate) struct Parts {
     pub(crate) endpoint: String,
     pub(crate) client_endpoint: String,
+    pub(crate) proxy_url: Option<String>,
     pub(crate) authority_pem: String,
     pub(crate) clock: EmulatorClock,
     pub(crate) entra: Arc<Entra>,
@@ -105,6 +106,7 @@ impl Emulator {
         Settings {
             endpoint: &self.parts.endpoint,
             client_endpoint: &self.parts.client_endpoint,
+            proxy_url: self.parts.proxy_url.as_deref(),
             keys: &self.parts.keys,
             entra: &self.parts.entra,
         }

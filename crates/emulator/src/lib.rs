@@ -33,6 +33,7 @@
 //! # A test of sending
 //!
 //! An [`AttachedClient`] is a client without a socket. It receives what your code sends, and its calls reach your upstream.
+//! The page [`testing`] has a test of a whole app.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -48,11 +49,19 @@
 //! # }
 //! ```
 //!
+//! # A process of its own
+//!
+//! [`EmulatorSettings`] starts an emulator from a file, [`Settings::other_process`] are the variables of an app that finds
+//! it, and [`write_log`] shows the loop. The example `emulate` of the crate is such a program.
+//!
 //! # Limits
 //!
 //! It is for tests and for development only. It binds 127.0.0.1, and whoever reaches it there can get tokens. Clients
 //! connect by WebSocket alone, over HTTP/1.1. The page [`truth`] tells for each behavior whether Microsoft documents it,
 //! whether Microsoft's code shows it, or whether it is [assumed](Assumptions).
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
 
 #[doc = include_str!("../docs/truth.md")]
 pub mod truth {}
@@ -75,6 +84,7 @@ mod log;
 pub mod mock;
 mod net;
 mod operation;
+mod program;
 mod protocol;
 mod random;
 mod service;
@@ -93,5 +103,6 @@ pub use events::{EmulatorEvent, UpstreamCall};
 pub use faults::{Fault, FaultTarget, Faults};
 pub use log::{LoggedRequest, RequestLog};
 pub use operation::Operation;
+pub use program::{AccessKeySettings, AssumptionSettings, EmulatorSettings, UpstreamSettings, env_file, write_log};
 pub use settings::{Settings, Variables};
 pub use upstream::{InvalidTemplate, UpstreamTemplate};

@@ -17,6 +17,7 @@ pub type Variables = BTreeMap<String, String>;
 pub struct Settings<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) client_endpoint: &'a str,
+    pub(crate) proxy_url: Option<&'a str>,
     pub(crate) keys: &'a AccessKeys,
     pub(crate) entra: &'a Entra,
 }
@@ -98,9 +99,9 @@ impl Settings<'_> {
 
     /// Whom an upstream has to expect, as the variables of `signalr-upstream-auth`.
     ///
-    /// The built-in Entra is a cloud of its own, which these variables cannot name: give the layer a custom cloud whose
-    /// login and issuers are at [`MockEntra::url`](crate::mock::MockEntra::url). In the same process
-    /// [`MockEntra::policy`](crate::mock::MockEntra::policy) is all of it.
+    /// They name no cloud, so that the app expects the public one: start the emulator with
+    /// [`public_cloud`](crate::EmulatorBuilder::public_cloud) and add the variables of [`proxy`](Self::proxy). In the same
+    /// process [`MockEntra::policy`](crate::mock::MockEntra::policy) is all of it.
     #[must_use]
     pub fn upstream(&self) -> Variables {
         let mock = self.entra.mock();
@@ -109,6 +110,29 @@ impl Settings<'_> {
             ("SIGNALR_UPSTREAM_AUDIENCES".to_owned(), format!("api://{}", mock.audience_client_id())),
             ("SIGNALR_UPSTREAM_CALLER_OBJECT_IDS".to_owned(), mock.caller_object_id().to_string()),
         ])
+    }
+
+    /// The proxy that leads to the built-in Entra under the name of the public cloud's, and to nothing else. Addresses on
+    /// loopback need none. Empty without [`public_cloud`](crate::EmulatorBuilder::public_cloud).
+    #[must_use]
+    pub fn proxy(&self) -> Variables {
+        let Some(url) = self.proxy_url else { return Variables::new() };
+        BTreeMap::from([
+            ("HTTPS_PROXY".to_owned(), url.to_owned()),
+            ("NO_PROXY".to_owned(), "127.0.0.1,localhost".to_owned()),
+        ])
+    }
+
+    /// All variables of an app in another process that checks the service's calls and calls the service with the
+    /// system-assigned managed identity. `certificate_file` is where you wrote the emulator's
+    /// [authority](crate::Emulator::certificate_authority_pem).
+    #[must_use]
+    pub fn other_process(&self, certificate_file: &str) -> Variables {
+        let mut variables = self.managed_identity();
+        variables.extend(self.upstream());
+        variables.extend(self.proxy());
+        variables.insert("SSL_CERT_FILE".to_owned(), certificate_file.to_owned());
+        variables
     }
 
     fn endpoint(&self) -> Variables {

@@ -1,8 +1,14 @@
-//! The app without settings: an emulator of the service in the same process.
+//! The app without settings: an emulator of the service in the same process, and a page that shows the loop.
+
+mod attacks;
+mod tap;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::Secret;
 use azure_core::http::{ClientOptions, Transport};
@@ -11,7 +17,8 @@ use signalr_emulator::{Emulator, StartError, defaults};
 use signalr_serverless::{ClientTokens, Endpoint, Endpoints, ServiceClient, ServiceClientOptions};
 use signalr_upstream_auth::UpstreamAuthLayer;
 
-use crate::Failure;
+use crate::{Chat, Failure, page};
+use tap::Tap;
 
 /// An emulator that calls the app at this address.
 pub async fn emulator(app: SocketAddr) -> Result<Emulator, StartError> {
@@ -47,4 +54,17 @@ pub fn service(emulator: &Emulator, client_tokens: ClientTokens) -> Result<Servi
     let endpoint = Endpoint::entra(emulator.endpoint(), credential).client_url(emulator.client_endpoint());
     let options = ServiceClientOptions::default().client_tokens(client_tokens).transport(http);
     Ok(ServiceClient::from_endpoints(Endpoints::default().with(endpoint), options)?)
+}
+
+/// The routes of [`app`](crate::app), and those that show the loop on the page.
+pub fn app(emulator: Arc<Emulator>, auth: UpstreamAuthLayer, service: ServiceClient, test_parameters: bool) -> Router {
+    let tap = Tap::start(&emulator);
+    let upstream = crate::upstream(&service)
+        .layer(from_fn_with_state(tap.clone(), tap::accepted))
+        .layer(auth.clone())
+        .layer(from_fn_with_state(tap.clone(), tap::called));
+    let shown = Router::new().route("/loop/events", get(tap::events)).with_state(tap);
+    let attacks = attacks::routes(upstream.clone(), emulator);
+    let open = crate::open(Chat { auth, service, test_parameters });
+    upstream.merge(open).merge(page::routes(true)).merge(shown).merge(attacks)
 }

@@ -4,6 +4,7 @@
 pub mod embedded;
 mod methods;
 mod negotiate;
+mod page;
 mod start;
 
 use axum::Router;
@@ -27,15 +28,22 @@ struct Chat {
 /// All routes. `auth` checks the calls of the service; `service` is the way to it. With `test_parameters` a client may
 /// choose its claims and the lifetime of its token.
 pub fn app(auth: UpstreamAuthLayer, service: ServiceClient, test_parameters: bool) -> Router {
-    let signalr = methods::dispatcher(service.clone());
-    let protected = Router::new().route_service("/upstream/{hub}/{category}/{event}", signalr).layer(auth.clone());
-    let open = Router::new()
-        .route("/", get(async || USAGE))
+    let protected = upstream(&service).layer(auth.clone());
+    protected.merge(open(Chat { auth, service, test_parameters })).merge(page::routes(false))
+}
+
+/// What the service calls. It belongs behind the layer.
+fn upstream(service: &ServiceClient) -> Router {
+    Router::new().route_service("/upstream/{hub}/{category}/{event}", methods::dispatcher(service.clone()))
+}
+
+/// What clients and probes call.
+fn open(chat: Chat) -> Router {
+    Router::new()
         .route("/{hub}/negotiate", post(negotiate::negotiate).layer(map_response(negotiate::no_store)))
         .route("/healthz", get(async || StatusCode::OK))
         .route("/readyz", get(readyz))
-        .with_state(Chat { auth, service, test_parameters });
-    protected.merge(open)
+        .with_state(chat)
 }
 
 /// For the load balancer. Both halves are asked each time, since asking also fetches what is missing.
@@ -43,13 +51,3 @@ async fn readyz(State(chat): State<Chat>) -> StatusCode {
     let (is_called, calls) = (chat.auth.is_ready(), chat.service.is_ready());
     if is_called && calls { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
-
-const USAGE: &str = "\
-A chat over Azure SignalR Service.
-
-Connect a SignalR client to /{hub}?user={name} of this server, for example /chat?user=anna.
-
-Methods: echo(x), broadcast(text), sendToUser(user, text), sendToGroup(group, text), joinGroup(group),
-leaveGroup(group), whoAmI(), isOnline(user), kick(user).
-Events: newMessage(from, text), joined(user), left(user).
-";

@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use signalr_emulator::Emulator;
@@ -23,7 +24,7 @@ pub struct Started {
     /// All routes.
     pub app: Router,
     /// Keep it as long as you serve. `None` if the app serves a real resource.
-    pub emulator: Option<Emulator>,
+    pub emulator: Option<Arc<Emulator>>,
 }
 
 /// Opens the port as the environment says, and starts to fetch keys and tokens; neither waits for the other.
@@ -64,20 +65,19 @@ pub async fn start() -> Result<Started, Failure> {
         Failure(format!("LISTEN_ADDR: {address} cannot be listened on: {error}; write another address"))
     })?;
     let address = listener.local_addr()?;
-    let (auth, service, emulator) = match (auth, service) {
-        (Some(auth), Some(service)) => (auth, service, None),
-        _ => {
-            let emulator = embedded::emulator(address).await?;
-            (embedded::auth(&emulator)?, embedded::service(&emulator, client_tokens)?, Some(emulator))
-        }
-    };
-    if emulator.is_some() {
+    let (app, emulator) = if let (Some(auth), Some(service)) = (auth, service) {
+        fetch(auth.clone(), service.clone());
+        (app(auth, service, test_parameters), None)
+    } else {
+        let emulator = Arc::new(embedded::emulator(address).await?);
+        let (auth, service) = (embedded::auth(&emulator)?, embedded::service(&emulator, client_tokens)?);
+        fetch(auth.clone(), service.clone());
         // The server goes on even if standard output is closed.
         let _ = writeln!(io::stdout(), "A chat with an emulator of Azure SignalR Service: http://{address}/");
-    }
+        (embedded::app(Arc::clone(&emulator), auth, service, test_parameters), Some(emulator))
+    };
     tracing::info!(%address, "listening");
-    fetch(auth.clone(), service.clone());
-    Ok(Started { listener, app: app(auth, service, test_parameters), emulator })
+    Ok(Started { listener, app, emulator })
 }
 
 /// Fetches what the first request needs. Failed attempts are repeated by themselves.

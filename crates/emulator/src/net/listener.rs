@@ -111,7 +111,7 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<im
     }
 }
 
-async fn serve_http<S>(stream: S, control: ConnectionControl, handler: Arc<impl Handler>)
+pub(super) async fn serve_http<S>(stream: S, control: ConnectionControl, handler: Arc<impl Handler>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

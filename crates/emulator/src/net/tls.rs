@@ -18,7 +18,7 @@ pub(crate) struct Authority {
 
 impl Authority {
     /// A fresh authority, and a server certificate for loopback and further host names.
-    pub(crate) fn new(further_names: &[String]) -> Result<Self, StartError> {
+    pub(crate) fn new(further_names: impl IntoIterator<Item = String>) -> Result<Self, StartError> {
         let mut authority = CertificateParams::new(Vec::new()).map_err(StartError::certificate)?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -27,7 +27,7 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(authority, authority_key).map_err(StartError::certificate)?;
 
         let own_names = ["127.0.0.1", "::1", "localhost"].into_iter().map(str::to_owned);
-        let names: Vec<_> = own_names.chain(further_names.iter().cloned()).collect();
+        let names: Vec<_> = own_names.chain(further_names).collect();
         let server = CertificateParams::new(names).map_err(StartError::certificate)?;
         let key = KeyPair::generate().map_err(StartError::certificate)?;
         let certificate = server.signed_by(&key, &issuer).map_err(StartError::certificate)?;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Response, StatusCode};
@@ -17,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// A chat in this process, and the emulator that it uses.
 pub struct Chat {
-    pub emulator: Emulator,
+    pub emulator: Arc<Emulator>,
     pub auth: UpstreamAuthLayer,
     pub service: ServiceClient,
     pub url: String,
@@ -31,12 +32,20 @@ impl Chat {
     pub async fn with(client_tokens: ClientTokens, test_parameters: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let emulator = chat::embedded::emulator(address).await.unwrap();
+        let emulator = Arc::new(chat::embedded::emulator(address).await.unwrap());
         let auth = chat::embedded::auth(&emulator).unwrap();
         let service = chat::embedded::service(&emulator, client_tokens).unwrap();
-        let app = chat::app(auth.clone(), service.clone(), test_parameters);
+        let app = chat::embedded::app(Arc::clone(&emulator), auth.clone(), service.clone(), test_parameters);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { emulator, auth, service, url: format!("http://{address}") }
+    }
+
+    /// Serves an app. Returns its address.
+    pub async fn serve(app: axum::Router) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        format!("http://{address}")
     }
 
     /// Takes all roles from the chat's identity.
