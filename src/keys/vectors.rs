@@ -262,7 +262,8 @@ fn cookbook_section_4_1_is_the_one_example_to_accept() {
         // The public half, as a provider publishes it: a key whose private half is published verifies nothing.
         let keys = keys.into_iter().map(public_half);
         // A sound key beside, so that not the document is what fails.
-        let document = json!({ "keys": keys.chain([read("cookbook", "jwk_3_3.rsa_public_key.json")]).collect::<Vec<_>>() });
+        let document =
+            json!({ "keys": keys.chain([read("cookbook", "jwk_3_3.rsa_public_key.json")]).collect::<Vec<_>>() });
         for (form, text) in example["output"].as_object().unwrap() {
             forms += 1;
             let token = text.as_str().map_or_else(|| text.to_string(), str::to_owned);

@@ -41,8 +41,8 @@ pub(super) fn assert_says(text: &str, parts: &[&str]) {
 
 #[cfg(target_os = "linux")]
 mod explain_token {
-    use crate::public_cloud::PublicCloud;
     use super::{assert_says, run};
+    use crate::public_cloud::PublicCloud;
 
     #[tokio::test]
     async fn explains_wrong_audience_with_one_command() {
@@ -105,10 +105,10 @@ mod forward_auth {
     use mock_entra::{Endpoint, Fault};
     use signalr_upstream_auth::RejectionKind;
 
+    use super::{assert_says, run};
     use crate::client::{BARE_CHALLENGE, request, send};
     use crate::program::Program;
     use crate::public_cloud::PublicCloud;
-    use super::{assert_says, run};
 
     #[tokio::test]
     async fn forward_auth_ignores_method_and_path_and_names_the_caller() {
