@@ -3,6 +3,7 @@
 
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey};
 use signalr_upstream_auth::UpstreamAuthLayer;
+use signalr_upstream_auth::keys::KeySource as _;
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tracing::Instrument as _;
