@@ -66,6 +66,13 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
         let _ = tenant;
         self.is_ready()
     }
+
+    /// Why the latest attempt to load keys failed. `None` if it did not, and while there was none.
+    ///
+    /// The default is for sources that always have their keys.
+    fn last_error(&self) -> Option<KeyError> {
+        None
+    }
 }
 
 impl<K: KeySource + ?Sized> KeySource for Arc<K> {
@@ -91,6 +98,10 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
 
     fn is_ready_for(&self, tenant: TenantId) -> bool {
         (**self).is_ready_for(tenant)
+    }
+
+    fn last_error(&self) -> Option<KeyError> {
+        (**self).last_error()
     }
 }
 

@@ -134,6 +134,15 @@ impl<R> UpstreamAuthLayer<R> {
     pub fn is_ready_for(&self, tenant: TenantId) -> bool {
         self.validator.keys().is_ready_for(tenant)
     }
+
+    /// Why the latest attempt to load keys failed: what a readiness probe can say beside its status. `None` if it did not.
+    ///
+    /// The text of the error is fixed for each [kind](crate::keys::KeyError::kind). Its source is for your log, since it may
+    /// name your proxy.
+    #[must_use]
+    pub fn last_key_error(&self) -> Option<KeyError> {
+        self.validator.keys().last_error()
+    }
 }
 
 impl<S, R: Clone> Layer<S> for UpstreamAuthLayer<R> {

@@ -3,7 +3,9 @@
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Callers, Policy, RejectionKind as K};
 
-use crate::fixture::{Entry, Expected, Fixture, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{Expected, PASS, rejected};
+use crate::fixture::{Fixture, OTHER_TENANT, STRANGER};
 
 pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let not_allowed = rejected(403, K::CallerNotAllowed).signed();

@@ -4,7 +4,9 @@ use mock_entra::{Endpoint, Fault, MockEntra};
 use serde_json::{Value, json};
 use signalr_upstream_auth::TokenVersion;
 
-use crate::fixture::{Entry, Expected, Fixture, NOT_FOLLOWED, TAKEN};
+use crate::entry::Entry;
+use crate::expected::{Expected, NOT_FOLLOWED, TAKEN};
+use crate::fixture::Fixture;
 
 type Served = fn(&MockEntra) -> Fault;
 

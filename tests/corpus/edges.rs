@@ -5,7 +5,9 @@ use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 use support::NOON;
 
-use crate::fixture::{Entry, Expected, Fixture, PASS, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{Expected, PASS, rejected};
+use crate::fixture::Fixture;
 
 /// The claims of a good v1 token, one text for each member, to be edited as text.
 fn members(fixture: &Fixture) -> Vec<String> {

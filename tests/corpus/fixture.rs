@@ -2,340 +2,31 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
-use hyper::body::{Body, Frame};
-use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
+use http::{HeaderMap, Request, Response};
+use mock_entra::{MockEntra, TokenBuilder};
 use peak_alloc::PeakAlloc;
 use signalr_upstream_auth::keys::RemoteKeys;
 use signalr_upstream_auth::{Claims, ObjectId, Policy, Rejection, RejectionKind as K, TokenVersion, UpstreamAuthLayer};
+use support::{NOON, StillClock, entra};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::entry::{Entry, Sent, Setup};
+use crate::expected::Expected;
 use crate::leaks::with_canaries;
-use crate::scenario::{Scenario, Step};
-use support::{NOON, StillClock, entra};
+use crate::probes::{Log, Untouchable, Watched};
+use crate::scenario::Step;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What a request may take on the heap beyond a few times its own size. Most of it is what the test itself keeps.
-pub const HEAP: usize = 100_000;
-
-/// What documents may take on the heap, of which so many bytes were served: a list of the shortest entries there can be
-/// the most for each byte, up to the thousand that are held. The mock that writes them is counted, too.
-pub fn fetched(served: usize) -> usize {
-    (20 * served).min(500_000 + 5 * served)
-}
-
-/// What becomes of an entry.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected {
-    pub status: u16,
-    pub kind: Option<K>,
-    first_fetches: (usize, usize),
-    later_fetches: (usize, usize),
-    first_signatures: u64,
-    later_signatures: u64,
-    /// What is fetched by all that happens before the request.
-    fetches_before: (usize, usize),
-    /// Whether a refresh of the keys succeeds, for entries about documents.
-    pub refresh: Option<bool>,
-    /// Whether the fetches are repeated while the request waits.
-    is_retried: bool,
-}
-
-/// Accepted after one signature, and from the cache the second time.
-pub const PASS: Expected = Expected {
-    status: 200,
-    kind: None,
-    first_fetches: (0, 0),
-    later_fetches: (0, 0),
-    first_signatures: 1,
-    later_signatures: 0,
-    fetches_before: (0, 0),
-    refresh: None,
-    is_retried: false,
-};
-
-/// A good token, after a refresh that brought a good document.
-pub const TAKEN: Expected = Expected { refresh: Some(true), first_fetches: (1, 1), ..PASS };
-
-/// A good token, after a refresh that brought a document which changes nothing. The key document is read.
-pub const KEPT: Expected = Expected { refresh: Some(false), first_fetches: (1, 1), ..PASS };
-
-/// The same, where nothing further is asked after the discovery document.
-pub const NOT_FOLLOWED: Expected = Expected { refresh: Some(false), first_fetches: (1, 0), ..PASS };
-
-/// Rejected without a fetch and without a look at the signature.
-pub const fn rejected(status: u16, kind: K) -> Expected {
-    Expected {
-        status,
-        kind: Some(kind),
-        first_fetches: (0, 0),
-        later_fetches: (0, 0),
-        first_signatures: 0,
-        later_signatures: 0,
-        fetches_before: (0, 0),
-        refresh: None,
-        is_retried: false,
-    }
-}
-
-impl Expected {
-    /// The signature is checked, every time anew.
-    pub const fn signed(self) -> Self {
-        Self { first_signatures: 1, later_signatures: 1, ..self }
-    }
-
-    /// Documents are fetched for it, every time anew: so many of discovery, so many of keys.
-    pub const fn fetching(self, discovery: usize, keys: usize) -> Self {
-        Self { first_fetches: (discovery, keys), later_fetches: (discovery, keys), ..self }
-    }
-
-    /// Documents are fetched for it the first time only.
-    pub const fn fetching_once(self, discovery: usize, keys: usize) -> Self {
-        Self { first_fetches: (discovery, keys), later_fetches: (0, 0), ..self }
-    }
-
-    /// Documents are fetched by what happens before it.
-    pub const fn after(self, discovery: usize, keys: usize) -> Self {
-        Self { fetches_before: (discovery, keys), ..self }
-    }
-
-    /// After a refresh that brought a good document.
-    pub const fn taken(self) -> Self {
-        Self { first_fetches: (1, 1), refresh: Some(true), ..self }
-    }
-
-    /// Documents are fetched again and again while the request waits.
-    pub const fn retrying(self, discovery: usize, keys: usize) -> Self {
-        Self { is_retried: true, ..self.fetching(discovery, keys) }
-    }
-
-    /// Whether this is about something that must not be believed.
-    pub fn is_hostile(&self) -> bool {
-        self.kind.is_some() || self.refresh == Some(false)
-    }
-
-    /// How many documents of each kind are fetched for it.
-    pub fn fetches(&self, is_repeated: bool) -> (usize, usize) {
-        if is_repeated { self.later_fetches } else { self.first_fetches }
-    }
-
-    /// How many were fetched by what happened before it.
-    pub fn fetches_before(&self, is_repeated: bool) -> (usize, usize) {
-        if is_repeated { (0, 0) } else { self.fetches_before }
-    }
-
-    pub fn check_fetches(&self, found: (usize, usize), is_repeated: bool) -> Result<(), String> {
-        let expected = self.fetches(is_repeated);
-        let times = if self.is_retried { found.0.clamp(ATTEMPTS.0, ATTEMPTS.1) } else { 1 };
-        if found == (expected.0 * times, expected.1 * times) {
-            Ok(())
-        } else {
-            Err(format!("fetches of discovery and key documents: {found:?}, not {expected:?}"))
-        }
-    }
-
-    pub fn signatures(&self, is_repeated: bool) -> u64 {
-        if is_repeated { self.later_signatures } else { self.first_signatures }
-    }
-}
-
-/// How many attempts a request without keys sees fail, at once and after a half to one, one to two, and two to four
-/// halves of a second, before its two seconds are over: three or four, and two when each attempt itself takes long.
-///
-/// It cannot be made exact here. The waits are random on purpose, and time that is paused runs on by itself whenever
-/// all wait for a socket, so that no answer of a real connection would come within any limit. Paused time and exact
-/// numbers are in `src/keys/remote/tests/scenarios`, without sockets; and a provider that asks for patience is asked once, also here.
-const ATTEMPTS: (usize, usize) = (2, 4);
-
 /// How long a refresh may take at most: the limit of a fetch by default.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// One request with what must become of it.
-pub struct Entry {
-    pub name: String,
-    pub expected: Expected,
-    sent: Sent,
-    setup: Setup,
-    /// The path that its key document is at, if it is another than the tenant's own.
-    pub keys_at: Option<&'static str>,
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    method: Method,
-    uri: String,
-    headers: Vec<(HeaderName, Vec<u8>)>,
-    /// Whether somebody before the layer has put claims into its extensions.
-    has_claims: bool,
-}
-
-/// The service it meets.
-#[allow(clippy::large_enum_variant, reason = "there is one for each entry, not for each request")]
-enum Setup {
-    /// A service with keys, which many entries meet one after the other.
-    Warm,
-    /// The same with another policy.
-    Policy(Policy),
-    /// A service without a clock.
-    Clockless,
-    /// A mock of its own whose service has its keys already.
-    Loaded(Arc<MockEntra>),
-    /// A mock of its own whose service has its keys already and reads them anew, when a document is answered otherwise.
-    Served(Arc<MockEntra>, Endpoint, Fault),
-    /// A mock of its own whose service has not asked for keys yet.
-    Cold(Arc<MockEntra>),
-    /// A service with a past.
-    Scenario(Scenario),
-}
-
-impl Sent {
-    /// A call with these `Authorization` lines.
-    pub fn lines(lines: &[impl AsRef<[u8]>]) -> Self {
-        let headers = lines.iter().map(|line| (AUTHORIZATION, line.as_ref().to_vec())).collect();
-        Self { method: Method::POST, uri: "/upstream/chat/messages/echo".to_owned(), headers, has_claims: false }
-    }
-
-    /// A call with one token.
-    pub fn token(token: &str) -> Self {
-        Self::lines(&[format!("Bearer {token}")])
-    }
-
-    pub fn method(self, method: Method) -> Self {
-        Self { method, ..self }
-    }
-
-    pub fn uri(self, uri: impl Into<String>) -> Self {
-        Self { uri: uri.into(), ..self }
-    }
-
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.parse().unwrap(), value.as_ref().to_vec()));
-        self
-    }
-
-    pub fn with_claims_of_another(self) -> Self {
-        Self { has_claims: true, ..self }
-    }
-
-    /// Everything of it that can hold a token. The names of hub and event are logged as they are.
-    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
-        let is_named = |name: &HeaderName| ["x-asrs-hub", "x-asrs-event"].contains(&name.as_str());
-        let values = self.headers.iter().filter(move |(name, _)| !is_named(name)).map(|(_, value)| &value[..]);
-        values.chain([self.uri.as_bytes()])
-    }
-
-    fn request(&self, fixture: &Fixture, polled: &Arc<AtomicBool>) -> Request<Untouchable> {
-        let mut request = Request::new(Untouchable(Arc::clone(polled)));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.parse().unwrap();
-        for (name, value) in &self.headers {
-            request.headers_mut().append(name, HeaderValue::from_bytes(value).unwrap());
-        }
-        if self.has_claims {
-            request.extensions_mut().insert(fixture.claims_of_another.clone());
-        }
-        request
-    }
-}
-
-impl Entry {
-    fn of(name: impl Into<String>, expected: Expected, sent: Sent, setup: Setup) -> Self {
-        Self { name: name.into(), expected, sent, setup, keys_at: None }
-    }
-
-    /// A request to the usual service.
-    pub fn sent(name: impl Into<String>, expected: Expected, sent: Sent) -> Self {
-        Self::of(name, expected, sent, Setup::Warm)
-    }
-
-    /// A request to a service with another policy.
-    pub fn to_policy(name: impl Into<String>, expected: Expected, sent: Sent, policy: Policy) -> Self {
-        Self::of(name, expected, sent, Setup::Policy(policy))
-    }
-
-    /// A request to a service whose clock cannot be read.
-    pub fn clockless(name: impl Into<String>, expected: Expected, sent: Sent) -> Self {
-        Self::of(name, expected, sent, Setup::Clockless)
-    }
-
-    /// A token of a key that a mock of its own lists with a difference, beside two sound keys.
-    pub fn listed(name: &str, expected: Expected, listed: impl FnOnce(&SigningKey) -> Jwk) -> Self {
-        let entra = Arc::new(blocking(entra));
-        let key = entra.new_key();
-        entra.publish(listed(&key));
-        let sent = Sent::token(&with_canaries(entra.token()).signed_by(&key).mint());
-        Self::of(name, expected, sent, Setup::Loaded(entra))
-    }
-
-    /// A good token for a service that has its keys and reads them anew, when a document is answered otherwise.
-    pub fn served(name: &str, expected: Expected, endpoint: Endpoint, fault: impl FnOnce(&MockEntra) -> Fault) -> Self {
-        let entra = Arc::new(blocking(entra));
-        let fault = fault(&entra);
-        let sent = Sent::token(&with_canaries(entra.token()).mint());
-        Self::of(name, expected, sent, Setup::Served(entra, endpoint, fault))
-    }
-
-    /// A good token for a service without keys, whose fetches of a document are all answered otherwise.
-    pub fn unserved(
-        name: &str,
-        expected: Expected,
-        endpoint: Endpoint,
-        fault: impl FnOnce(&MockEntra) -> Fault,
-    ) -> Self {
-        let entra = Arc::new(blocking(entra));
-        let fault = fault(&entra);
-        entra.fail(endpoint, fault);
-        let sent = Sent::token(&with_canaries(entra.token()).mint());
-        Self::of(name, expected, sent, Setup::Cold(entra))
-    }
-
-    /// A request to a service with a mock and a past of its own.
-    pub fn scenario(
-        name: impl Into<String>,
-        expected: Expected,
-        tell: impl FnOnce(&MockEntra, &mut Scenario) -> Sent,
-    ) -> Self {
-        let entra = Arc::new(blocking(entra));
-        let mut scenario = Scenario::new(Arc::clone(&entra));
-        let sent = tell(&entra, &mut scenario);
-        Self::of(name, expected, sent, Setup::Scenario(scenario))
-    }
-
-    /// With the key document at another path.
-    pub fn keys_at(self, path: &'static str) -> Self {
-        Self { keys_at: Some(path), ..self }
-    }
-
-    /// Everything that is sent for it and can hold a token.
-    pub fn secrets(&self) -> impl Iterator<Item = &[u8]> {
-        let before = match &self.setup {
-            Setup::Scenario(scenario) => Some(scenario.sent()),
-            _ => None,
-        };
-        before.into_iter().flatten().chain([&self.sent]).flat_map(Sent::secrets)
-    }
-
-    /// The bytes of the whole request.
-    pub fn bytes(&self) -> usize {
-        self.sent.uri.len()
-            + self.sent.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
-    }
-}
 
 /// The difference of a token from a good one.
 pub type Change = fn(TokenBuilder) -> TokenBuilder;
@@ -526,7 +217,9 @@ impl Fixture {
         layer: &UpstreamAuthLayer,
     ) -> Result<(), String> {
         let polled = Arc::default();
-        let ask = |sent: &Sent| ask(layer.clone(), sent.request(self, &polled), self.claims_of_another.object_id());
+        let ask = |sent: &Sent| {
+            ask(layer.clone(), sent.request(&self.claims_of_another, &polled), self.claims_of_another.object_id())
+        };
         let check = |seen: Seen, kind: &Option<K>| match seen.kind() == *kind && !seen.panicked {
             true => Ok(()),
             false => Err(format!("a request before: {:?}, not {kind:?}", seen.kind())),
@@ -570,7 +263,7 @@ impl Fixture {
         is_repeated: bool,
     ) -> Outcome {
         let polled = Arc::new(AtomicBool::new(false));
-        let request = entry.sent.request(self, &polled);
+        let request = entry.sent.request(&self.claims_of_another, &polled);
         let asking = ask(layer.clone(), request, self.claims_of_another.object_id());
         let (served_before, signatures_before) = (entra.requests().bytes_sent(), self.log.signatures());
         let trapped_before = self.trap.requests().connections();
@@ -713,91 +406,6 @@ fn service(entra: &MockEntra, policy: Policy) -> (Arc<RemoteKeys>, UpstreamAuthL
 /// Remote keys with their defaults, but that every unknown key may cause a fetch.
 fn remote_keys(entra: &MockEntra) -> Arc<RemoteKeys> {
     Arc::new(RemoteKeys::builder(&entra.policy()).refetch_cooldown(COOLDOWN).build().unwrap())
-}
-
-/// Entries are made inside a runtime already.
-fn blocking<F: Future>(make: impl FnOnce() -> F) -> F::Output {
-    let mut future = std::pin::pin!(make());
-    match future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("a mock starts without waiting"),
-    }
-}
-
-/// A body that tells when it is polled.
-struct Untouchable(Arc<AtomicBool>);
-
-impl Body for Untouchable {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.store(true, Ordering::Relaxed);
-        Poll::Ready(None)
-    }
-}
-
-/// A future whose panic is `None` and whose polls are counted.
-struct Watched<F> {
-    future: Pin<Box<F>>,
-    polls: usize,
-}
-
-impl<F: Future> Future for Watched<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.polls += 1;
-        match std::panic::catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
-        }
-    }
-}
-
-/// Where log lines go.
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Default for Log {
-    fn default() -> Self {
-        // Room enough that its growth is not taken for that of the service.
-        Self(Arc::new(Mutex::new(Vec::with_capacity(4_000_000))))
-    }
-}
-
-impl Log {
-    /// How many signatures were verified, by what has been written since the log was taken.
-    fn signatures(&self) -> u64 {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memchr::memmem::find_iter(&log, "verifying a signature").map(|_| 1).sum()
-    }
-
-    fn take(&self) -> String {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&log).into_owned();
-        log.clear();
-        text
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
 }
 
 const ANOTHER: &str = "aaaaaaaa-0000-4000-8000-000000000002";

@@ -6,7 +6,9 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey};
 use serde_json::{Value, json};
 use signalr_upstream_auth::{RejectionKind as K, TokenVersion};
 
-use crate::fixture::{Entry, Expected, Fixture, KEPT, PASS, TAKEN, rejected};
+use crate::entry::Entry;
+use crate::expected::{Expected, KEPT, PASS, TAKEN, rejected};
+use crate::fixture::Fixture;
 
 type Listed = fn(&SigningKey) -> Jwk;
 type Served = fn(&MockEntra) -> Fault;

@@ -14,9 +14,9 @@ use serde_json::json;
 use signalr_upstream_auth::{Callers, RejectionKind as K, TokenVersion};
 
 use crate::caller::PolicyFor as _;
-use crate::fixture::{
-    Entry, Expected, Fixture, KEPT, NOT_FOLLOWED, OTHER_TENANT, PASS, STRANGER, Sent, TAKEN, rejected,
-};
+use crate::entry::{Entry, Sent};
+use crate::expected::{Expected, KEPT, NOT_FOLLOWED, PASS, TAKEN, rejected};
+use crate::fixture::{Fixture, OTHER_TENANT, STRANGER};
 use crate::rotation::{empty_set_of_500, new_key, token as token_of, with_shortest_cooldown};
 use support::NOON;
 

@@ -3,7 +3,9 @@
 use mock_entra::TokenBuilder;
 use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind as K, Tenants, TokenVersion};
 
-use crate::fixture::{Entry, Expected, Fixture, OTHER_TENANT, PASS, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{Expected, PASS, rejected};
+use crate::fixture::{Fixture, OTHER_TENANT};
 use TokenVersion::{V1, V2};
 
 pub fn entries(fixture: &Fixture) -> Vec<Entry> {

@@ -4,7 +4,9 @@
 use http::Method;
 use signalr_upstream_auth::RejectionKind as K;
 
-use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{PASS, rejected};
+use crate::fixture::Fixture;
 
 pub fn entries(fixture: &Fixture) -> Vec<Entry> {
     let good = fixture.good();

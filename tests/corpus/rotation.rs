@@ -7,7 +7,9 @@ use mock_entra::{Endpoint, Fault, Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::RejectionKind as K;
 use signalr_upstream_auth::keys::RemoteKeysBuilder;
 
-use crate::fixture::{COOLDOWN, Entry, Expected, Fixture, OTHER_TENANT, PASS, STRANGER, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{Expected, PASS, rejected};
+use crate::fixture::{COOLDOWN, Fixture, OTHER_TENANT, STRANGER};
 use crate::leaks::with_canaries;
 use crate::scenario::Scenario;
 

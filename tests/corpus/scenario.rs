@@ -6,7 +6,7 @@ use mock_entra::MockEntra;
 use signalr_upstream_auth::keys::{RemoteKeys, RemoteKeysBuilder};
 use signalr_upstream_auth::{Policy, RejectionKind as K};
 
-use crate::fixture::Sent;
+use crate::entry::Sent;
 
 /// A service with a mock of its own.
 pub struct Scenario {

@@ -4,7 +4,9 @@ use serde_json::json;
 use signalr_upstream_auth::RejectionKind as K;
 use signalr_upstream_auth::clock::UnixTime;
 
-use crate::fixture::{Entry, Fixture, PASS, Sent, rejected};
+use crate::entry::{Entry, Sent};
+use crate::expected::{PASS, rejected};
+use crate::fixture::Fixture;
 use support::NOON;
 
 pub fn entries(fixture: &Fixture) -> Vec<Entry> {

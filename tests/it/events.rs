@@ -1,14 +1,14 @@
 //! The log: one event for each rejection, a summary that cannot be flooded, the user's span, and nothing of a token at
 //! any level.
 
-use http::Request;
-use mock_entra::{Endpoint, Fault, MockEntra, SigningKey, UpstreamRequest};
-use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
-use signalr_upstream_auth::{TenantId, UpstreamAuthLayer};
+use mock_entra::{Endpoint, Fault, MockEntra, SigningKey};
+use signalr_upstream_auth::UpstreamAuthLayer;
+use signalr_upstream_auth::keys::KeySource as _;
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tracing::Instrument as _;
 
+use crate::calls::{LateRejection, call};
 use crate::log::Log;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn every_rejection_is_one_event_with_its_fields() {
     let layer = fixed_layer(&entra, entra.policy());
     let token = entra.token().claim("uti", "uti-7").audience("api://somebody-else");
     for _ in 0..3 {
-        send(&layer, event(token.mint())).await.unwrap_err();
+        send(&layer, call(token.mint())).await.unwrap_err();
     }
     let events = log.lines("request rejected");
     assert_eq!(events.len(), 3);
@@ -38,7 +38,7 @@ async fn every_rejection_is_one_event_with_its_fields() {
     ] {
         assert!(events.iter().all(|event| event.contains(&field)), "{field} is missing in {events:?}");
     }
-    send(&layer, event(entra.token().mint())).await.unwrap();
+    send(&layer, call(entra.token().mint())).await.unwrap();
     let events = log.lines("signalr_upstream_auth::requests");
     let above_trace = events.iter().filter(|event| !event.contains("TRACE"));
     assert_eq!(above_trace.count(), 4, "an accepted request is no event but the one of its signature");
@@ -48,15 +48,17 @@ async fn every_rejection_is_one_event_with_its_fields() {
 #[tokio::test]
 async fn log_page_has_the_lines_of_a_rejection() {
     const PAGE: &str = include_str!("../../src/docs/events.md");
-    let log = Log::start();
-    let entra = entra().await;
-    let layer = fixed_layer(&entra, entra.policy());
-    let token = entra.token().key_id("kid-of-the-token").claim("uti", "uti-of-the-token").audience("api://another");
-    send(&layer, event(token.mint())).await.unwrap_err();
-    for message in ["request rejected", "requests are rejected"] {
-        let lines = log.lines(message);
-        assert_eq!(lines.len(), 1);
-        assert!(PAGE.contains(&format!("\n{}\n", lines[0].trim())), "{} is not on the page", lines[0]);
+    for start in [Log::start, Log::start_json] {
+        let log = start();
+        let entra = entra().await;
+        let layer = fixed_layer(&entra, entra.policy());
+        let token = entra.token().key_id("kid-of-the-token").claim("uti", "uti-of-the-token").audience("api://another");
+        send(&layer, call(token.mint())).await.unwrap_err();
+        for message in ["request rejected", "requests are rejected"] {
+            let lines = log.lines(message);
+            assert_eq!(lines.len(), 1);
+            assert!(PAGE.contains(&format!("\n{}\n", lines[0].trim())), "{} is not on the page", lines[0]);
+        }
     }
 }
 
@@ -93,11 +95,11 @@ async fn events_join_the_span_of_the_request_also_after_a_wait_for_a_key() {
     let log = Log::start();
     let entra = entra().await;
     let fixed = fixed_layer(&entra, entra.policy());
-    let waiting = UpstreamAuthLayer::from_keys(entra.policy(), LateRejection).with_clock(entra.clock());
+    let waiting = UpstreamAuthLayer::from_keys(entra.policy(), LateRejection::default()).with_clock(entra.clock());
     for (layer, spans) in [(fixed, "request{id=7}:"), (waiting, "request{id=7}:key_wait:")] {
         let token = entra.token().key_id("nobody-knows").mint();
         let span = tracing::info_span!("request", id = 7);
-        send(&layer, event(token)).instrument(span).await.unwrap_err();
+        send(&layer, call(token)).instrument(span).await.unwrap_err();
         let lines = log.take("request rejected");
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains(&format!("DEBUG {spans} signalr_upstream_auth::requests")), "{lines:?}");
@@ -119,7 +121,7 @@ async fn token_cannot_forge_a_line_or_fill_the_log() {
         entra.token().header("kid", forged).claim("oid", &long),
         entra.token().claim("ver", forged).claim("appid", &long),
     ] {
-        let mut request = event(token.mint());
+        let mut request = call(token.mint());
         request.headers_mut().insert("x-asrs-event", format!("z{long}").parse().unwrap());
         send(&layer, request).await.unwrap_err();
     }
@@ -218,27 +220,4 @@ async fn reports_dead_discovery_endpoint_once_per_change() {
     keys.refresh_now().await.unwrap();
     assert_eq!(log.lines("INFO signalr_upstream_auth::keys: discovery works again").len(), 1);
     assert_eq!(log.lines(dead).len(), 2);
-}
-
-/// A call of SignalR's with this token.
-fn event(token: String) -> Request<String> {
-    let request = UpstreamRequest::message("chat", "echo").bearer(token).into_request::<Vec<u8>>();
-    request.map(|_| String::new())
-}
-
-/// A key source that has to look for every key and finds none.
-#[derive(Debug)]
-struct LateRejection;
-
-impl KeySource for LateRejection {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
-        Lookup::Miss
-    }
-
-    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            Err(KeyError::unknown())
-        })
-    }
 }

@@ -2,27 +2,21 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
-use mock_entra::{MockEntra, SigningKey, UpstreamRequest};
+use mock_entra::{MockEntra, SigningKey};
 use serde_json::Value;
-use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
-use signalr_upstream_auth::{Settings, TenantId, UpstreamAuthLayer};
+use signalr_upstream_auth::{Settings, UpstreamAuthLayer};
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tower::{Layer as _, Service as _};
 
+use crate::calls::{LateRejection, call};
 use crate::log::Log;
 
 const EVENT: &str = "WARN signalr_upstream_auth::requests: rejection explained";
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// A call of SignalR's with this token.
-fn call(token: String) -> Request<String> {
-    UpstreamRequest::message("chat", "echo").bearer(token).into_request::<Vec<u8>>().map(|_| String::new())
-}
 
 /// The explanation of a line of the log.
 fn explanation(line: &str) -> Value {
@@ -108,7 +102,7 @@ async fn explains_after_a_wait_for_a_key_in_the_span_of_the_request_and_asks_for
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("WARN request{id=7}: signalr_upstream_auth::requests"), "{lines:?}");
     assert_eq!(explanation(&lines[0])["kind"], "unknown_key");
-    assert_eq!(keys.0.load(Ordering::Relaxed), 1);
+    assert_eq!(keys.asked(), 1);
 }
 
 #[tokio::test]
@@ -180,23 +174,5 @@ async fn setting_switches_explanations_on() {
             send(&layer, request(&["Basic eDp5"])).await.unwrap_err();
         }
         assert_eq!(log.take("rejection explained").len(), explained, "{seconds}");
-    }
-}
-
-/// A key source that has to look for every key, finds none, and counts how often it was asked.
-#[derive(Debug, Default)]
-struct LateRejection(AtomicU64);
-
-impl KeySource for LateRejection {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
-        Lookup::Miss
-    }
-
-    fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async {
-            tokio::task::yield_now().await;
-            Err(KeyError::unknown())
-        })
     }
 }

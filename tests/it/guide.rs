@@ -49,3 +49,17 @@ fn alerts_name_kinds_that_exist() {
     assert!(!named.is_empty(), "no alert names a kind");
     assert!(named.iter().flat_map(|named| named.split('|')).all(|kind| kinds.contains(kind)), "{named:?}");
 }
+
+/// Whoever names a file of certificates must know that the system's no longer count.
+#[test]
+fn every_paragraph_on_certificate_variables_says_that_they_replace_the_roots() {
+    let pages = [include_str!("../../README.md"), REJECTIONS, include_str!("../../src/keys/remote/builder.rs")];
+    for page in pages {
+        let plain = page.replace("    ///\n", "\n");
+        let paragraphs: Vec<_> = plain.split("\n\n").filter(|text| text.contains("SSL_CERT_FILE")).collect();
+        assert!(!paragraphs.is_empty());
+        for paragraph in paragraphs {
+            assert!(paragraph.contains("*replace"), "{paragraph}");
+        }
+    }
+}

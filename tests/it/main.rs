@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
+mod calls;
 mod capacity;
 mod differential;
 mod entra_tokens;

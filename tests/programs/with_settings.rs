@@ -60,7 +60,10 @@ async fn a_server_listens_before_it_has_keys_and_says_so() {
             send(Version::HTTP_11, server, request(method, path, token.as_deref())).await
         };
         assert_eq!(call(Method::GET, "/healthz", None).await.status, StatusCode::OK, "{name}");
-        assert_eq!(call(Method::GET, "/readyz", None).await.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        let probe = call(Method::GET, "/readyz", None).await;
+        assert_eq!(probe.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        let reasons = ["the keys are not loaded yet", "no verification keys are available"];
+        assert!(reasons.iter().any(|reason| probe.body == reason.as_bytes()), "{name}: {probe:?}");
         assert_eq!(call(Method::POST, PATH, None).await.status, StatusCode::UNAUTHORIZED, "{name}");
         let answer = call(Method::POST, PATH, Some(cloud.entra.token().mint())).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
@@ -71,6 +74,24 @@ async fn a_server_listens_before_it_has_keys_and_says_so() {
         ready(server).await;
         let answer = call(Method::POST, PATH, Some(cloud.entra.token().mint())).await;
         assert_eq!(answer.status, StatusCode::OK, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_probe_says_that_entra_does_not_know_the_tenant() {
+    for name in SERVERS {
+        let cloud = PublicCloud::start().await;
+        let body = r#"{"error":"invalid_tenant","error_codes":[90002]}"#;
+        let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        cloud.entra.fail(Endpoint::Discovery, Fault::raw(head + body));
+        let mut program = Program::start(name, cloud.settings());
+        let server = program.address().await;
+        program.stderr_with("keys could not be fetched").await;
+        let probe = send(Version::HTTP_11, server, request(Method::GET, "/readyz", None)).await;
+        assert_eq!(probe.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        let expected = "Entra does not know this tenant in this cloud: check SIGNALR_UPSTREAM_TENANT_IDS and \
+                        SIGNALR_UPSTREAM_CLOUD: the provider answered with status 400 and AADSTS90002";
+        assert_eq!(String::from_utf8_lossy(&probe.body), expected, "{name}");
     }
 }
 

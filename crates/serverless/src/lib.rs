@@ -38,6 +38,7 @@ mod options;
 mod payload;
 mod renewal;
 mod rest;
+mod retry_after;
 mod role;
 mod router;
 mod service_endpoint;

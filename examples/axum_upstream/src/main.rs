@@ -91,7 +91,6 @@ async fn whoami(claims: Claims) -> Json<Value> {
     }))
 }
 
-/// For the load balancer: without keys the layer answers 503 to every call.
-async fn readyz(State(auth): State<UpstreamAuthLayer>) -> StatusCode {
-    if auth.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn readyz(State(auth): State<UpstreamAuthLayer>) -> Result<(), (StatusCode, String)> {
+    start::why_not_ready(&auth).map_or(Ok(()), |reason| Err((StatusCode::SERVICE_UNAVAILABLE, reason)))
 }

@@ -22,10 +22,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use signalr_upstream_auth::Claims;
 use signalr_upstream_auth::upstream::{
     Completion, Context, DEFAULT_BODY_LIMIT, Error, HandlerError, IntoCompletion, Invocation, Payload, read_body,
 };
+use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -38,9 +38,7 @@ async fn main() -> Result<(), start::Failure> {
         async move {
             match request.uri().path() {
                 "/healthz" => Ok(empty(StatusCode::OK)),
-                "/readyz" if auth.is_ready() => Ok(empty(StatusCode::OK)),
-                // For the load balancer: without keys the layer answers 503 to every call.
-                "/readyz" => Ok(empty(StatusCode::SERVICE_UNAVAILABLE)),
+                "/readyz" => Ok(readyz(&auth)),
                 _ => protected.oneshot(request).await,
             }
         }
@@ -136,6 +134,14 @@ fn whoami(claims: &Claims) -> Response<Full<Bytes>> {
     });
     let mut response = Response::new(Full::from(body.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn readyz(auth: &UpstreamAuthLayer) -> Response<Full<Bytes>> {
+    let Some(reason) = start::why_not_ready(auth) else { return empty(StatusCode::OK) };
+    let mut response = Response::new(Full::from(reason));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 

@@ -1,11 +1,13 @@
 //! Where the server listens, and whose tokens it accepts.
 
 use std::env;
+use std::error::Error as _;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mock_entra::MockEntra;
+use signalr_upstream_auth::keys::KeyErrorKind;
 use signalr_upstream_auth::{Settings, UpstreamAuthLayer};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -79,6 +81,22 @@ fn load_keys(auth: &UpstreamAuthLayer) {
             Err(error) => tracing::warn!(%error, "no keys yet, further attempts follow"),
         }
     });
+}
+
+/// For the load balancer and for whoever looks why it sends nothing: without keys the layer answers 503 to every call.
+/// `None` once there are keys.
+///
+/// Anybody may ask. So the cause of an outage, which may name your proxy, is in the log only.
+pub(crate) fn why_not_ready(auth: &UpstreamAuthLayer) -> Option<String> {
+    if auth.is_ready() {
+        return None;
+    }
+    let Some(error) = auth.last_key_error() else { return Some("the keys are not loaded yet".to_owned()) };
+    Some(match (error.kind(), error.source()) {
+        // It has Entra's code.
+        (KeyErrorKind::UnknownTenant, Some(cause)) => format!("{error}: {cause}"),
+        _ => error.to_string(),
+    })
 }
 
 fn listen_addr() -> Result<SocketAddr, Failure> {

@@ -175,6 +175,14 @@ impl KeySource for RemoteKeys {
         self.0.start();
         self.0.find(tenant).is_some_and(KeyStore::is_serving)
     }
+
+    /// Of the first tenant whose latest attempt failed, and of one without keys to serve before all others.
+    fn last_error(&self) -> Option<KeyError> {
+        let failed = |store: &&KeyStore| store.status().last_error().is_some();
+        let (stores, without_keys) = (&self.0.0, |store: &&KeyStore| !store.is_serving());
+        let store = stores.iter().filter(failed).find(without_keys).or_else(|| stores.iter().find(failed))?;
+        store.status().last_error().cloned()
+    }
 }
 
 impl fmt::Debug for Tenants {

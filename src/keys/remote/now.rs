@@ -13,6 +13,24 @@ pub(crate) struct Now {
     pub(crate) wall: Option<UnixTime>,
 }
 
+/// The clocks of a test, which moves them.
+#[cfg(test)]
+impl Now {
+    pub(crate) fn of_a_test() -> Self {
+        Self { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.monotonic += time;
+        self.jump(i64::try_from(time.as_secs()).unwrap());
+    }
+
+    /// Moves the wall clock alone.
+    pub(crate) fn jump(&mut self, seconds: i64) {
+        self.wall = self.wall.map(|wall| UnixTime::from_secs(wall.as_secs().checked_add_signed(seconds).unwrap()));
+    }
+}
+
 /// When something was last known to be so.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timestamp {

@@ -486,5 +486,5 @@ pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
-#[path = "tests/schedule.rs"]
+#[path = "tests/schedule/mod.rs"]
 mod tests;

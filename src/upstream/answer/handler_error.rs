@@ -79,11 +79,11 @@ impl HandlerError {
         let target = target.map(|target| escape_and_cut(target, TARGET_CHARS));
         if self.unexpected {
             let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
-            tracing::warn!(target: events::UPSTREAM, { upstream.target = target, error }, "upstream handler failed");
+            tracing::warn!(target: events::UPSTREAM, { rpc.method = target, error }, "upstream handler failed");
         } else {
             tracing::debug!(
                 target: events::UPSTREAM,
-                { upstream.target = target, message_to_client = &*self.message, cause = self.mismatch() },
+                { rpc.method = target, message_to_client = &*self.message, cause = self.mismatch() },
                 "upstream handler rejected"
             );
         }

@@ -143,7 +143,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         tracing::debug!(
             target: events::UPSTREAM,
-            { error.type = self.kind().as_str(), error.header = self.header().map(http::HeaderName::as_str) },
+            { error.type = self.kind().as_str(), header = self.header().map(http::HeaderName::as_str) },
             "upstream call rejected"
         );
         self.to_response::<Body>()

@@ -135,7 +135,7 @@ async fn target_and_cause_are_escaped_before_a_subscriber_gets_them() {
     let all = |name: &str| -> Vec<&str> {
         values.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
     };
-    assert_eq!(all("upstream.target"), ["a\\tb"; 2], "{values:?}");
+    assert_eq!(all("rpc.method"), ["a\\tb"; 2], "{values:?}");
     assert!(all("cause").iter().any(|cause| cause.contains("x\\nERROR")), "{values:?}");
     assert!(values.iter().all(|(_, value)| !value.chars().any(char::is_control)), "{values:?}");
 }

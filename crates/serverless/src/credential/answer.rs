@@ -61,6 +61,12 @@ fn success(body: &[u8]) -> azure_core::Result<Value> {
     Ok(body)
 }
 
+/// What a failure says, of a body that [`rewritten`] wrote.
+pub(super) fn description(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body["error_description"].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 /// A number, or a text that is one; Entra and identity endpoints differ.
 fn seconds(value: &Value) -> Option<i64> {
     let number = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;

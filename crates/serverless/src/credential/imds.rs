@@ -9,10 +9,11 @@ use azure_core::error::ErrorKind;
 use azure_core::http::{AsyncRawResponse, Context, HttpClient, Method, Request, StatusCode, Transport};
 use url::Url;
 
-use super::BuildFault;
 use super::ambient::{Ambient, IMDS_AUTHORITY};
 use super::transport::Transports;
+use super::{BuildFault, answer};
 use crate::error::Cause;
+use crate::retry_after;
 
 /// A transport to IMDS.
 #[derive(Debug)]
@@ -37,8 +38,10 @@ impl ImdsClient {
 
 #[async_trait]
 impl HttpClient for ImdsClient {
-    /// A machine without IMDS is not an outage that another attempt might survive, so it ends the attempts of
-    /// `azure_identity`, which would take more than a minute.
+    /// One request, whatever comes of it: whoever renews the token repeats and follows `Retry-After`. `azure_identity`
+    /// would repeat for more than a minute, so each answer that it repeats after comes back as an error.
+    ///
+    /// A machine without IMDS is not an outage that another attempt might survive.
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let mut request = request.clone();
         if let Some(authority) = &self.authority {
@@ -47,33 +50,66 @@ impl HttpClient for ImdsClient {
             url.set_query(request.url().query());
             *request.url_mut() = url;
         }
-        self.inner.send(&Context::new(), &mut request).await.map_err(|error| match error.kind() {
+        let response = self.inner.send(&Context::new(), &mut request).await.map_err(|error| match error.kind() {
             ErrorKind::Connection => Error::with_error(
                 ErrorKind::Credential,
                 error,
                 "IMDS cannot be reached: this machine is no Azure virtual machine, or its network blocks 169.254.169.254",
             ),
+            // The connection broke, which `azure_identity` repeats as well.
+            ErrorKind::Io => Error::with_error(ErrorKind::DataConversion, error, "IMDS gave no answer"),
             _ => error,
-        })
+        })?;
+        let status = response.status();
+        if status.is_success() || matches!(u16::from(status), 400..=403) {
+            return Ok(response);
+        }
+        let answer = response.try_into_raw_response().await?;
+        let message = match answer::description(answer.body()) {
+            Some(description) => format!("IMDS answered {status}: {description}"),
+            None => format!("IMDS answered {status}"),
+        };
+        let kind = ErrorKind::HttpResponse { status, error_code: None, raw_response: Some(Box::new(answer)) };
+        Err(Error::with_message(kind, message))
     }
 }
 
-/// Asks whether IMDS is there. The reason comes back if it is not.
+/// Why [`probe`] found no identity.
+#[derive(Debug)]
+pub(super) enum ProbeFault {
+    /// There is no IMDS.
+    Absent(String),
+    /// There is one, and it asks to be left alone for a while.
+    Busy(Error),
+}
+
+/// Asks whether IMDS is there.
 ///
 /// As in .NET, the request lacks the header `Metadata`. IMDS answers 400 at once; other clouds have something else at
 /// the same address, and it must not be taken for an identity.
-pub(super) async fn probe(transport: &Transport) -> Result<(), String> {
-    let url = Url::parse(TOKEN_URL).map_err(|error| error.to_string())?;
+pub(super) async fn probe(transport: &Transport) -> Result<(), ProbeFault> {
+    let url = Url::parse(TOKEN_URL).map_err(|error| ProbeFault::Absent(error.to_string()))?;
     let mut request = Request::new(url, Method::Get);
     let context = Context::new();
-    match tokio::time::timeout(PROBE_TIMEOUT, transport.send(&context, &mut request)).await {
-        Err(_) => Err(format!("IMDS did not answer within {} s", PROBE_TIMEOUT.as_secs())),
-        Ok(Err(error)) => Err(Cause::of(&error).to_string()),
-        Ok(Ok(response)) => match response.status() {
-            StatusCode::BadRequest | StatusCode::TooManyRequests => Ok(()),
-            status if status.is_server_error() => Ok(()),
-            status => Err(format!("169.254.169.254 answered {status}, which is not the answer of Azure's IMDS")),
+    let status = match tokio::time::timeout(PROBE_TIMEOUT, transport.send(&context, &mut request)).await {
+        Err(_) => {
+            let reason = format!("IMDS did not answer within {} s", PROBE_TIMEOUT.as_secs());
+            return Err(ProbeFault::Absent(reason));
+        }
+        Ok(Ok(response)) => response.status(),
+        Ok(Err(error)) => match error.http_status() {
+            Some(_) if retry_after::of_answer(&error).is_some() => return Err(ProbeFault::Busy(error)),
+            Some(status) => status,
+            None => return Err(ProbeFault::Absent(Cause::of(&error).to_string())),
         },
+    };
+    match status {
+        StatusCode::BadRequest | StatusCode::TooManyRequests => Ok(()),
+        status if status.is_server_error() => Ok(()),
+        status => {
+            let reason = format!("169.254.169.254 answered {status}, which is not the answer of Azure's IMDS");
+            Err(ProbeFault::Absent(reason))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Cause, Error, ErrorKind};
 use crate::renewal::{Failure, Fetch, Lease, Renewal, Subject};
+use crate::retry_after;
 
 /// The scope of Azure SignalR Service, the same in every cloud.
 ///
@@ -46,7 +47,7 @@ pub(crate) fn renewal(
         move || {
             let (credential, clock) = (Arc::clone(&credential), Arc::clone(&clock));
             Box::pin(async move {
-                let token = credential.get_token(&[SCOPE], None).await.map_err(|error| failure(&error))?;
+                let token = credential.get_token(&[SCOPE], None).await.map_err(|error| failure(&error, clock.now()))?;
                 lease(&token, Now::read(&*clock), jitter())
             })
         }
@@ -75,11 +76,14 @@ fn unusable(text: &'static str) -> Failure {
     Failure::transient(Error::new(ErrorKind::Unavailable, text))
 }
 
-pub(crate) fn failure(error: &azure_core::Error) -> Failure {
+/// `now` is by the wall clock, for a `Retry-After` that is a date.
+pub(crate) fn failure(error: &azure_core::Error, now: Option<UnixTime>) -> Failure {
     let is_transient = is_transient(error);
+    let retry_after = retry_after::of_answer(error).and_then(|value| retry_after::parse(&value, now));
     let kind = if is_transient { ErrorKind::Unavailable } else { ErrorKind::Credential };
     let error = Error::new(kind, "the credential gave no Entra token").with_cause(Cause::of(error));
-    if is_transient { Failure::transient(error) } else { Failure::lasting(error, None) }
+    let failure = if is_transient { Failure::transient(error) } else { Failure::lasting(error, None) };
+    Failure { retry_after, ..failure }
 }
 
 /// Whether another attempt within seconds may succeed. A credential wraps the errors of its requests.
@@ -89,7 +93,9 @@ fn is_transient(error: &azure_core::Error) -> bool {
         AzureErrorKind::Connection | AzureErrorKind::Io | AzureErrorKind::DataConversion => true,
         AzureErrorKind::HttpResponse { status, .. } => {
             let status = u16::from(*status);
-            status >= 500 || status == 408 || status == 429
+            // IMDS answers 404 and 410 while it is updated
+            // (https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling).
+            status >= 500 || matches!(status, 404 | 408 | 410 | 429)
         }
         _ => {
             let mut source = error.source();

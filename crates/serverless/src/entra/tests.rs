@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use azure_core::http::RawResponse;
+use azure_core::http::headers::Headers;
 use azure_core::time::OffsetDateTime;
 
 use super::*;
@@ -51,13 +53,32 @@ fn errors_of_requests_are_transient_and_those_of_settings_last() {
     let status = |status: u16| {
         wrapped(AzureErrorKind::HttpResponse { status: status.into(), error_code: None, raw_response: None })
     };
-    for (code, expected) in [(500, true), (503, true), (429, true), (408, true), (400, false), (401, false)] {
+    for (code, expected) in
+        [(500, true), (503, true), (429, true), (408, true), (404, true), (410, true), (400, false), (401, false)]
+    {
         assert_eq!(is_transient(&status(code)), expected, "{code}");
     }
     assert!(!is_transient(&azure_core::Error::with_message(AzureErrorKind::Credential, "no such identity")));
     for (code, kind) in [(503, ErrorKind::Unavailable), (401, ErrorKind::Credential)] {
-        let failure = failure(&status(code));
+        let failure = failure(&status(code), None);
         assert_eq!((failure.error.kind(), failure.is_lasting), (kind, code == 401));
+    }
+}
+
+#[test]
+fn failure_keeps_what_the_answer_asks_for() {
+    let now = Some(UnixTime::from_secs(784_111_770));
+    for (value, seconds) in [("60", Some(60)), ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)), ("soon", None)] {
+        for code in [400, 429, 503] {
+            let mut headers = Headers::new();
+            headers.insert("retry-after", value);
+            let raw_response = Some(Box::new(RawResponse::from_bytes(code.into(), headers, "")));
+            let kind = AzureErrorKind::HttpResponse { status: code.into(), error_code: None, raw_response };
+            let inner = azure_core::Error::with_message(kind, "inner");
+            let error = azure_core::Error::with_error(AzureErrorKind::Credential, inner, "outer");
+            let failure = failure(&error, now);
+            assert_eq!(failure.retry_after, seconds.map(Duration::from_secs), "{code}: {value}");
+        }
     }
 }
 

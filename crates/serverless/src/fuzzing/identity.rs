@@ -31,8 +31,7 @@ pub fn identity_answer(data: &[u8]) {
             secret: SecretText::new(SECRET.to_owned()),
             cloud: Some(AzureCloud::Public),
         }),
-        // `azure_identity` repeats the other statuses after seconds.
-        ("imds", 200..=299 | 400 | 401 | 403) => CredentialPlan::ManagedIdentity(None),
+        ("imds", 200..=599) => CredentialPlan::ManagedIdentity(None),
         _ => return,
     };
     let answers = Arc::new(Answers { status, body: Bytes::from(body.clone()) });
@@ -52,9 +51,9 @@ pub fn identity_answer(data: &[u8]) {
             }
         }
         Err(error) => {
-            let failure = entra::failure(&error);
+            let failure = entra::failure(&error, None);
             check_failure(&failure.error, token.filter(|_| (200..=299).contains(&status)));
-            if (200..=299).contains(&status) || status >= 500 || matches!(status, 408 | 429) {
+            if (200..=299).contains(&status) || status >= 500 || matches!(status, 404 | 408 | 410 | 429) {
                 assert!(!failure.is_lasting, "{status}: {:?}", failure.error);
             }
         }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::answer::{Answer, BodyProblem};
 use super::call::Call;
-use super::retry::{self, Decision, Ended, Progress, parse_retry_after};
+use super::retry::{self, Decision, Ended, Progress};
 use super::transport;
 use crate::client_token::SigningKey;
 use crate::entra::BearerToken;
@@ -25,6 +25,7 @@ use crate::health::Health;
 use crate::instruments;
 use crate::operation::{Absent, Repeat};
 use crate::renewal::{Lease, Renewal};
+use crate::retry_after;
 
 /// Calls to one endpoint.
 pub(crate) struct Caller {
@@ -223,7 +224,7 @@ impl Caller {
     }
 
     fn retry_after(&self, answer: &Answer) -> Option<Duration> {
-        parse_retry_after(answer.retry_after.as_deref()?, self.clock.now())
+        retry_after::parse(answer.retry_after.as_deref()?, self.clock.now())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use background_refresh::{Backoff, UnixTime};
+use background_refresh::Backoff;
 use http::StatusCode;
 
 use crate::operation::Repeat;
@@ -74,17 +74,6 @@ pub(crate) fn may_be_done(ended: Ended) -> bool {
         Ended::NoAnswer => true,
         Ended::Status(status) => matches!(status.as_u16(), 500 | 504),
     }
-}
-
-/// The value of `Retry-After`: seconds or a date (RFC 9110 section 10.2.3). A date in the past is zero.
-pub(crate) fn parse_retry_after(value: &str, now: Option<UnixTime>) -> Option<Duration> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds are a very long time.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(value).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(UnixTime::from_secs(date.as_secs()).saturating_since(now?))
 }
 
 const TRIES_MAX: u32 = 4;
@@ -172,20 +161,6 @@ mod tests {
         assert_eq!(decided(30, 0), Decision::RepeatAfter(Duration::from_millis(200)));
     }
 
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = Some(UnixTime::from_secs(784_111_770));
-        let seconds = |value: &str| parse_retry_after(value, now).map(|wait| wait.as_secs());
-        assert_eq!(seconds(" 120 "), Some(120));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0));
-        assert_eq!(seconds("99999999999999999999999"), Some(u64::MAX));
-        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", None), None);
-        for value in ["", "-1", "1.5", "soon", "1 2"] {
-            assert_eq!(seconds(value), None, "{value:?}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_wait_exceeds_what_is_left_or_undercuts_what_was_asked(
@@ -196,11 +171,6 @@ mod tests {
                 prop_assert!(wait < progress.left && wait >= progress.retry_after.unwrap_or_default());
                 prop_assert!(wait >= Duration::from_millis(100));
             }
-        }
-
-        #[test]
-        fn no_value_panics(value in "\\PC{0,40}", now in prop::option::of(0..u64::MAX)) {
-            let _ = parse_retry_after(&value, now.map(UnixTime::from_secs));
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
+use azure_core::http::headers::Headers;
+use azure_core::http::{RawResponse, StatusCode};
 use azure_core::time::OffsetDateTime;
 
 use crate::clock::TestClock;
@@ -21,6 +23,8 @@ pub(crate) enum Token {
     Expired,
     /// The identity endpoint does not answer now.
     Down,
+    /// The identity endpoint answers 429 with a `Retry-After` of so many seconds.
+    Busy(u64),
     /// The identity endpoint never answers.
     Hangs,
     /// The identity does not exist.
@@ -96,6 +100,14 @@ impl TokenCredential for TestCredential {
             Token::Same => Ok(self.state.lock().unwrap().last.clone().unwrap()),
             Token::Expired => Ok(AccessToken::new("entra-token-0", expires(-1))),
             Token::Down => Err(azure_core::Error::with_message(ErrorKind::Io, "identity endpoint: connection reset")),
+            Token::Busy(seconds) => {
+                let mut headers = Headers::new();
+                headers.insert("retry-after", seconds.to_string());
+                let answer = RawResponse::from_bytes(StatusCode::TooManyRequests, headers, "");
+                let (status, raw_response) = (answer.status(), Some(Box::new(answer)));
+                let kind = ErrorKind::HttpResponse { status, error_code: None, raw_response };
+                Err(azure_core::Error::with_message(kind, "identity endpoint: too many requests"))
+            }
             Token::Hangs => std::future::pending().await,
             Token::NotSetUp => {
                 Err(azure_core::Error::with_message(ErrorKind::Credential, "no managed identity is assigned"))

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, Method, Request, StatusCode, header};
 use axum::routing::post;
 use axum::{Router, response::Response};
 use http_body_util::BodyExt as _;
-use signalr_serverless::{HubClient, NegotiateOptions, NegotiateResponse, Result};
+use signalr_serverless::{HubClient, NegotiateOptions, NegotiateResponse};
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -20,13 +20,13 @@ struct User(String);
 impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = StatusCode;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, StatusCode> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
         let name = parts.headers.get("x-test-user").ok_or(StatusCode::UNAUTHORIZED)?;
         Ok(Self(name.to_str().unwrap().to_owned()))
     }
 }
 
-async fn negotiate(State(chat): State<HubClient>, User(user): User) -> Result<NegotiateResponse> {
+async fn negotiate(State(chat): State<HubClient>, User(user): User) -> signalr_serverless::Result<NegotiateResponse> {
     chat.negotiate(NegotiateOptions::default().user_id(user)).await
 }
 
@@ -90,17 +90,45 @@ async fn statuses_tell_whose_fault_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn browser_may_ask_before() {
+async fn browser_reads_errors_as_well() {
     let harness = Harness::new();
-    let request = Request::builder()
-        .method(Method::OPTIONS)
-        .uri("/chat/negotiate")
-        .header("origin", "https://app.example")
-        .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "x-requested-with,x-signalr-user-agent")
-        .body(Body::empty())
-        .unwrap();
-    let response = app(harness.chat.clone()).oneshot(request).await.unwrap();
-    let allowed = response.headers()["access-control-allow-headers"].to_str().unwrap();
-    assert!(allowed.contains("x-requested-with") && allowed.contains("x-signalr-user-agent"), "{allowed}");
+    let (status, response, _) = call(&harness, None).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert_eq!(response.headers()["access-control-allow-credentials"], "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn browser_may_ask_before_from_one_origin_only() {
+    let harness = Harness::new();
+    for origin in ["https://app.example", "https://app.example.evil.example", "http://app.example", "null"] {
+        let request = Request::builder()
+            .method(Method::OPTIONS)
+            .uri("/chat/negotiate")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "x-requested-with,x-signalr-user-agent")
+            .body(Body::empty())
+            .unwrap();
+        let response = app(harness.chat.clone()).oneshot(request).await.unwrap();
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+        // A browser compares it with its own origin.
+        assert_eq!(header("access-control-allow-origin"), Some("https://app.example"), "{origin}");
+        assert_eq!(header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(header("access-control-allow-methods"), Some("POST"));
+        let allowed = header("access-control-allow-headers").unwrap();
+        assert_eq!(allowed, "authorization,x-requested-with,x-signalr-user-agent");
+    }
+}
+
+/// The first page shows the code that these tests run.
+#[test]
+fn first_page_shows_handler_and_cors_as_they_are_tested() {
+    let (page, tested) = (include_str!("../../README.md"), include_str!("negotiate_handler.rs"));
+    let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let blocks: Vec<_> = page.split("```rust,ignore\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        assert!(normal(tested).contains(&normal(block)), "{block}");
+    }
 }

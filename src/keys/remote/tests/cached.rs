@@ -21,7 +21,7 @@ struct Case {
 impl Case {
     fn new() -> Self {
         let timing = Timing { key_retention: RETENTION, stale_limit: STALE_LIMIT, ..Timing::default() };
-        let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(1_700_000_000)) };
+        let now = Now::of_a_test();
         Self { keys: CachedKeys::default(), timing, now }
     }
 
@@ -36,14 +36,12 @@ impl Case {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.now.monotonic += time;
-        self.jump(i64::try_from(time.as_secs()).unwrap());
+        self.now.pass(time);
     }
 
     /// Moves the wall clock alone.
     fn jump(&mut self, seconds: i64) {
-        self.now.wall =
-            self.now.wall.map(|wall| UnixTime::from_secs(wall.as_secs().checked_add_signed(seconds).unwrap()));
+        self.now.jump(seconds);
     }
 
     fn find(&self, name: &str) -> &'static str {

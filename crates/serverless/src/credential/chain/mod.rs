@@ -14,7 +14,7 @@ use azure_core::http::{StatusCode, Transport};
 use tokio::sync::Mutex;
 
 use super::ambient::Ambient;
-use super::imds::{self, ImdsClient};
+use super::imds::{self, ImdsClient, ProbeFault};
 use super::plan::DefaultChainPlan;
 use super::transport::Transports;
 use super::{BuildFault, command_line, managed_identity, principal};
@@ -130,8 +130,10 @@ impl Step {
                 Err(error) => Attempt::Rejected(error),
             },
             Kind::Imds { credential, transport, has_id } => {
-                if let Err(reason) = imds::probe(transport).await {
-                    return Attempt::Absent(reason);
+                match imds::probe(transport).await {
+                    Ok(()) => {}
+                    Err(ProbeFault::Absent(reason)) => return Attempt::Absent(reason),
+                    Err(ProbeFault::Busy(error)) => return Attempt::Rejected(error),
                 }
                 match credential.get_token(scopes, None).await {
                     Ok(token) => Attempt::Success(token),

@@ -47,6 +47,8 @@ struct State {
 pub(super) const IMDS: &str = "/metadata/identity/oauth2/token";
 pub(super) const APP_SERVICE: &str = "/msi/token";
 pub(super) const IDENTITY_HEADER: &str = "the-identity-header";
+/// What every endpoint asks for beside a 429, in seconds.
+pub(super) const RETRY_AFTER: u64 = 77;
 /// Any path of Entra.
 pub(super) const ENTRA: &str = "/oauth2/v2.0/token";
 
@@ -206,11 +208,11 @@ async fn respond(state: &State, host: String, request: Request<Incoming>) -> Res
     };
     let (status, body) = answer(state, &seen);
     state.seen.lock().unwrap().push(seen);
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .unwrap()
+    let mut response = Response::builder().status(status);
+    if status == 429 {
+        response = response.header("retry-after", RETRY_AFTER);
+    }
+    response.header("content-type", "application/json").body(Full::new(Bytes::from(body))).unwrap()
 }
 
 fn answer(state: &State, seen: &Seen) -> (u16, String) {

@@ -10,6 +10,7 @@ use super::PREFIX;
 use crate::Settings;
 use crate::endpoint::{Auth, EndpointConfig, Priority};
 use crate::error::Cause;
+use crate::retry_after;
 
 /// What a child found.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -33,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) uses_entra: bool,
     /// A token or an error for each time that the credential was asked.
     pub(super) tokens: Vec<Result<String, String>>,
+    /// What the answer of the last error asked for.
+    pub(super) retry_after: Option<String>,
 }
 
 impl Report {
@@ -139,6 +142,7 @@ async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> Endpoi
         server_address: config.server_endpoint.map(|url| url.to_string()),
         uses_entra: matches!(config.auth, Auth::Entra(_)),
         tokens: Vec::new(),
+        retry_after: None,
     };
     let Auth::Entra(credential) = config.auth else { return endpoint };
     *debug += &format!("{credential:?}");
@@ -147,7 +151,10 @@ async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> Endpoi
         *debug += &format!("{token:?}");
         endpoint.tokens.push(match token {
             Ok(token) => Ok(token.token.secret().to_owned()),
-            Err(error) => Err(Cause::of(&error).to_string()),
+            Err(error) => {
+                endpoint.retry_after = retry_after::of_answer(&error);
+                Err(Cause::of(&error).to_string())
+            }
         });
     }
     endpoint

@@ -1,6 +1,6 @@
 //! Managed identities on App Service and on virtual machines.
 
-use super::azure::{APP_SERVICE, Azure, IDENTITY_HEADER, IMDS};
+use super::azure::{APP_SERVICE, Azure, IDENTITY_HEADER, IMDS, RETRY_AFTER};
 use super::child::{keys, run, variables};
 use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, PREFIX, RESOURCE};
 
@@ -99,6 +99,19 @@ async fn endpoints_authenticate_with_different_identities() {
     assert_eq!((two.name.as_deref(), two.is_primary), (Some("two"), false));
     let ids: Vec<_> = azure.seen().into_iter().map(|seen| seen.query.get("client_id").cloned()).collect();
     assert_eq!(ids, [None, Some(CLIENT.to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn error_keeps_what_the_identity_endpoint_asks_for() {
+    let azure = Azure::start().await;
+    for (endpoint, variables) in [(APP_SERVICE, azure.app_service().to_vec()), (IMDS, vec![azure.imds()])] {
+        azure.answer(endpoint, 429, "");
+        let before = azure.seen().len();
+        let settings = keys(&[("serviceUri", ENDPOINT), ("credential", "managedidentity")]);
+        let report = run(settings.into_iter().chain(variables)).await;
+        assert_eq!(report.endpoints[0].retry_after, Some(RETRY_AFTER.to_string()), "{endpoint}: {}", report.error());
+        assert_eq!(azure.seen().len() - before, 1, "{endpoint}: nobody but the schedule repeats");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

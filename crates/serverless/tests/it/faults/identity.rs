@@ -26,6 +26,24 @@ pub(super) fn cases() -> Vec<Case> {
             bed.credential.next([Token::Down, Token::Down, Token::Down]);
             bed.send(&mut done).await;
         }),
+        case!(
+            "identity endpoint answers 429 with a Retry-After of two minutes",
+            "a send each ten seconds",
+            9,
+            1,
+            Some("unavailable"),
+            |bed, done| {
+                bed.credential.next([Token::Busy(120)]);
+                for _ in 0..9 {
+                    bed.send(&mut done).await;
+                    bed.pass(Duration::from_secs(10)).await;
+                }
+                assert_eq!((bed.clock.elapsed().as_secs(), bed.credential.asked()), (90, 1));
+                bed.pass(MINUTE).await;
+                bed.send(&mut done).await;
+                assert_eq!(bed.credential.asked(), 2);
+            }
+        ),
         case!("identity endpoint hangs", "first send", 1, 0, Some("unavailable"), |bed, done| {
             bed.credential.then(Token::Hangs);
             bed.send(&mut done).await;
