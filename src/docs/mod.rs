@@ -23,6 +23,9 @@
 //!
 //! # At 3 a.m.
 //!
+//! The repository has a runbook, `RUNBOOK.md`: a decision tree, then one place to look at and one thing to do for each
+//! symptom and each alert. In short:
+//!
 //! 1. **Is it the keys?** Answers of 503, events at ERROR under `signalr_upstream_auth::keys`, `/readyz` at 503:
 //!    this machine cannot fetch the keys of Entra. See [`keys_unavailable`](rejections#keys_unavailable--503).
 //! 2. **Which kind is it?** Each rejection has one: in the event `requests are rejected`, in the label `kind` of

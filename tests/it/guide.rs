@@ -8,6 +8,7 @@ use signalr_upstream_auth::meter::VERIFICATION_BUCKETS;
 const REJECTIONS: &str = include_str!("../../src/docs/rejections.md");
 const MONITORING: &str = include_str!("../../src/docs/monitoring.md");
 const ALERTS: &str = include_str!("../../src/docs/alerts.yml");
+const RUNBOOK: &str = include_str!("../../RUNBOOK.md");
 
 #[test]
 fn every_kind_of_rejection_has_its_section_with_status_and_remedy() {
@@ -22,14 +23,15 @@ fn every_kind_of_rejection_has_its_section_with_status_and_remedy() {
 }
 
 #[test]
-fn every_alert_has_a_summary_and_its_section_as_runbook() {
+fn every_alert_has_a_summary_a_section_and_its_place_in_the_runbook() {
     let alerts: Vec<_> = ALERTS.split("- alert: ").skip(1).collect();
     let headings: Vec<_> = MONITORING.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let names: Vec<_> = alerts.iter().map(|alert| alert.lines().next().unwrap()).collect();
     assert_eq!(headings, names);
     for (alert, name) in alerts.iter().zip(names) {
-        let page = "signalr_upstream_auth/docs/monitoring/index.html#";
-        assert!(alert.contains(&format!("{page}{}\n", name.to_lowercase())), "{alert}");
+        let anchor = name.to_lowercase();
+        assert!(alert.contains(&format!("/RUNBOOK.md#{anchor}\n")), "{alert}");
+        assert!(RUNBOOK.contains(&format!("<a id=\"{anchor}\"></a>")), "{alert}");
         assert!(alert.contains("summary: ") && alert.contains("severity: "), "{alert}");
     }
 }
