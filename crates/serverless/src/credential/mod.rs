@@ -20,6 +20,7 @@ mod principal;
 #[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
 mod processes;
 #[cfg(all(test, feature = "identity"))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
 mod throttling;
 #[cfg(feature = "identity")]
 mod transport;
