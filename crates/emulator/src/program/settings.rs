@@ -30,7 +30,8 @@ use crate::upstream::UpstreamTemplate;
 ///     upstream_retry_delays_secs = [1, 1]
 ///     "#,
 /// )?;
-/// # let settings = EmulatorSettings { http_port: 0, ..settings };
+/// # let mut settings = settings;
+/// # settings.http_port = 0;
 /// let emulator = settings.builder().start().await?;
 /// # let _ = emulator;
 /// # Ok(())

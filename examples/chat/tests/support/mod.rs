@@ -122,14 +122,19 @@ impl Client {
 
     /// Calls a method of the chat. The error is the text of the error completion.
     pub async fn invoke(&mut self, target: &str, arguments: Value) -> Result<Value, String> {
+        self.try_invoke(target, arguments).await.expect("the connection is open")
+    }
+
+    /// Calls a method of the chat. `None` if the connection ends before the answer.
+    pub async fn try_invoke(&mut self, target: &str, arguments: Value) -> Option<Result<Value, String>> {
         self.invocations += 1;
         let id = self.invocations.to_string();
-        self.send(&json!({"type": 1, "invocationId": id, "target": target, "arguments": arguments})).await;
+        self.try_send(&json!({"type": 1, "invocationId": id, "target": target, "arguments": arguments})).await?;
         loop {
-            let message = self.message().await.expect("the connection is open");
+            let message = self.message().await?;
             if message["type"] == 3 && message["invocationId"] == id.as_str() {
                 let error = message["error"].as_str().map(str::to_owned);
-                return error.map_or_else(|| Ok(message["result"].clone()), Err);
+                return Some(error.map_or_else(|| Ok(message["result"].clone()), Err));
             }
             self.keep(&message);
         }
@@ -162,7 +167,11 @@ impl Client {
     }
 
     async fn send(&mut self, message: &Value) {
-        self.stream.send(Message::text(format!("{message}\u{1e}"))).await.unwrap();
+        self.try_send(message).await.expect("the connection is open");
+    }
+
+    async fn try_send(&mut self, message: &Value) -> Option<()> {
+        self.stream.send(Message::text(format!("{message}\u{1e}"))).await.ok()
     }
 
     /// The next message that is no ping. `None` at the end.
