@@ -25,7 +25,7 @@ async fn is_ready(admin: SocketAddr) -> bool {
 async fn sigterm_and_sigint_lose_no_request() {
     for signal in ["TERM", "INT"] {
         let (cloud, service) = (PublicCloud::start().await, Service::start().await);
-        let options = ["proxy", "--to", &service.url(), "--not-ready", "1", "--drain", "20"];
+        let options = ["proxy", "--to", &service.url(), "--not-ready", "3", "--drain", "20"];
         let mut proxy = Program::command(&options, cloud.settings());
         let (address, admin) = (proxy.address().await, proxy.admin_address().await);
         proxy.stderr_with("the keys are loaded").await;
@@ -33,7 +33,7 @@ async fn sigterm_and_sigint_lose_no_request() {
         let slow = (0..20).map(|number| {
             let token = Arc::clone(&token);
             tokio::spawn(async move {
-                let call = request(Method::GET, "/slow/2500", Some(&token));
+                let call = request(Method::GET, "/slow/4500", Some(&token));
                 send(VERSIONS[number % 2], address, call).await.status
             })
         });
