@@ -112,6 +112,10 @@ pub mod rejections {}
 pub mod testing {}
 
 #[doc = include_str!("threat_model.md")]
+#[doc = ""]
+#[doc = "# Data flow and trust boundaries"]
+#[doc = ""]
+#[doc = include_str!("data_flow.svg")]
 pub mod threat_model {}
 
 #[doc = include_str!("tuning.md")]
