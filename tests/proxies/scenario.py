@@ -138,11 +138,14 @@ class Scenario:
         await self.rejected("bad: no token", [], [401])
         await self.rejected("bad: no token, forged headers", [(name, "forged") for name in FORGED], [401])
         await self.rejected("bad: another scheme", [("Authorization", "Basic eDp5")], [401])
-        await self.rejected("bad: scheme without token", [("Authorization", "Bearer")], [401])
-        await self.rejected("bad: not a token", [("Authorization", "Bearer a,b")], [401])
+        await self.rejected("bad: scheme without token", [("Authorization", "Bearer")], [self.proxy.malformed])
+        await self.rejected("bad: not a token", [("Authorization", "Bearer a,b")], [self.proxy.malformed])
         await self.rejected("bad: token in the query", [], [401], path=f"/upstream/chat/messages/echo?access_token={good}")
         # nginx answers 400 itself since 1.23.
         await self.rejected("bad: two tokens", [bearer(good), bearer(good)], [400, 401], challenge=False)
+
+    async def check_from_outside(self):
+        good = self.entra.good[0]["token"]
         before = self.service.arrived
         outside = await self.send([bearer(good)], path="/verify")
         faults = [] if outside.status == 404 and self.service.arrived == before else [f"status {outside.status}"]
@@ -195,6 +198,23 @@ class Scenario:
         self.put("forged headers, and no identity from the check", faults)
 
 
+def without_keys(entra):
+    """Variables of a check that asks for keys where nobody answers."""
+    return entra.environment | {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
+
+
+async def run_sidecar(proxy, program, entra, service, table):
+    """The cases for `proxy`, which needs no other proxy."""
+    port, command = free_port(), ("proxy", "--to", f"http://127.0.0.1:{service.port}")
+    scenario = Scenario(proxy, port, entra, service, table)
+    async with Check(program, port, entra.environment, command=command):
+        await scenario.good_calls()
+        await scenario.bad_calls()
+        await scenario.traffic()
+    async with Check(program, port, without_keys(entra), has_keys=False, command=command):
+        await scenario.never_open("check has no keys", "no keys")
+
+
 async def run_scenario(proxy, program, folder, check_program, entra, service, table):
     port, check_port = free_port(), free_port()
     process = await proxy.start(program, folder, {8000: port, 3000: check_port, 8080: service.port})
@@ -204,6 +224,7 @@ async def run_scenario(proxy, program, folder, check_program, entra, service, ta
             await scenario.settled()
             await scenario.good_calls()
             await scenario.bad_calls()
+            await scenario.check_from_outside()
             await scenario.traffic()
         await scenario.never_open("check is down", "down")
         for how, as_if in [("500", "500"), ("503", "503"), ("hangs up", "down")]:
@@ -213,9 +234,7 @@ async def run_scenario(proxy, program, folder, check_program, entra, service, ta
             await scenario.never_open("check is slow", "down", patience=proxy.gives_up_after + 15)
         async with BrokenCheck(check_port, "accepts without identity"):
             await scenario.without_identity()
-        # The real one that has no keys: nobody answers where it asks.
-        nowhere = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
-        async with Check(check_program, check_port, entra.environment | nowhere, has_keys=False):
+        async with Check(check_program, check_port, without_keys(entra), has_keys=False):
             await scenario.never_open("check has no keys", "no keys")
         async with Check(check_program, check_port, entra.environment):
             answer = await scenario.send([bearer(entra.good[0]["token"])])
