@@ -16,13 +16,6 @@ use crate::client::{VERSIONS, request, send};
 use crate::public_cloud::PublicCloud;
 use crate::service::Service;
 
-impl Program {
-    fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-}
-
 async fn is_ready(admin: SocketAddr) -> bool {
     send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await.status == StatusCode::NO_CONTENT
 }
@@ -32,7 +25,7 @@ async fn is_ready(admin: SocketAddr) -> bool {
 async fn sigterm_and_sigint_lose_no_request() {
     for signal in ["TERM", "INT"] {
         let (cloud, service) = (PublicCloud::start().await, Service::start().await);
-        let options = ["proxy", "--to", &service.url(), "--not-ready", "1", "--drain", "20"];
+        let options = ["proxy", "--to", &service.url(), "--not-ready", "3", "--drain", "20"];
         let mut proxy = Program::command(&options, cloud.settings());
         let (address, admin) = (proxy.address().await, proxy.admin_address().await);
         proxy.stderr_with("the keys are loaded").await;
@@ -40,7 +33,7 @@ async fn sigterm_and_sigint_lose_no_request() {
         let slow = (0..20).map(|number| {
             let token = Arc::clone(&token);
             tokio::spawn(async move {
-                let call = request(Method::GET, "/slow/2500", Some(&token));
+                let call = request(Method::GET, "/slow/4500", Some(&token));
                 send(VERSIONS[number % 2], address, call).await.status
             })
         });

@@ -13,6 +13,7 @@ mod client;
 mod public_cloud;
 
 mod check_azure;
+mod deploy;
 mod server;
 mod tool;
 mod usage;
@@ -30,3 +31,5 @@ mod lifecycle;
 mod proxy;
 #[cfg(target_os = "linux")]
 mod service;
+#[cfg(target_os = "linux")]
+mod tls;

@@ -29,4 +29,11 @@ impl Program {
     pub(crate) async fn admin_address(&mut self) -> SocketAddr {
         self.logged("serving probes admin=").await
     }
+
+    /// Sends a signal: `TERM`, `INT` or `HUP`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
 }
