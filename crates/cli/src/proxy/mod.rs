@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::header::HeaderValue;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -141,6 +141,8 @@ impl Inner {
         self.log.forwarded();
         let (mut head, body) = response.into_parts();
         head::clean_response(&mut head.headers);
+        // A version is of one connection (RFC 9110 section 2.5). Services that speak HTTP/1.0 are common: Python's.
+        head.version = Version::HTTP_11;
         // The request counts until its answer has been sent.
         let body = body.map_frame(move |frame| {
             let _ = &permit;

@@ -52,7 +52,7 @@ pub(crate) struct Server<A> {
 impl<A: Answer> Server<A> {
     pub(crate) fn new(service: A, phases: Phases, tls: Option<Tls>, max_connections: u32) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
+        http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MAX_HEAD);
         let max_head = u32::try_from(MAX_HEAD).unwrap_or(u32::MAX);
         http.http2()
             .timer(TokioTimer::new())
@@ -194,7 +194,11 @@ const MAX_HEAD: usize = 32 * 1024;
 
 const MAX_STREAMS: u32 = 256;
 
-/// How long a client may take for a handshake or a head.
+/// How long a client may take for a handshake or its first request.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take for a head, and stay idle before it. Proxies keep idle connections for 60 seconds: it is to be
+/// they who close them, or a call meets a connection that is just being closed.
+const HEAD_PATIENCE: Duration = Duration::from_secs(90);
 
 const LAST_CHANCE: Duration = Duration::from_secs(1);

@@ -28,10 +28,6 @@ mod forward_auth;
 #[cfg(target_os = "linux")]
 mod lifecycle;
 #[cfg(target_os = "linux")]
-mod nginx;
-#[cfg(target_os = "linux")]
-mod proxies;
-#[cfg(target_os = "linux")]
 mod proxy;
 #[cfg(target_os = "linux")]
 mod service;

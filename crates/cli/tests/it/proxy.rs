@@ -318,6 +318,26 @@ async fn shadow_mode_forwards_rejected_calls_marked_and_without_a_caller() {
     proxy.stderr_with("requests are rejected").await;
 }
 
+#[tokio::test]
+async fn answer_of_http_1_0_becomes_one_of_http_1_1() {
+    let cloud = PublicCloud::start().await;
+    let old = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", old.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = old.accept().await {
+            let _ = stream.read(&mut [0; 8192]).await;
+            stream.write_all(b"HTTP/1.0 200 OK\r\nServer: BaseHTTP/0.6\r\n\r\nold").await.unwrap();
+        }
+    });
+    let mut proxy = Program::command(&["proxy", "--to", &url], cloud.settings());
+    let (address, token) = (proxy.loaded_address().await, cloud.entra.token().mint());
+    for version in VERSIONS {
+        // The client compares the version of the answer with its own.
+        let answer = send(version, address, request(Method::GET, "/", Some(&token))).await;
+        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"old"[..]));
+    }
+}
+
 /// A body that is not read keeps nobody from an answer.
 #[tokio::test]
 async fn rejection_does_not_wait_for_the_body() {
