@@ -53,6 +53,8 @@ async fn no_secret_is_shown_whatever_happens() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // Without a subscriber of all threads, a test on another one can switch an event off for a moment.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     let mut shown = Vec::new();
 
