@@ -55,6 +55,7 @@ ALLOWED = {
         "mock_entra": "the Entra of the emulator, re-exported",
         "rcgen": "cause of a failed start",
         "rustls": "cause of a failed start",
+        "serde_core": "settings are deserialized by any format",
         "serde_json": "arguments and messages as values",
         "signalr_upstream_auth": "ids and clocks, re-exported",
         "tokio": "the receiver of events",
