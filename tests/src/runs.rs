@@ -5,7 +5,8 @@ pub const RUN: usize = 12;
 
 /// Every run of [`RUN`] bytes in some texts.
 ///
-/// A hash table with chains, as compressors keep one: without optimization it takes a fifth of a set's time.
+/// A hash table with chains, as compressors keep one. A set would hash each run byte by byte, which takes long without
+/// optimization.
 #[derive(Debug)]
 pub struct Runs {
     texts: Vec<u8>,
