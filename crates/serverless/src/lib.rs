@@ -13,6 +13,7 @@
 
 #[cfg(feature = "axum")]
 mod axum_response;
+mod azure_error;
 mod client;
 mod client_token;
 mod credential;

@@ -1,11 +1,12 @@
 //! The header `Retry-After`: what the service, Entra and identity endpoints answer to a client that comes too often.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::HeaderName;
 use background_refresh::UnixTime;
+
+use crate::azure_error::wrapped;
 
 /// Its value: seconds or a date (RFC 9110 section 10.2.3). A date in the past is zero.
 pub(crate) fn parse(value: &str, now: Option<UnixTime>) -> Option<Duration> {
@@ -18,19 +19,13 @@ pub(crate) fn parse(value: &str, now: Option<UnixTime>) -> Option<Duration> {
     Some(UnixTime::from_secs(date.as_secs()).saturating_since(now?))
 }
 
-/// The value in the answer that a credential's error is about, if it is about one. Credentials wrap errors.
+/// The value in the answer that a credential's error is about, if it is about one.
 pub(crate) fn of_answer(error: &azure_core::Error) -> Option<String> {
-    if let ErrorKind::HttpResponse { raw_response: Some(answer), .. } = error.kind() {
-        return answer.headers().get_optional_string(&HeaderName::from_static("retry-after"));
-    }
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(inner) = inner.downcast_ref::<azure_core::Error>() {
-            return of_answer(inner);
-        }
-        source = inner.source();
-    }
-    None
+    let answer = wrapped(error).find_map(|error| match error.kind() {
+        ErrorKind::HttpResponse { raw_response: Some(answer), .. } => Some(answer),
+        _ => None,
+    })?;
+    answer.headers().get_optional_string(&HeaderName::from_static("retry-after"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 mod terms;
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use azure_core::error::ErrorKind as AzureErrorKind;
 use background_refresh::{Now, Timestamp, UnixTime, WallClock, jitter};
 use zeroize::Zeroizing;
 
+use crate::azure_error::wrapped;
 use crate::error::{Cause, Error, ErrorKind};
 use crate::renewal::{Failure, Fetch, Lease, Renewal, Subject};
 use crate::retry_after;
@@ -88,26 +88,18 @@ pub(crate) fn failure(error: &azure_core::Error, now: Option<UnixTime>) -> Failu
 
 /// Whether another attempt within seconds may succeed. A credential wraps the errors of its requests.
 fn is_transient(error: &azure_core::Error) -> bool {
-    match error.kind() {
+    let is_transient = wrapped(error).find_map(|error| match error.kind() {
         // An answer that cannot be read may be a gateway's.
-        AzureErrorKind::Connection | AzureErrorKind::Io | AzureErrorKind::DataConversion => true,
+        AzureErrorKind::Connection | AzureErrorKind::Io | AzureErrorKind::DataConversion => Some(true),
         AzureErrorKind::HttpResponse { status, .. } => {
             let status = u16::from(*status);
             // IMDS answers 404 and 410 while it is updated
             // (https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling).
-            status >= 500 || matches!(status, 404 | 408 | 410 | 429)
+            Some(status >= 500 || matches!(status, 404 | 408 | 410 | 429))
         }
-        _ => {
-            let mut source = error.source();
-            while let Some(inner) = source {
-                if let Some(inner) = inner.downcast_ref::<azure_core::Error>() {
-                    return is_transient(inner);
-                }
-                source = inner.source();
-            }
-            false
-        }
-    }
+        _ => None,
+    });
+    is_transient.unwrap_or(false)
 }
 
 #[cfg(test)]
