@@ -1,5 +1,6 @@
 //! The admin listener: probes, metrics and status. No proxy leads there.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,10 +61,25 @@ impl Shared {
     fn is_ready(&self) -> bool {
         self.phases.current() == Phase::Serving && self.current.load().layer.is_ready()
     }
+
+    /// With the cause, which may name a proxy: who can ask here can read the log as well.
+    fn why_not_ready(&self) -> String {
+        if self.phases.current() > Phase::Serving {
+            return "this server is ending".to_owned();
+        }
+        let Some(error) = self.current.load().layer.last_key_error() else {
+            return "the keys are not loaded yet".to_owned();
+        };
+        error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+    }
 }
 
-async fn readyz(State(shared): State<Arc<Shared>>) -> StatusCode {
-    if shared.is_ready() { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn readyz(State(shared): State<Arc<Shared>>) -> Result<StatusCode, (StatusCode, String)> {
+    if shared.is_ready() {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err((StatusCode::SERVICE_UNAVAILABLE, shared.why_not_ready()))
+    }
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {

@@ -37,6 +37,9 @@ async fn status_shows_why_there_are_no_keys() {
     let status = send(Version::HTTP_11, admin, request(Method::GET, "/status", None)).await.json();
     assert_eq!((&status["ready"], &status["tenants"][0]["state"]), (&false.into(), &"cold".into()));
     assert!(status["tenants"][0]["last_error"].as_str().unwrap().contains("500"), "{status}");
+    let answer = send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_says(std::str::from_utf8(&answer.body).unwrap(), &["no verification keys are available", "500"]);
 }
 
 #[tokio::test]
