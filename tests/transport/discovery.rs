@@ -86,6 +86,31 @@ async fn scenario_32_another_issuer() {
 }
 
 #[tokio::test]
+async fn scenario_60_a_key_address_that_is_too_long() {
+    let entra = MockEntra::start().await;
+    let harness = Harness::warm_and_patient(&entra).await;
+    let before = entra.requests();
+    let good = entra.discovery_document(TokenVersion::V2);
+    let address = format!("{}/{}/discovery/v2.0/keys", entra.url(), entra.tenant());
+    let with_address_of = |length: usize| {
+        let longer = format!("{address}?a={}", "a".repeat(length - address.len() - 3));
+        good.replace(&format!("{address}\""), &format!("{longer}\""))
+    };
+    entra.fail(Endpoint::Discovery, Fault::content("application/json", with_address_of(2049)));
+    let too_long = harness.attempt(1).await;
+    entra.fail(Endpoint::Discovery, Fault::content("application/json", with_address_of(2048)));
+    let longest = harness.attempt(1).await;
+    let requests = entra.requests();
+    Row::new(60, "discovery names a key address of 2,049 bytes, then one of 2,048")
+        .fetches(requests.log().len() - before.log().len(), 3)
+        .lost(harness.lost().await, 0)
+        .figure("attempts that failed", too_long.failed, 1)
+        .figure("attempts that succeeded", longest.good, 1)
+        .figure("key requests", requests.keys() - before.keys(), 1)
+        .print();
+}
+
+#[tokio::test]
 async fn scenario_33_cache_headers() {
     let (mut requests, mut lost, mut attempts) = (0, 0, Vec::new());
     for header in ["max-age=0, no-store", "max-age=315360000, immutable"] {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use signalr_upstream_auth::Validator;
 use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,9 +15,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::servers::TlsServer;
+use super::table::Row;
 
 const CHILD: &str = "TEST_HAS_A_SOCKS_PROXY";
-const NAME: &str = "socks::loads_keys_through_the_socks_proxy_of_the_environment";
+const NAME: &str = "socks::scenario_58_a_socks_proxy";
 
 /// A SOCKS5 proxy (RFC 1928) without authentication. It counts requests for the host's name, and leads all of them to the
 /// address that it is told.
@@ -54,16 +56,23 @@ async fn serve(mut client: TcpStream, mut target: watch::Receiver<Option<SocketA
 }
 
 #[tokio::test]
-async fn loads_keys_through_the_socks_proxy_of_the_environment() {
+async fn scenario_58_a_socks_proxy() {
     if std::env::var_os(CHILD).is_some() {
         let server = TlsServer::start().await;
         println!("\nserver {}", server.address());
         let certificate = server.certificate();
-        let keys = RemoteKeys::builder(&server.entra.policy())
+        let policy = server.entra.policy();
+        let keys = RemoteKeys::builder(&policy)
             .configure_client(move |client| client.tls_certs_only([certificate]))
             .build()
             .unwrap();
-        return keys.wait_for_keys().await.unwrap();
+        keys.wait_for_keys().await.unwrap();
+        let token = server.entra.token().mint();
+        let outcome = Validator::new(policy, keys).validate_token(&token).await;
+        return Row::new(58, "the environment names a SOCKS proxy")
+            .fetches(server.entra.requests().log().len(), 2)
+            .lost(u64::from(outcome.is_err()), 0)
+            .print();
     }
     let (server, target) = watch::channel(None);
     let (address, count) = proxy(target).await;

@@ -8,6 +8,8 @@ use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::Validator;
 use signalr_upstream_auth::keys::{KeyErrorKind, KeySource, RemoteKeys};
 
+use super::table::Row;
+
 fn entra_error(status: &str, code: u32) -> Fault {
     let description = format!("AADSTS{code}: Tenant 'x' not found.\\u001b[31m Check to make sure. Trace ID: 1");
     let body = format!(r#"{{"error":"invalid_tenant","error_description":"{description}","error_codes":[{code}]}}"#);
@@ -18,7 +20,8 @@ fn entra_error(status: &str, code: u32) -> Fault {
 }
 
 #[tokio::test]
-async fn unknown_tenant_is_named_wherever_an_operator_looks() {
+async fn scenario_59_an_unknown_tenant() {
+    let (mut requests, mut unavailable, mut rejected) = (0, 0, 0);
     for status in ["400 Bad Request", "404 Not Found"] {
         let entra = MockEntra::start().await;
         entra.fail(Endpoint::Discovery, entra_error(status, 90_002));
@@ -39,14 +42,21 @@ async fn unknown_tenant_is_named_wherever_an_operator_looks() {
         let bearer = format!("Bearer {}", entra.token().mint());
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer.parse().unwrap())]);
         let rejection = validator.validate(&headers).await.unwrap_err();
-        assert_eq!(rejection.status(), 503);
+        unavailable += u64::from(rejection.status() == 503);
+        rejected += u64::from(rejection.status() != 503);
         let explanation = validator.explain_headers(&headers).await.to_string();
         assert!(explanation.contains(advice) && explanation.contains("AADSTS90002"), "{explanation}");
         assert!(
             explanation.contains("Retries cannot mend it") && !explanation.contains("HTTPS_PROXY"),
             "{explanation}"
         );
+        requests += entra.requests().log().len();
     }
+    Row::new(59, "Entra does not know the tenant, with status 400 and with 404 (lost: told anything but 503)")
+        .fetches(requests, 2..=4)
+        .lost(rejected, 0)
+        .figure("told 503", unavailable, 2)
+        .print();
 }
 
 #[tokio::test]
