@@ -7,10 +7,7 @@
 //! | Watching it: metrics, health, alerts | [`monitoring`] |
 //! | Reading the log | [`events`] |
 //! | Changing a duration or a bound | [`tuning`] |
-//! | What was tried to take the keys down | [`faults`] |
 //! | What is defended, and what is not | [`threat_model`] |
-//! | How the crate itself is tested | [`assurance`] |
-//! | What a check costs, and how to measure it | [`performance`] |
 //! | What comes with it, and why | [`dependencies`] |
 //! | Several instances behind a load balancer | [`instances`] |
 //! | A client's value does not deserialize | [`clients`] |
@@ -49,9 +46,6 @@
 //! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
 //!    the status of each failed upstream call.
 
-#[doc = include_str!("assurance.md")]
-pub mod assurance {}
-
 #[doc = include_str!("azure.md")]
 pub mod azure {}
 
@@ -69,9 +63,6 @@ pub mod dependencies {}
 
 #[doc = include_str!("events.md")]
 pub mod events {}
-
-#[doc = include_str!("faults.md")]
-pub mod faults {}
 
 #[doc = include_str!("forward_auth.md")]
 #[doc = ""]
@@ -131,9 +122,6 @@ pub mod monitoring {}
 
 #[doc = include_str!("other_frameworks.md")]
 pub mod other_frameworks {}
-
-#[doc = include_str!("performance.md")]
-pub mod performance {}
 
 #[doc = include_str!("rejections.md")]
 pub mod rejections {}

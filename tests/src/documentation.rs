@@ -3,9 +3,6 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-#[doc = include_str!("../../src/docs/assurance.md")]
-mod assurance {}
-
 #[doc = include_str!("../../src/docs/azure.md")]
 mod azure {}
 
@@ -24,9 +21,6 @@ mod dependencies {}
 #[doc = include_str!("../../src/docs/events.md")]
 mod events {}
 
-#[doc = include_str!("../../src/docs/faults.md")]
-mod faults {}
-
 #[doc = include_str!("../../src/docs/forward_auth.md")]
 mod forward_auth {}
 
@@ -38,9 +32,6 @@ mod migration {}
 
 #[doc = include_str!("../../src/docs/monitoring.md")]
 mod monitoring {}
-
-#[doc = include_str!("../../src/docs/performance.md")]
-mod performance {}
 
 #[doc = include_str!("../../src/docs/rejections.md")]
 mod rejections {}
