@@ -6,11 +6,17 @@ mod readme {}
 #[doc = include_str!("../../src/docs/azure.md")]
 mod azure {}
 
+#[doc = include_str!("../../src/docs/checks.md")]
+mod checks {}
+
 #[doc = include_str!("../../src/docs/clients.md")]
 mod clients {}
 
 #[doc = include_str!("../../src/docs/clouds.md")]
 mod clouds {}
+
+#[doc = include_str!("../../src/docs/concepts.md")]
+mod concepts {}
 
 #[doc = include_str!("../../src/docs/cross_tenant.md")]
 mod cross_tenant {}
@@ -18,8 +24,17 @@ mod cross_tenant {}
 #[doc = include_str!("../../src/docs/dependencies.md")]
 mod dependencies {}
 
+#[doc = include_str!("../../src/docs/embed.md")]
+mod embed {}
+
 #[doc = include_str!("../../src/docs/events.md")]
 mod events {}
+
+#[doc = include_str!("../../src/docs/evidence.md")]
+mod evidence {}
+
+#[doc = include_str!("../../src/docs/features.md")]
+mod features {}
 
 #[doc = include_str!("../../src/docs/forward_auth.md")]
 mod forward_auth {}
@@ -36,6 +51,9 @@ mod monitoring {}
 #[doc = include_str!("../../src/docs/rejections.md")]
 mod rejections {}
 
+#[doc = include_str!("../../src/docs/settings.md")]
+mod settings {}
+
 #[doc = include_str!("../../src/docs/testing.md")]
 mod testing {}
 
@@ -44,3 +62,6 @@ mod threat_model {}
 
 #[doc = include_str!("../../src/docs/tuning.md")]
 mod tuning {}
+
+#[doc = include_str!("../../src/docs/tutorial.md")]
+mod tutorial {}
