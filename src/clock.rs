@@ -151,6 +151,21 @@ impl Error for TimeOutOfRange {}
 /// A wall clock.
 ///
 /// Implemented for `Arc<C>` too, so that you can keep a clock that you hand out.
+///
+/// ```
+/// use signalr_upstream_auth::clock::{Clock, UnixTime};
+///
+/// /// A clock for tests, which stands still.
+/// #[derive(Debug)]
+/// struct Noon;
+///
+/// impl Clock for Noon {
+///     fn now(&self) -> Option<UnixTime> {
+///         Some(UnixTime::from_secs(1_767_268_800))
+///     }
+/// }
+/// # assert_eq!(Noon.now().unwrap().to_string(), "2026-01-01T12:00:00Z");
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now. `None` if the clock is unavailable; requests are then answered 503.
     fn now(&self) -> Option<UnixTime>;

@@ -1,25 +1,47 @@
-//! The guide. It has no code; each page is a module.
+//! The guide, by task. It has no code; each page is a module.
 //!
-//! | When | Page |
+//! # Begin
+//!
+//! | You want to | Page |
 //! |---|---|
-//! | Every call is rejected and you want to know why | [`rejections`], and the tool below |
-//! | Setting up Azure, step by step | [`azure`] |
-//! | Watching it: metrics, health, alerts | [`monitoring`] |
-//! | Reading the log | [`events`] |
-//! | Changing a duration or a bound | [`tuning`] |
-//! | What was tried to take the keys down | [`faults`] |
-//! | What is defended, and what is not | [`threat_model`] |
-//! | How the crate itself is tested | [`assurance`] |
-//! | What a check costs, and how to measure it | [`performance`] |
-//! | What comes with it, and why | [`dependencies`] |
-//! | Several instances behind a load balancer | [`instances`] |
-//! | A client's value does not deserialize | [`clients`] |
-//! | US Government, China, a cloud of your own | [`clouds`] |
-//! | Callers from several tenants | [`cross_tenant`] |
-//! | Testing your own service | [`testing`] |
-//! | You have a check of your own already | [`migration`] |
-//! | The service is not written in Rust, or stands behind a proxy | [`forward_auth`] |
-//! | actix-web, gRPC, a queue: no tower | [`other_frameworks`] |
+//! | see it work, on your machine and then in Azure | [`tutorial`] |
+//! | know what an app registration, an identity and an object id are for | [`concepts`] |
+//!
+//! # How to
+//!
+//! | You want to | Page |
+//! |---|---|
+//! | set up Azure, step by step | [`azure`] |
+//! | embed the layer: axum, hyper, handlers by hub and event | [`embed`] |
+//! | check without tower: actix-web, gRPC, a queue | [`other_frameworks`] |
+//! | put the check in front of a service in another language, or behind a proxy | [`forward_auth`] |
+//! | replace a check of your own | [`migration`] |
+//! | test your own service | [`testing`] |
+//! | read what clients of other languages send | [`clients`] |
+//! | accept callers from several tenants | [`cross_tenant`] |
+//! | use another cloud: US Government, China, one of your own | [`clouds`] |
+//! | run several instances behind a load balancer | [`instances`] |
+//! | watch it: metrics, health, alerts | [`monitoring`] |
+//!
+//! # Look up
+//!
+//! | You look for | Page |
+//! |---|---|
+//! | a setting, or what an error at the start means | [`settings`] |
+//! | a duration, a bound, and why it is so | [`tuning`] |
+//! | why a call is rejected, and what to do | [`rejections`] |
+//! | a line of the log | [`events`] |
+//! | a metric or an alert | [`monitoring`] |
+//! | what is checked, and what an answer means to SignalR | [`checks`] |
+//! | a feature, and what a build needs | [`features`] |
+//! | a dependency, and why it is there | [`dependencies`] |
+//!
+//! # Review
+//!
+//! | You want to know | Page |
+//! |---|---|
+//! | what is defended, and what is not | [`threat_model`] |
+//! | what is claimed, what shows it, and what remains | [`evidence`] |
 //!
 //! # At 3 a.m.
 //!
@@ -49,29 +71,20 @@
 //! 5. **What does SignalR say?** The resource's diagnostic log (category `MessagingLogs`) has the address, hub, event and
 //!    the status of each failed upstream call.
 
-#[doc = include_str!("assurance.md")]
-pub mod assurance {}
+#[doc = include_str!("tutorial.md")]
+pub mod tutorial {}
+
+#[doc = include_str!("concepts.md")]
+pub mod concepts {}
 
 #[doc = include_str!("azure.md")]
 pub mod azure {}
 
-#[doc = include_str!("clients.md")]
-pub mod clients {}
+#[doc = include_str!("embed.md")]
+pub mod embed {}
 
-#[doc = include_str!("clouds.md")]
-pub mod clouds {}
-
-#[doc = include_str!("cross_tenant.md")]
-pub mod cross_tenant {}
-
-#[doc = include_str!("dependencies.md")]
-pub mod dependencies {}
-
-#[doc = include_str!("events.md")]
-pub mod events {}
-
-#[doc = include_str!("faults.md")]
-pub mod faults {}
+#[doc = include_str!("other_frameworks.md")]
+pub mod other_frameworks {}
 
 #[doc = include_str!("forward_auth.md")]
 #[doc = ""]
@@ -114,11 +127,23 @@ pub mod faults {}
 #[doc = "```"]
 pub mod forward_auth {}
 
-#[doc = include_str!("instances.md")]
-pub mod instances {}
-
 #[doc = include_str!("migration.md")]
 pub mod migration {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("clients.md")]
+pub mod clients {}
+
+#[doc = include_str!("cross_tenant.md")]
+pub mod cross_tenant {}
+
+#[doc = include_str!("clouds.md")]
+pub mod clouds {}
+
+#[doc = include_str!("instances.md")]
+pub mod instances {}
 
 #[doc = include_str!("monitoring.md")]
 #[doc = ""]
@@ -129,17 +154,26 @@ pub mod migration {}
 #[doc = "```"]
 pub mod monitoring {}
 
-#[doc = include_str!("other_frameworks.md")]
-pub mod other_frameworks {}
+#[doc = include_str!("settings.md")]
+pub mod settings {}
 
-#[doc = include_str!("performance.md")]
-pub mod performance {}
+#[doc = include_str!("tuning.md")]
+pub mod tuning {}
 
 #[doc = include_str!("rejections.md")]
 pub mod rejections {}
 
-#[doc = include_str!("testing.md")]
-pub mod testing {}
+#[doc = include_str!("events.md")]
+pub mod events {}
+
+#[doc = include_str!("checks.md")]
+pub mod checks {}
+
+#[doc = include_str!("features.md")]
+pub mod features {}
+
+#[doc = include_str!("dependencies.md")]
+pub mod dependencies {}
 
 #[doc = include_str!("threat_model.md")]
 #[doc = ""]
@@ -148,5 +182,5 @@ pub mod testing {}
 #[doc = include_str!("data_flow.svg")]
 pub mod threat_model {}
 
-#[doc = include_str!("tuning.md")]
-pub mod tuning {}
+#[doc = include_str!("evidence.md")]
+pub mod evidence {}

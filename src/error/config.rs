@@ -11,6 +11,15 @@ use std::sync::Arc;
 ///
 /// Two errors are equal when they have the same faults in the same order. The cause that
 /// [`source`](Error::source) returns is not compared.
+///
+/// ```
+/// use signalr_upstream_auth::Tenants;
+///
+/// let error = Tenants::parse(["contoso.com", "common"]).unwrap_err();
+/// assert_eq!(error.faults().count(), 2);
+/// assert!(error.faults().all(|fault| fault.field() == "tenant_ids"));
+/// assert_eq!(error.to_string().lines().count(), 2);
+/// ```
 #[derive(Clone)]
 pub struct ConfigError {
     faults: Vec<ConfigFault>,

@@ -19,6 +19,18 @@ use super::key::{KeyError, KeyErrorKind};
 /// Two rejections are equal when they are answered alike: same [`kind`](Self::kind) and same
 /// [`retry_after`](Self::retry_after). Neither the check nor the cause that [`source`](Error::source) returns is
 /// compared.
+///
+/// ```
+/// use http::Response;
+/// use signalr_upstream_auth::{Rejection, RejectionKind};
+///
+/// /// What an outer layer may do with a response.
+/// fn is_a_mistake_in_the_settings<B>(response: &Response<B>) -> bool {
+///     let kind = response.extensions().get::<Rejection>().map(Rejection::kind);
+///     matches!(kind, Some(RejectionKind::WrongAudience | RejectionKind::WrongTenant | RejectionKind::CallerNotAllowed))
+/// }
+/// # assert!(!is_a_mistake_in_the_settings(&Response::new(())));
+/// ```
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,

@@ -20,6 +20,25 @@ use crate::policy::Policy;
 use crate::validator::Validator;
 
 /// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share keys and verified tokens.
+///
+/// ```
+/// use axum::{Router, http::StatusCode, routing::post};
+/// use signalr_upstream_auth::{Audiences, Callers, Claims, Policy, Tenants, UpstreamAuthLayer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = Policy::builder(
+///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+///     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// )
+/// .build()?;
+/// # #[cfg(all(feature = "axum", feature = "remote"))]
+/// let app: Router = Router::new()
+///     .route("/upstream/{hub}/{category}/{event}", post(async |_: Claims| StatusCode::NO_CONTENT))
+///     .route_layer(UpstreamAuthLayer::new(policy)?); // protects the routes before it, and none after it
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct UpstreamAuthLayer<R = DefaultResponse> {

@@ -17,6 +17,21 @@ use crate::token::version::TokenVersion;
 ///
 /// `Serialize` writes an object with the names of the methods: `tenant_id`, `object_id`, `client_id` (or null),
 /// `audience`, `version`, `roles`, `expires_at` (seconds since 1970) and `token_id` (or null).
+///
+/// ```
+/// use http::{Request, Response, StatusCode};
+/// use signalr_upstream_auth::Claims;
+///
+/// /// A handler that takes calls of one role only, with or without a framework.
+/// fn handle(request: &Request<Vec<u8>>) -> Response<()> {
+///     let claims = request.extensions().get::<Claims>();
+///     let may = claims.is_some_and(|claims| claims.roles().iter().any(|role| role == "Broadcast"));
+///     let mut response = Response::new(());
+///     *response.status_mut() = if may { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
+///     response
+/// }
+/// # assert_eq!(handle(&Request::new(Vec::new())).status(), StatusCode::FORBIDDEN);
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Claims(Arc<CachePadded<Arc<ClaimValues>>>);
 

@@ -163,7 +163,8 @@ fn assigned_identity_is_not_assigned_again() {
 
 #[test]
 fn commands_of_the_readme_set_the_mode_before_the_upstream() {
-    let commands = script(README.split("## Set up Azure").nth(1).unwrap().split("\n## ").next().unwrap());
+    let steps = README.split("## From nothing to a protected event in Azure").nth(1).unwrap();
+    let commands = script(steps.split("\n## ").next().unwrap());
     let ended = run(&format!("set -euo pipefail\n{commands}"), "", 0);
     assert!(ended.is_success, "{:?}", ended.calls);
     let (mode, upstream) = (ended.position("--service-mode Serverless"), ended.position("resource update"));
@@ -191,10 +192,7 @@ fn pages_say_what_the_portal_and_platforms_do() {
                 "# Key Vault references",
             ][..],
         ),
-        (
-            README,
-            &["any asterisk of its row (in newer portals *Hub Rules*)", "add the **client id** of SignalR's identity"],
-        ),
+        (README, &["add the **client id** of SignalR's identity"]),
         (migration, &["*Allow requests from specific client applications*", "Whose 401 or 403 is it?"]),
         (
             forward_auth,
@@ -217,9 +215,12 @@ fn pages_say_what_the_portal_and_platforms_do() {
 /// Microsoft documents no repetition of calls.
 #[test]
 fn repetition_of_calls_is_labeled_as_observed_and_unofficial() {
+    let checks = include_str!("../../src/docs/checks.md");
+    let concepts = include_str!("../../src/docs/concepts.md");
     let reply = include_str!("../../src/upstream/answer/reply.rs");
+    assert!(concepts.contains("SignalR tries again: observed, unofficial"));
     let mut found = 0;
-    for page in [README, reply] {
+    for page in [checks, reply] {
         for (start, _) in page.match_indices("1, 3 and 5 seconds") {
             let after: String = page[start..].chars().take(120).collect();
             assert!(after.contains("observed") && after.contains("unofficial"), "{after}");

@@ -1,5 +1,5 @@
 //! Faults of a provider that concern connections, over loopback and in real time. The scenarios of the key store are in
-//! `src/keys/remote/tests/scenarios`; `src/docs/faults.md` has the table of all.
+//! `src/keys/remote/tests/scenarios`; `docs/maintainers/faults.md` has the table of all.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 

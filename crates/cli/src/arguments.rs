@@ -176,8 +176,8 @@ Settings of the check:
   SIGNALR_UPSTREAM_TENANT_IDS          tenant GUIDs, comma-separated
   SIGNALR_UPSTREAM_AUDIENCES           client ids and App ID URIs of your app registration
   SIGNALR_UPSTREAM_CALLER_OBJECT_IDS   object ids of the identities of your SignalR resources
-  The README of signalr-upstream-auth lists the others. In a file for --config, names are in lower case without the
-  prefix (tenant_ids), and lists are arrays.
+  The page `settings` in the guide of signalr-upstream-auth lists the others. In a file for --config, names are in
+  lower case without the prefix (tenant_ids), and lists are arrays.
 
 Other variables:
   RUST_LOG   which events are logged, such as `debug` or `signalr_upstream_auth=debug`
