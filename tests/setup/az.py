@@ -29,7 +29,7 @@ class Failure(Exception):
 
 def new_state():
     return {
-        "cloud": "AzureCloud", "groups": {}, "resources": {}, "apps": {}, "principals": {}, "assignments": [], "roles": [],
+        "cloud": "AzureCloud", "groups": {}, "resources": {}, "apps": {}, "principals": {}, "assignments": [],
         "writes": [], "fails_at": None, "lag": 0, "unseen": {},
     }
 
@@ -178,11 +178,6 @@ def set_mode(found, options):
     found["properties"]["features"] = [{"flag": "ServiceMode", "value": options["--service-mode"], "properties": {}}]
 
 
-def assign_role(state, options):
-    state["roles"].append({key: value for key, value in options.items() if key.startswith("--assignee") or key in ("--role", "--scope")})
-    return state["roles"][-1]
-
-
 READS = {
     "account show": (set(), lambda state, options: {"tenantId": TENANT, "id": SUBSCRIPTION.rsplit("/", 1)[1]}),
     "cloud show": (
@@ -209,11 +204,6 @@ READS = {
     "ad app show": ({"--id"}, app),
     "ad sp list": ({"--filter"}, lambda state, options: filtered(state["principals"].values(), options)),
     "ad sp show": ({"--id"}, principal),
-    "keyvault show": ({"--name"}, lambda state, options: {"id": f"{SUBSCRIPTION}/vaults/{options['--name']}"}),
-    "keyvault secret show": (
-        {"--vault-name", "--name"},
-        lambda state, options: {"id": f"https://{options['--vault-name']}.vault.azure.net/secrets/{options['--name']}/0123"},
-    ),
 }
 WRITES = {
     "group create": ({"--name", "--location", "--tags"}, create_group),
@@ -238,12 +228,6 @@ WRITES = {
         {"--name", "--resource-group", "--resource-type", "--api-version", "--set"},
         lambda state, options: change(resource(state, options), lambda found: set_property(found, options["--set"])),
     ),
-    "ad app create": (
-        {"--display-name", "--sign-in-audience"},
-        lambda state, options: new_app(
-            state, {"displayName": options["--display-name"], "signInAudience": options["--sign-in-audience"]}
-        ),
-    ),
     "ad app update": (
         {"--id", "--identifier-uris"},
         lambda state, options: change(app(state, options), lambda found: found.update(identifierUris=[options["--identifier-uris"]])) and None,
@@ -253,10 +237,6 @@ WRITES = {
     "ad sp update": (
         {"--id", "--set"},
         lambda state, options: change(principal(state, options), lambda found: set_property(found, options["--set"])) and None,
-    ),
-    "role assignment create": (
-        {"--assignee-object-id", "--assignee-principal-type", "--role", "--scope"},
-        assign_role,
     ),
 }
 # It reads or writes, as its method says.

@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import re
 import socketserver
 import subprocess
 import sys
@@ -41,7 +40,9 @@ class Call(socketserver.StreamRequestHandler):
     def handle(self):
         sent = b""
         while not sent.endswith(b"\x04\0"):
-            sent += self.request.recv(65536)
+            if not (received := self.request.recv(65536)):
+                return
+            sent += received
         arguments = [argument.decode() for argument in sent.split(b"\0")[:-2]]
         try:
             code, text = az.answer(self.server.state, arguments)
@@ -292,29 +293,6 @@ def result_is_what_check_azure_wants():
     assert wrong.returncode == 1, wrong.stdout + wrong.stderr
 
 
-def commands_of_the_page_work():
-    """The blocks of the guide's page, one after the other as a reader pastes them, twice the ones that may be repeated."""
-    page = (ROOT / "src/docs/azure.md").read_text(encoding="utf-8")
-    blocks = [block for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S) if "deploy/azure/" not in block]
-    assert len(blocks) >= 5, "the blocks of the page were not found"
-    cloud = existing(mode="Default")
-    place = Path(cloud.folder.name)
-    checker = place / "signalr-upstream-auth"
-    checker.write_text('#!/bin/sh\n[ "$1" = check-azure ] && grep -q ManagedIdentity\n', encoding="utf-8")
-    checker.chmod(0o755)
-    script = place / "page.sh"
-    script.write_text("\n".join(blocks), encoding="utf-8")
-    cloud.succeed(["bash", str(script)])
-    state = cloud.end_state()
-    (client_id, app), = state["apps"].items()
-    made = state["resources"]["contoso"]
-    assert app["identifierUris"] == [f"api://{client_id}"] and state["principals"][client_id]["appRoleAssignmentRequired"] is True, app
-    assert state["assignments"][0]["principalId"] == made["identity"]["principalId"], state
-    template, = made["properties"]["upstream"]["templates"]
-    assert template["auth"]["managedIdentity"]["resource"] == client_id and "{@Microsoft.KeyVault(SecretUri=" in template["urlTemplate"], template
-    assert not template["urlTemplate"].endswith("/0123)}") and len(state["roles"]) == 1, template
-
-
 def program():
     """The program of the workspace, built if nobody names it."""
     if named := os.environ.get("SIGNALR_UPSTREAM_AUTH"):
@@ -331,7 +309,7 @@ CASES = [
     teardown_keeps_a_group_with_other_resources, uses_the_object_id_of_a_user_assigned_identity, changes_the_mode_only_when_told_so,
     replaces_settings_of_others_only_when_told_so, completes_a_setting_without_authentication,
     leaves_app_registrations_of_others_alone, names_the_cloud_in_the_settings, rejects_arguments_that_it_cannot_use,
-    result_is_what_check_azure_wants, commands_of_the_page_work,
+    result_is_what_check_azure_wants,
 ]
 
 
@@ -340,11 +318,11 @@ def main():
     for case in CASES:
         try:
             case()
-        except AssertionError as fault:
+        except Exception as fault:
             failed += 1
-            print(f"FAIL {case.__name__}: {fault}")
+            print(f"FAIL {case.__name__}: {fault!r}", flush=True)
         else:
-            print(f"ok   {case.__name__}")
+            print(f"ok   {case.__name__}", flush=True)
     return bool(failed)
 
 
