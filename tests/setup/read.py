@@ -1,7 +1,8 @@
 """The files of `deploy/azure` agree with each other, and parse: both shells, Bicep, Terraform.
 
 PowerShell, Bicep and Terraform are parsed by grammars of tree-sitter and not run: a file that parses may still fail in
-Azure. `terraform validate` and the Bicep compiler need providers and types from the internet.
+Azure. `terraform validate` and the Bicep compiler need providers and types from the internet. Where the Azure CLI is installed,
+its help is asked for each command and option.
 """
 
 import json
@@ -88,6 +89,17 @@ def both_shells():
     expect(printed == SETTINGS, f"setup.ps1 prints {sorted(printed)}")
 
 
+def azure_cli():
+    """The real Azure CLI knows each command and option of the scripts. It needs no account for that."""
+    if not shutil.which("az"):
+        not_run.append("options of the Azure CLI: az is not installed")
+        return
+    for command, options in sorted({**commands("setup.sh"), **commands("teardown.sh")}.items()):
+        shown = subprocess.run(["az", *command.split(), "--help"], capture_output=True, text=True, timeout=120).stdout
+        known = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", shown))
+        expect(options <= known, f"`az {command}` has no {sorted(options - known)}")
+
+
 def bicep():
     text, page = read("main.bicep"), read("README.md")
     code = re.sub(r"//.*", "", text)
@@ -132,7 +144,7 @@ def versions():
 
 
 def main():
-    for check in (syntax, both_shells, bicep, terraform, versions):
+    for check in (syntax, both_shells, azure_cli, bicep, terraform, versions):
         check()
     tool("bash", "bash", "-n", "setup.sh", "teardown.sh")
     tool("shellcheck", "shellcheck", "setup.sh", "teardown.sh")
