@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use azure_core::http::AsyncRawResponse;
-use azure_core::http::headers::{HeaderName, Headers};
 use futures_util::StreamExt as _;
 use http::StatusCode;
 use serde_json::Value;
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::call::Call;
 use crate::error::{Error, ErrorKind, ServiceError};
+use crate::headers;
 use crate::operation::Operation;
 use crate::role::Role;
 
@@ -78,8 +78,8 @@ impl Answer {
         }
         Self {
             status,
-            code: header(&headers, "x-ms-error-code"),
-            retry_after: header(&headers, "retry-after"),
+            code: headers::optional(&headers, "x-ms-error-code"),
+            retry_after: headers::optional(&headers, "retry-after"),
             body: bytes,
             body_problem: problem.filter(|_| wanted.is_some()),
         }
@@ -142,10 +142,6 @@ impl Answer {
     }
 }
 
-fn header(headers: &Headers, name: &'static str) -> Option<String> {
-    headers.get_optional_string(&HeaderName::from_static(name))
-}
-
 /// Source: `RestHubLifetimeManager.cs` and `Constants.cs` of
 /// [Azure/azure-signalr](https://github.com/Azure/azure-signalr).
 const ABSENT_CODES: [&str; 5] = [
@@ -164,6 +160,7 @@ const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use azure_core::http::Method;
+    use azure_core::http::headers::Headers;
     use bytes::Bytes;
 
     use super::*;
