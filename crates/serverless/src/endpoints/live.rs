@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_core::http::HttpClient;
 use background_refresh::{Now, UnixTime};
 use url::Url;
 
@@ -15,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
 use crate::options::{ClientTokens, ServiceClientOptions};
 use crate::renewal::Renewal;
-use crate::rest::{Authorization, Caller, no_clock};
+use crate::rest::{Authorization, Base, Caller, Transport, no_clock};
 use crate::router::EndpointStatus;
 use crate::temporary_key;
 
@@ -27,8 +26,7 @@ pub(crate) struct LiveEndpoint {
     key: Key,
     /// `scheme://host`, without a port.
     audience: String,
-    /// `scheme://host[:port][/base]`.
-    client_base: String,
+    client_base: Base,
 }
 
 /// What signs client tokens.
@@ -41,7 +39,7 @@ enum Key {
 
 impl LiveEndpoint {
     /// Starts nothing.
-    pub(crate) fn new(config: EndpointConfig, transport: Arc<dyn HttpClient>, options: &ServiceClientOptions) -> Self {
+    pub(crate) fn new(config: EndpointConfig, transport: Transport, options: &ServiceClientOptions) -> Self {
         let label: Arc<str> = match &config.name {
             Some(name) => name.as_str().into(),
             None => config.endpoint.host_str().unwrap_or_default().into(),
@@ -60,7 +58,7 @@ impl LiveEndpoint {
         };
         let caller = Arc::new(Caller {
             transport,
-            base: base(config.server_endpoint.as_ref().unwrap_or(&config.endpoint)),
+            base: Base::new(config.server_endpoint.as_ref().unwrap_or(&config.endpoint).clone()),
             authorization,
             clock: Arc::clone(&clock),
             health: Arc::clone(&health),
@@ -77,7 +75,7 @@ impl LiveEndpoint {
             health,
             key,
             audience: audience(&config.endpoint),
-            client_base: base(config.client_endpoint.as_ref().unwrap_or(&config.endpoint)),
+            client_base: Base::new(config.client_endpoint.as_ref().unwrap_or(&config.endpoint).clone()),
         }
     }
 
@@ -96,7 +94,7 @@ impl LiveEndpoint {
 
     /// Where a client connects.
     pub(crate) fn client_url(&self, hub: &str) -> String {
-        format!("{}/client/?hub={hub}", self.client_base)
+        format!("{}/client/?hub={hub}", self.client_base.as_str())
     }
 
     /// Signs with the key, with its end if it has one; waits for it until the deadline. `None` if the service mints
@@ -186,11 +184,6 @@ fn key_error(error: Error) -> Error {
     Error::new(ErrorKind::KeyUnavailable, "there is no temporary access key to sign client tokens with")
         .with_retry_after(Some(retry_after))
         .with_error(error)
-}
-
-/// Without the `/` at its end.
-fn base(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Source: `ServiceEndpoint.cs` of [Azure/azure-signalr](https://github.com/Azure/azure-signalr): without the port.
