@@ -39,7 +39,9 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 }
 
 /// A server that does one thing with each connection. Returns its address and the number of requests.
-async fn server<F>(serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> F + Send + 'static) -> (String, Arc<AtomicUsize>)
+pub(crate) async fn server<F>(
+    serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> F + Send + 'static,
+) -> (String, Arc<AtomicUsize>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -56,7 +58,7 @@ where
 }
 
 /// Answers one request with this text and closes the connection.
-async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>, answer: &str) {
+pub(crate) async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>, answer: &str) {
     if request(&mut stream).await.is_some() {
         requests.fetch_add(1, Ordering::SeqCst);
         let _ = stream.write_all(answer.as_bytes()).await;
