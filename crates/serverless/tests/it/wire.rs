@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use signalr_serverless::{Endpoint, Endpoints, Error, ErrorKind, HubClient, ServiceClient, ServiceClientOptions};
@@ -95,6 +96,28 @@ async fn answer_that_is_not_http_is_not_repeated() {
         assert!(send(&url).await.unwrap_err().may_be_delivered(), "{answer}");
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
+}
+
+#[tokio::test]
+async fn code_and_retry_after_of_an_answer_are_read() {
+    let answer =
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\nx-ms-error-code: Busy\r\ncontent-length: 0\r\n\r\n";
+    let (url, requests) =
+        server(move |stream, requests| async move { answer_once(stream, requests, answer).await }).await;
+    let error = send(&url).await.unwrap_err();
+    assert_eq!((error.retry_after(), error.service_code()), (Some(Duration::from_secs(60)), Some("Busy")));
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "a minute is longer than a call may take");
+}
+
+#[tokio::test]
+async fn connection_that_breaks_within_a_body_leaves_the_call_open() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"result\":1}";
+    let (url, requests) =
+        server(move |stream, requests| async move { answer_once(stream, requests, answer).await }).await;
+    let chat = chat(&url, ServiceClientOptions::default());
+    let error = chat.invoke_connection::<u32>("c", "m", &("hello",)).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_be_delivered()), (ErrorKind::Unavailable, true));
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
