@@ -15,6 +15,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
@@ -162,10 +163,16 @@ mod send {
         });
     }
 
-    /// The same headers and the same body.
+    /// The same client settings, headers and body, and the same limit for the whole request.
     #[divan::bench(sample_count = 400, sample_size = 10)]
     fn bare_reqwest(bencher: divan::Bencher<'_, '_>) {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(90))
+            .timeout(Duration::from_secs(30))
+            .build()
+            .expect("a client");
         let url = format!("{}/api/hubs/chat/:send?api-version=2024-12-01", SERVICE.url);
         bencher.bench(|| {
             let request = client

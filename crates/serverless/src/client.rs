@@ -14,7 +14,7 @@ use crate::error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Re
 use crate::hub::HubClient;
 use crate::ids;
 use crate::options::ServiceClientOptions;
-use crate::rest::{CALL_LIMIT, default_client};
+use crate::rest::{CALL_LIMIT, Transport};
 use crate::router::EndpointStatus;
 use crate::service_endpoint::Endpoints;
 use crate::shared::Shared;
@@ -77,12 +77,12 @@ impl ServiceClient {
             return Err(error);
         }
         let transport = match &options.transport {
-            Some(transport) => Arc::clone(transport),
-            None => default_client()?,
+            Some(client) => Transport::Given(Arc::clone(client)),
+            None => Transport::own()?,
         };
         let endpoints: Vec<_> = configs
             .into_iter()
-            .map(|config| Arc::new(LiveEndpoint::new(config, Arc::clone(&transport), &options)))
+            .map(|config| Arc::new(LiveEndpoint::new(config, transport.clone(), &options)))
             .collect();
         let health_check = HealthCheck::new(&endpoints);
         let ServiceClientOptions { client_tokens, router, .. } = options;

@@ -26,6 +26,7 @@ mod events;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod headers;
 mod health;
 mod hub;
 mod ids;

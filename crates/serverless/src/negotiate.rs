@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::Method;
-use background_refresh::{jitter, monotonic_now};
+use background_refresh::jitter;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -116,16 +116,16 @@ fn may_differ_elsewhere(kind: ErrorKind) -> bool {
 }
 
 async fn at(endpoint: &LiveEndpoint, hub: &str, options: &NegotiateOptions) -> Result<NegotiateResponse> {
-    let audience = endpoint.audience(hub);
-    let signed = endpoint.with_key(monotonic_now() + KEY_WAIT, |key, now, end| {
+    let signed = endpoint.with_key(KEY_WAIT, |key, now, end| {
         let validity = Validity::new(now, options.valid_for(), end).ok_or_else(|| {
             Error::new(ErrorKind::KeyUnavailable, "the temporary access key ends before a token could be used")
         })?;
-        client_token::mint(key, &Claims { audience: &audience, validity, options })
+        client_token::mint(key, &Claims { audience: endpoint.audience(hub), validity, options })
     });
     let access_token = match signed.await.map_err(|error| error.with_endpoint(endpoint.label()))? {
         Some(token) => token,
-        None => minted_by_service(endpoint, hub, options).await?,
+        // Boxed for the same reason as the wait for the key.
+        None => Box::pin(minted_by_service(endpoint, hub, options)).await?,
     };
     Ok(NegotiateResponse { url: endpoint.client_url(hub), access_token })
 }

@@ -52,7 +52,8 @@ impl ServiceClientOptions {
     /// The HTTP client, for a proxy or a certificate authority of your own. A `reqwest::Client` is one.
     ///
     /// It must follow no redirects, and report `ErrorKind::Connection` only when nothing has left: a call that ended
-    /// so is repeated.
+    /// so is repeated. `azure_core` writes an event at DEBUG for each request of a `reqwest::Client`; it shows the path,
+    /// which holds users and groups.
     pub fn transport(mut self, transport: Arc<dyn HttpClient>) -> Self {
         self.transport = Some(transport);
         self

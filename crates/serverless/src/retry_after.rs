@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use azure_core::error::ErrorKind;
-use azure_core::http::headers::HeaderName;
 use background_refresh::UnixTime;
 
 use crate::azure_error::wrapped;
+use crate::headers;
 
 /// Its value: seconds or a date (RFC 9110 section 10.2.3). A date in the past is zero.
 pub(crate) fn parse(value: &str, now: Option<UnixTime>) -> Option<Duration> {
@@ -25,7 +25,7 @@ pub(crate) fn of_answer(error: &azure_core::Error) -> Option<String> {
         ErrorKind::HttpResponse { raw_response: Some(answer), .. } => Some(answer),
         _ => None,
     })?;
-    answer.headers().get_optional_string(&HeaderName::from_static("retry-after"))
+    headers::optional(answer.headers(), "retry-after")
 }
 
 #[cfg(test)]

@@ -29,10 +29,25 @@ impl Validity {
     }
 }
 
+/// Whom a client token is for: `{origin}/client/?hub={hub}`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audience<'a> {
+    /// `scheme://host`, without a port.
+    pub(crate) origin: &'a str,
+    /// In lower case.
+    pub(crate) hub: &'a str,
+}
+
+impl Serialize for Audience<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}/client/?hub={}", self.origin, self.hub))
+    }
+}
+
 /// The claims set, which serializes to a JSON object.
 #[derive(Debug)]
 pub(crate) struct Claims<'a> {
-    pub(crate) audience: &'a str,
+    pub(crate) audience: Audience<'a>,
     pub(crate) validity: Validity,
     pub(crate) options: &'a NegotiateOptions,
 }
@@ -40,7 +55,7 @@ pub(crate) struct Claims<'a> {
 impl Serialize for Claims<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("aud", self.audience)?;
+        map.serialize_entry("aud", &self.audience)?;
         map.serialize_entry("iat", &self.validity.issued.as_secs())?;
         map.serialize_entry("nbf", &self.validity.issued.as_secs())?;
         map.serialize_entry("exp", &self.validity.expires.as_secs())?;

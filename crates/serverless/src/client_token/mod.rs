@@ -4,7 +4,7 @@ mod claims;
 mod options;
 mod signing;
 
-pub(crate) use claims::{Claims, Validity};
+pub(crate) use claims::{Audience, Claims, Validity};
 pub use options::NegotiateOptions;
 pub(crate) use signing::SigningKey;
 

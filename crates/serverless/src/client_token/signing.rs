@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub(crate) struct SigningKey {
     hmac: Arc<hmac::Key>,
+    /// In base64url, with the period that follows.
     header: String,
 }
 
@@ -23,17 +24,20 @@ impl SigningKey {
             Some(kid) => serde_json::json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }),
             None => serde_json::json!({ "alg": "HS256", "typ": "JWT" }),
         };
-        Self { hmac, header: URL_SAFE_NO_PAD.encode(header.to_string()) }
+        let mut header = URL_SAFE_NO_PAD.encode(header.to_string());
+        header.push('.');
+        Self { hmac, header }
     }
 
     /// The signed token. `None` if the claims set does not serialize.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Option<Zeroizing<String>> {
-        let claims = serde_json::to_vec(claims).ok()?;
-        let length = self.header.len() + claims.len().div_ceil(3) * 4 + SIGNATURE_CHARS + 2;
-        let mut token = Zeroizing::new(String::with_capacity(length));
+        let mut json = Vec::with_capacity(CLAIMS_USUAL);
+        serde_json::to_writer(&mut json, claims).ok()?;
+        // All at once: a token that grows leaves copies behind.
+        let input = self.header.len() + base64::encoded_len(json.len(), false)?;
+        let mut token = Zeroizing::new(String::with_capacity(input + 1 + SIGNATURE_CHARS));
         token.push_str(&self.header);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
+        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
         let signature = hmac::sign(&self.hmac, token.as_bytes());
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
@@ -46,6 +50,9 @@ impl fmt::Debug for SigningKey {
         f.write_str("SigningKey")
     }
 }
+
+/// More than the claims sets of most apps take, in bytes.
+const CLAIMS_USUAL: usize = 512;
 
 /// 32 bytes in base64url.
 const SIGNATURE_CHARS: usize = 43;

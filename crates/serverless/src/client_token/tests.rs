@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const SECRET: &str = "dGhlIHRleHQgaXMgdGhlIGtleQ==";
+const AUDIENCE: Audience<'_> = Audience { origin: "https://a", hub: "chat" };
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 fn key(kid: Option<&str>) -> SigningKey {
@@ -22,7 +23,7 @@ fn key(kid: Option<&str>) -> SigningKey {
 
 fn minted(options: &NegotiateOptions, end: Option<u64>) -> Result<(Value, Value)> {
     let validity = Validity::new(NOW, options.valid_for(), end.map(UnixTime::from_secs)).unwrap();
-    let token = mint(&key(Some("kid-1")), &Claims { audience: "https://a/client/?hub=chat", validity, options })?;
+    let token = mint(&key(Some("kid-1")), &Claims { audience: AUDIENCE, validity, options })?;
     Ok(read(&token))
 }
 
@@ -55,7 +56,7 @@ fn carries_what_the_service_reads() {
 fn access_key_has_no_kid() {
     let options = NegotiateOptions::default();
     let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
-    let token = mint(&key(None), &Claims { audience: "a", validity, options: &options }).unwrap();
+    let token = mint(&key(None), &Claims { audience: AUDIENCE, validity, options: &options }).unwrap();
     assert_eq!(read(&token).0, json!({ "alg": "HS256", "typ": "JWT" }));
 }
 
@@ -122,7 +123,7 @@ fn token_of_4096_characters_is_the_longest() {
     let length = |n: usize| {
         let options = NegotiateOptions::default().claim("long", "x".repeat(n));
         let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
-        mint(&key(Some("kid-1")), &Claims { audience: "a", validity, options: &options }).map(|token| token.len())
+        mint(&key(Some("kid-1")), &Claims { audience: AUDIENCE, validity, options: &options }).map(|token| token.len())
     };
     // Claims of 2,997 bytes are 3,996 characters; header, signature and dots are 100.
     let longest = (2800..3000).filter_map(|n| length(n).ok()).max();

@@ -4,18 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_core::http::HttpClient;
 use background_refresh::{Now, UnixTime};
 use url::Url;
 
-use crate::client_token::SigningKey;
+use crate::client_token::{Audience, SigningKey};
 use crate::endpoint::{Auth, EndpointConfig, Priority};
 use crate::entra;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
 use crate::options::{ClientTokens, ServiceClientOptions};
 use crate::renewal::Renewal;
-use crate::rest::{Authorization, Caller, no_clock};
+use crate::rest::{Authorization, Base, Caller, Transport, no_clock};
 use crate::router::EndpointStatus;
 use crate::temporary_key;
 
@@ -26,9 +25,8 @@ pub(crate) struct LiveEndpoint {
     health: Arc<Health>,
     key: Key,
     /// `scheme://host`, without a port.
-    audience: String,
-    /// `scheme://host[:port][/base]`.
-    client_base: String,
+    origin: String,
+    client_base: Base,
 }
 
 /// What signs client tokens.
@@ -41,7 +39,7 @@ enum Key {
 
 impl LiveEndpoint {
     /// Starts nothing.
-    pub(crate) fn new(config: EndpointConfig, transport: Arc<dyn HttpClient>, options: &ServiceClientOptions) -> Self {
+    pub(crate) fn new(config: EndpointConfig, transport: Transport, options: &ServiceClientOptions) -> Self {
         let label: Arc<str> = match &config.name {
             Some(name) => name.as_str().into(),
             None => config.endpoint.host_str().unwrap_or_default().into(),
@@ -60,7 +58,7 @@ impl LiveEndpoint {
         };
         let caller = Arc::new(Caller {
             transport,
-            base: base(config.server_endpoint.as_ref().unwrap_or(&config.endpoint)),
+            base: Base::new(config.server_endpoint.as_ref().unwrap_or(&config.endpoint).clone()),
             authorization,
             clock: Arc::clone(&clock),
             health: Arc::clone(&health),
@@ -76,8 +74,8 @@ impl LiveEndpoint {
             priority: config.priority,
             health,
             key,
-            audience: audience(&config.endpoint),
-            client_base: base(config.client_endpoint.as_ref().unwrap_or(&config.endpoint)),
+            origin: origin(&config.endpoint),
+            client_base: Base::new(config.client_endpoint.as_ref().unwrap_or(&config.endpoint).clone()),
         }
     }
 
@@ -90,20 +88,20 @@ impl LiveEndpoint {
     }
 
     /// The audience of a client token: always of the endpoint itself, never of the address that clients use.
-    pub(crate) fn audience(&self, hub: &str) -> String {
-        format!("{}/client/?hub={hub}", self.audience)
+    pub(crate) fn audience<'a>(&'a self, hub: &'a str) -> Audience<'a> {
+        Audience { origin: &self.origin, hub }
     }
 
     /// Where a client connects.
     pub(crate) fn client_url(&self, hub: &str) -> String {
-        format!("{}/client/?hub={hub}", self.client_base)
+        [self.client_base.as_str(), "/client/?hub=", hub].concat()
     }
 
-    /// Signs with the key, with its end if it has one; waits for it until the deadline. `None` if the service mints
-    /// the tokens.
+    /// Signs with the key, with its end if it has one; waits for it at most so long. `None` if the service mints the
+    /// tokens.
     pub(crate) async fn with_key<T>(
         &self,
-        deadline: Instant,
+        wait: Duration,
         sign: impl FnOnce(&SigningKey, UnixTime, Option<UnixTime>) -> Result<T>,
     ) -> Result<Option<T>> {
         let clock = &*self.caller.clock;
@@ -111,8 +109,16 @@ impl LiveEndpoint {
             Key::None => Ok(None),
             Key::Access(key) => sign(key, clock.now().ok_or_else(no_clock)?, None).map(Some),
             Key::Temporary(renewal) => {
-                let lease = renewal.get(deadline).await.map_err(key_error)?;
-                let now = Now::read(clock);
+                let mut now = Now::read(clock);
+                let lease = match renewal.at_hand(now) {
+                    Some(lease) => lease,
+                    None => {
+                        // Boxed, so that the future of a negotiation that does not wait is small.
+                        let lease = Box::pin(renewal.get(now.monotonic + wait)).await.map_err(key_error)?;
+                        now = Now::read(clock);
+                        lease
+                    }
+                };
                 let wall = now.wall.ok_or_else(no_clock)?;
                 sign(lease.value(), wall, temporary_key::end(&lease, now)).map(Some)
             }
@@ -188,13 +194,8 @@ fn key_error(error: Error) -> Error {
         .with_error(error)
 }
 
-/// Without the `/` at its end.
-fn base(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
 /// Source: `ServiceEndpoint.cs` of [Azure/azure-signalr](https://github.com/Azure/azure-signalr): without the port.
-fn audience(url: &Url) -> String {
+fn origin(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
 

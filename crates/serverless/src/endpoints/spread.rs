@@ -13,9 +13,12 @@ pub(crate) struct Reports(Vec<(Arc<str>, Result<Answer>)>);
 
 /// Makes the call at all endpoints at once.
 pub(crate) async fn at_each(endpoints: &[Arc<LiveEndpoint>], call: &Call) -> Reports {
-    let calls =
-        endpoints.iter().map(|endpoint| async { (Arc::clone(endpoint.label()), endpoint.caller.call(call).await) });
-    Reports(join_all(calls).await)
+    let report = async |endpoint: &LiveEndpoint| (Arc::clone(endpoint.label()), endpoint.caller.call(call).await);
+    Reports(match endpoints {
+        // The usual number, without a list of futures.
+        [endpoint] => vec![report(endpoint).await],
+        endpoints => join_all(endpoints.iter().map(|endpoint| report(endpoint))).await,
+    })
 }
 
 impl Reports {

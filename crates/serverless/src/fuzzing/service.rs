@@ -26,7 +26,7 @@ pub fn service_error(data: &[u8]) {
     }
     let call = Call::fixed(Operation::AccessKey, Method::Get, "/");
     let response = AsyncRawResponse::from_bytes(status.into(), headers, Bytes::from(body.clone()));
-    let error = run(Answer::read(&call, response)).error(Operation::AccessKey, None);
+    let error = run(Answer::read(&call, response.into())).error(Operation::AccessKey, None);
     check_told(&format!("{} {error:?}", Chain(&error)));
     assert!(matches!(error.http_status().as_u16(), 404 | 413 | 502 | 503), "{error:?}");
 

@@ -3,14 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use azure_core::http::AsyncRawResponse;
-use azure_core::http::headers::{HeaderName, Headers};
-use futures_util::StreamExt as _;
 use http::StatusCode;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::call::Call;
+use super::response::{Broken, Response};
 use crate::error::{Error, ErrorKind, ServiceError};
 use crate::operation::Operation;
 use crate::role::Role;
@@ -44,18 +42,21 @@ impl fmt::Debug for Answer {
 impl Answer {
     /// Reads an answer. For an error and for a body that means nothing, what cannot be read quickly is left: the
     /// status has said what there is to say.
-    pub(crate) async fn read(call: &Call, response: AsyncRawResponse) -> Self {
-        let (status, headers, mut body) = response.deconstruct();
-        let status = StatusCode::from_u16(status.into()).unwrap_or(StatusCode::BAD_GATEWAY);
+    pub(crate) async fn read(call: &Call, response: Response) -> Self {
+        let Response { status, code, retry_after, mut body } = response;
         let wanted = call.wanted.filter(|_| status.is_success());
         let limit = wanted.unwrap_or(UNWANTED_MAX);
         let mut bytes = Zeroizing::new(Vec::new());
         let mut problem = None;
         let read = async {
-            while let Some(chunk) = body.next().await {
-                let Ok(chunk) = chunk else {
-                    problem = Some(BodyProblem::Broken);
-                    break;
+            loop {
+                let chunk = match body.chunk().await {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => break,
+                    Err(Broken) => {
+                        problem = Some(BodyProblem::Broken);
+                        break;
+                    }
                 };
                 if bytes.len() + chunk.len() > limit {
                     problem = Some(BodyProblem::TooLarge);
@@ -76,13 +77,7 @@ impl Answer {
         } else {
             let _ = tokio::time::timeout(UNWANTED_LIMIT, read).await;
         }
-        Self {
-            status,
-            code: header(&headers, "x-ms-error-code"),
-            retry_after: header(&headers, "retry-after"),
-            body: bytes,
-            body_problem: problem.filter(|_| wanted.is_some()),
-        }
+        Self { status, code, retry_after, body: bytes, body_problem: problem.filter(|_| wanted.is_some()) }
     }
 
     /// A 404 of the service's own: what the call names does not exist. Any other 404 may come from anybody.
@@ -142,10 +137,6 @@ impl Answer {
     }
 }
 
-fn header(headers: &Headers, name: &'static str) -> Option<String> {
-    headers.get_optional_string(&HeaderName::from_static(name))
-}
-
 /// Source: `RestHubLifetimeManager.cs` and `Constants.cs` of
 /// [Azure/azure-signalr](https://github.com/Azure/azure-signalr).
 const ABSENT_CODES: [&str; 5] = [
@@ -163,7 +154,8 @@ const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use azure_core::http::Method;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{AsyncRawResponse, Method};
     use bytes::Bytes;
 
     use super::*;
@@ -174,7 +166,8 @@ mod tests {
             map.insert(*name, *value);
         }
         let call = Call::fixed(Operation::SendToAll, Method::Post, "/");
-        Answer::read(&call, AsyncRawResponse::from_bytes(status.into(), map, Bytes::from_static(body.as_bytes()))).await
+        let response = AsyncRawResponse::from_bytes(status.into(), map, Bytes::from_static(body.as_bytes()));
+        Answer::read(&call, response.into()).await
     }
 
     async fn kind(status: u16) -> ErrorKind {

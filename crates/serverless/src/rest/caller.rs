@@ -5,18 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_core::error::ErrorKind as AzureErrorKind;
-use azure_core::http::{HttpClient, Method, Request};
 use background_refresh::{UnixTime, WallClock, jitter, monotonic_now};
 use http::StatusCode;
 use serde::Serialize;
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::answer::{Answer, BodyProblem};
+use super::base::Base;
 use super::call::Call;
 use super::retry::{self, Decision, Ended, Progress};
-use super::transport;
+use super::transport::{Failure, Transport};
 use crate::client_token::SigningKey;
 use crate::entra::BearerToken;
 use crate::error::{Cause, Chain, Error, ErrorKind, Result};
@@ -29,9 +27,8 @@ use crate::retry_after;
 
 /// Calls to one endpoint.
 pub(crate) struct Caller {
-    pub(crate) transport: Arc<dyn HttpClient>,
-    /// `https://host[:port][/base]`, without a `/` at its end.
-    pub(crate) base: String,
+    pub(crate) transport: Transport,
+    pub(crate) base: Base,
     pub(crate) authorization: Authorization,
     pub(crate) clock: Arc<dyn WallClock>,
     pub(crate) health: Arc<Health>,
@@ -158,41 +155,18 @@ impl Caller {
 
     /// One try.
     async fn attempt(&self, call: &Call, authorization: Option<&str>, limit: Duration) -> Result<Outcome> {
-        let request = self.request(call, authorization)?;
+        let url = self.base.url(&call.target).ok_or_else(|| invalid("the address of the call is not a URL"))?;
         let exchange = async {
-            match self.transport.execute_request(&request).await {
+            match self.transport.send(call, url, authorization).await {
                 Ok(response) => Outcome::Answered(Answer::read(call, response).await),
-                Err(error) if *error.kind() == AzureErrorKind::Connection => Outcome::NotSent(transport::cause(&error)),
-                Err(error) => Outcome::NoAnswer(transport::cause(&error)),
+                Err(Failure::NotSent(cause)) => Outcome::NotSent(cause),
+                Err(Failure::NoAnswer(cause)) => Outcome::NoAnswer(cause),
             }
         };
         Ok(match tokio::time::timeout(limit, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::NoAnswer(Cause::text("no answer came in time")),
         })
-    }
-
-    fn request(&self, call: &Call, authorization: Option<&str>) -> Result<Request> {
-        let url = Url::parse(&format!("{}{}", self.base, call.target))
-            .map_err(|_| invalid("the address of the call is not a URL"))?;
-        let mut request = Request::new(url, call.method);
-        request.insert_header("user-agent", USER_AGENT);
-        if let Some(value) = authorization {
-            request.insert_header("authorization", value.to_owned());
-        }
-        if call.wanted.is_some() {
-            request.insert_header("accept", "application/json");
-        }
-        match &call.body {
-            Some(body) => {
-                request.insert_header("content-type", body.content_type);
-                request.set_body(body.bytes.clone());
-            }
-            // HTTP/1.1 servers may ask for it (RFC 9110 section 8.6).
-            None if matches!(call.method, Method::Post | Method::Put) => request.insert_header("content-length", "0"),
-            None => {}
-        }
-        Ok(request)
     }
 
     async fn header(&self, call: &Call, deadline: Instant) -> Result<Header> {
@@ -218,7 +192,7 @@ impl Caller {
         let now = self.clock.now().map(UnixTime::as_secs).ok_or_else(no_clock)?;
         let path = call.target.split('?').next().unwrap_or_default();
         let claims =
-            OwnClaims { aud: format!("{}{path}", self.base).into(), iat: now, nbf: now, exp: now + OWN_LIFETIME };
+            OwnClaims { aud: [self.base.as_str(), path].concat().into(), iat: now, nbf: now, exp: now + OWN_LIFETIME };
         let token = key.sign(&claims).ok_or_else(|| invalid("the token of the request is not JSON"))?;
         Ok(Zeroizing::new(["Bearer ", token.as_str()].concat()))
     }
@@ -258,5 +232,3 @@ const TRY_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a token for one request is valid, in seconds.
 const OWN_LIFETIME: u64 = 600;
-
-const USER_AGENT: &str = concat!("signalr-serverless/", env!("CARGO_PKG_VERSION"));

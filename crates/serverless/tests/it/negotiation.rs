@@ -80,6 +80,15 @@ async fn first_negotiation_waits_five_seconds_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn token_is_issued_when_the_key_has_come() {
+    let harness = Harness::new();
+    harness.service.next(On::Key, [Reaction::Slow(Duration::from_secs(3))]);
+    let response = harness.chat.negotiate(options()).await.unwrap();
+    let (_, claims) = decoded(response.access_token());
+    assert_eq!((claims["iat"].as_i64(), claims["exp"].as_i64()), (Some(START + 3), Some(START + 3 + 3600)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn key_is_renewed_at_55_minutes_and_used_until_85() {
     let harness = Harness::new();
     harness.chat.negotiate(options()).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use signalr_serverless::{Endpoint, Endpoints, Error, ErrorKind, HubClient, ServiceClient, ServiceClientOptions};
@@ -39,7 +40,9 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 }
 
 /// A server that does one thing with each connection. Returns its address and the number of requests.
-async fn server<F>(serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> F + Send + 'static) -> (String, Arc<AtomicUsize>)
+pub(crate) async fn server<F>(
+    serve: impl Fn(TcpStream, Arc<AtomicUsize>) -> F + Send + 'static,
+) -> (String, Arc<AtomicUsize>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -56,7 +59,7 @@ where
 }
 
 /// Answers one request with this text and closes the connection.
-async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>, answer: &str) {
+pub(crate) async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>, answer: &str) {
     if request(&mut stream).await.is_some() {
         requests.fetch_add(1, Ordering::SeqCst);
         let _ = stream.write_all(answer.as_bytes()).await;
@@ -93,6 +96,28 @@ async fn answer_that_is_not_http_is_not_repeated() {
         assert!(send(&url).await.unwrap_err().may_be_delivered(), "{answer}");
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
+}
+
+#[tokio::test]
+async fn code_and_retry_after_of_an_answer_are_read() {
+    let answer =
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\nx-ms-error-code: Busy\r\ncontent-length: 0\r\n\r\n";
+    let (url, requests) =
+        server(move |stream, requests| async move { answer_once(stream, requests, answer).await }).await;
+    let error = send(&url).await.unwrap_err();
+    assert_eq!((error.retry_after(), error.service_code()), (Some(Duration::from_secs(60)), Some("Busy")));
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "a minute is longer than a call may take");
+}
+
+#[tokio::test]
+async fn connection_that_breaks_within_a_body_leaves_the_call_open() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"result\":1}";
+    let (url, requests) =
+        server(move |stream, requests| async move { answer_once(stream, requests, answer).await }).await;
+    let chat = chat(&url, ServiceClientOptions::default());
+    let error = chat.invoke_connection::<u32>("c", "m", &("hello",)).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_be_delivered()), (ErrorKind::Unavailable, true));
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -164,17 +189,48 @@ async fn wrong_certificate_gets_no_request() {
     assert!(requests.lock().unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn path_arrives_as_it_was_encoded() {
-    let (url, requests, certificate) = tls_server().await;
-    let certificate = reqwest::Certificate::from_der(&certificate).unwrap();
-    let client = reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap();
-    let chat = chat(&url, ServiceClientOptions::default().transport(Arc::new(client)));
+/// Makes a call of each shape, and gives back the requests as the server got them.
+async fn requests_of(chat: HubClient, seen: &std::sync::Mutex<Vec<String>>) -> Vec<String> {
     chat.send_to_user("../%2e%2e/ü", "m", &("hello",)).await.unwrap();
     chat.close_all_connections().await.unwrap();
-    let requests = requests.lock().unwrap();
+    chat.user_exists("anna").await.unwrap();
+    chat.group_connections("team").next_page().await.unwrap_err();
+    seen.lock().unwrap().clone()
+}
+
+/// The first line, the headers in order without those that name the server, and the body.
+fn parts(request: &str) -> (String, Vec<String>, String) {
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines().map(str::to_owned);
+    let first = lines.next().unwrap();
+    let mut headers: Vec<_> = lines.filter(|line| !line.starts_with("host:")).map(|line| signed(&line)).collect();
+    headers.sort_unstable();
+    (first, headers, body.to_owned())
+}
+
+/// A header; of a token only that it is there, since it is for one address.
+fn signed(line: &str) -> String {
+    line.split_once("Bearer ").map_or_else(|| line.to_owned(), |(name, _)| name.to_owned())
+}
+
+#[tokio::test]
+async fn own_client_and_one_of_the_app_send_the_same_requests() {
+    let (url, seen, certificate) = tls_server().await;
+    let certificate = reqwest::Certificate::from_der(&certificate).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([certificate]).build().unwrap();
+    let given = requests_of(chat(&url, ServiceClientOptions::default().transport(Arc::new(client))), &seen).await;
+
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let (url, _) = server(move |stream, _| answer_each(stream, Arc::clone(&log))).await;
+    let own = requests_of(chat(&url, ServiceClientOptions::default()), &seen).await;
+
     let line = "POST /api/hubs/chat/users/..%2F%252e%252e%2F%C3%BC/:send?api-version=2024-12-01 HTTP/1.1";
-    assert_eq!(requests[0].lines().next(), Some(line));
-    assert!(requests[0].ends_with(r#"{"target":"m","arguments":["hello"]}"#));
-    assert!(requests[1].to_ascii_lowercase().contains("content-length: 0"), "{}", requests[1]);
+    assert_eq!(own[0].lines().next(), Some(line));
+    assert!(own[0].ends_with(r#"{"target":"m","arguments":["hello"]}"#));
+    assert!(own[1].contains("content-length: 0"), "{}", own[1]);
+    assert!(own.iter().all(|request| request.contains("authorization: Bearer ey")), "{own:?}");
+    assert!(own[3].contains("accept: application/json"), "{}", own[3]);
+    let all = |requests: Vec<String>| requests.iter().map(|request| parts(request)).collect::<Vec<_>>();
+    assert_eq!(all(own), all(given));
 }
