@@ -103,6 +103,8 @@ pub use events::{EmulatorEvent, UpstreamCall};
 pub use faults::{Fault, FaultTarget, Faults};
 pub use log::{LoggedRequest, RequestLog};
 pub use operation::Operation;
-pub use program::{AccessKeySettings, AssumptionSettings, EmulatorSettings, UpstreamSettings, env_file, write_log};
+pub use program::{
+    AccessKeySettings, AssumptionSettings, EmulatorSettings, UpstreamSettings, env_file, write_colored_log, write_log,
+};
 pub use settings::{Settings, Variables};
 pub use upstream::{InvalidTemplate, UpstreamTemplate};
