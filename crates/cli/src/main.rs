@@ -6,6 +6,8 @@ mod admin;
 mod arguments;
 mod check_azure;
 mod current;
+#[cfg(feature = "emulate")]
+mod emulate;
 mod explain;
 mod failure;
 mod forward_auth;
@@ -29,7 +31,7 @@ use proxy::Proxy;
 use settings::Source;
 
 fn main() -> ExitCode {
-    let Arguments { config, log_format, command } = Arguments::parse();
+    let Arguments { config, log_format, command } = arguments();
     let source = Source::new(config);
     let outcome = match command {
         Command::Proxy(arguments) => {
@@ -39,11 +41,35 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments, &source, log_format),
         Command::CheckAzure(arguments) => check_azure::run(&arguments, &source),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        #[cfg(feature = "emulate")]
+        Command::Emulate(arguments) => emulate::run(&arguments, log_format),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { page } => generate::man(page.as_deref()),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("{failure}");
         failure.exit_code()
+    })
+}
+
+#[cfg(feature = "emulate")]
+fn arguments() -> Arguments {
+    Arguments::parse()
+}
+
+/// The command line, or what is wrong with it.
+#[cfg(not(feature = "emulate"))]
+fn arguments() -> Arguments {
+    use clap::error::{ContextKind, ContextValue};
+
+    Arguments::try_parse().unwrap_or_else(|mut error| {
+        let unknown = error.get(ContextKind::InvalidSubcommand);
+        if unknown == Some(&ContextValue::String("emulate".to_owned())) {
+            let tip = vec![arguments::WITHOUT_EMULATOR.into()];
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip));
+            // A command that looks similar is none that the user means.
+            error.remove(ContextKind::SuggestedSubcommand);
+        }
+        error.exit()
     })
 }

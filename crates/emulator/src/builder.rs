@@ -208,8 +208,8 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Listen`] if a port is taken, [`StartError::Certificate`] if a host name is none,
-    /// [`StartError::Setting`] if an upstream's address or authority cannot be used.
+    /// [`StartError::Listen`] if a port is taken, [`StartError::Setting`] if a host name is none, or if an upstream's
+    /// address or authority cannot be used.
     ///
     /// # Panics
     ///
@@ -218,11 +218,11 @@ impl EmulatorBuilder {
         let clock = EmulatorClock::new();
         let login_name = self.public_cloud.then(|| PUBLIC_LOGIN.to_owned());
         let authority = Authority::new(self.host_names.iter().cloned().chain(login_name))?;
-        let https = bind(self.https_port).await?;
-        let http = bind(self.http_port).await?;
-        let entra_https = bind(self.authority_port).await?;
-        let identity_http = bind(self.identity_port).await?;
-        let proxy = if self.public_cloud { Some(bind(self.proxy_port).await?) } else { None };
+        let https = bind("https_port", self.https_port).await?;
+        let http = bind("http_port", self.http_port).await?;
+        let entra_https = bind("authority_port", self.authority_port).await?;
+        let identity_http = bind("identity_port", self.identity_port).await?;
+        let proxy = if self.public_cloud { Some(bind("proxy_port", self.proxy_port).await?) } else { None };
         let proxy_url = proxy.as_ref().map(|proxy| format!("http://{}", proxy.address()));
         let endpoint = format!("https://{}", https.address());
         let client_endpoint = format!("http://{}", http.address());
@@ -384,8 +384,8 @@ impl EmulatorBuilder {
     }
 }
 
-async fn bind(port: u16) -> Result<Bound, StartError> {
-    Bound::new(port).await.map_err(|source| StartError::Listen { port, source })
+async fn bind(field: &'static str, port: u16) -> Result<Bound, StartError> {
+    Bound::new(port).await.map_err(|source| StartError::Listen { field, port, source })
 }
 
 /// Where the public cloud's Entra is.

@@ -7,15 +7,17 @@ use std::io;
 #[non_exhaustive]
 pub enum StartError {
     /// A port of 127.0.0.1 cannot be bound.
-    #[error("cannot listen on port {port} of 127.0.0.1; choose another port, or 0 for a free one")]
+    #[error("`{field}`: cannot listen on port {port} of 127.0.0.1; choose another port, or 0 for a free one")]
     Listen {
+        /// The method of the builder.
+        field: &'static str,
         /// The port as you gave it.
         port: u16,
         /// What the operating system says.
         source: io::Error,
     },
-    /// The throw-away certificate cannot be made. A host name that is no host name is the usual cause.
-    #[error("cannot make a certificate; check the names given to `host_name`")]
+    /// The throw-away certificate cannot be made.
+    #[error("cannot make a certificate")]
     Certificate {
         /// What the certificate library says.
         source: rcgen::Error,

@@ -52,7 +52,8 @@
 //! # A process of its own
 //!
 //! [`EmulatorSettings`] starts an emulator from a file, [`Settings::other_process`] are the variables of an app that finds
-//! it, and [`write_log`] shows the loop. The example `emulate` of the crate is such a program.
+//! it, and [`write_log`] shows the loop. The command `signalr-upstream-auth emulate` does all of it: it is in the package
+//! `signalr-upstream-auth-cli`, behind the feature `emulate`.
 //!
 //! # Limits
 //!
@@ -103,6 +104,8 @@ pub use events::{EmulatorEvent, UpstreamCall};
 pub use faults::{Fault, FaultTarget, Faults};
 pub use log::{LoggedRequest, RequestLog};
 pub use operation::Operation;
-pub use program::{AccessKeySettings, AssumptionSettings, EmulatorSettings, UpstreamSettings, env_file, write_log};
+pub use program::{
+    AccessKeySettings, AssumptionSettings, EmulatorSettings, UpstreamSettings, env_file, write_colored_log, write_log,
+};
 pub use settings::{Settings, Variables};
 pub use upstream::{InvalidTemplate, UpstreamTemplate};

@@ -108,6 +108,19 @@ async fn address_that_is_none_is_an_error_at_the_start() {
 }
 
 #[tokio::test]
+async fn errors_at_the_start_name_the_field() {
+    for name in ["", "a b", "https://contoso.service.signalr.net"] {
+        let fault = Emulator::builder().host_name(name).start().await.unwrap_err();
+        assert!(matches!(fault, StartError::Setting { field: "host_name", .. }), "{fault}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let fault = Emulator::builder().identity_port(port).start().await.unwrap_err();
+    assert!(matches!(fault, StartError::Listen { field: "identity_port", .. }), "{fault}");
+    assert!(fault.to_string().contains(&port.to_string()), "{fault}");
+}
+
+#[tokio::test]
 async fn log_has_a_line_for_each_step() {
     let app = App::agreeing().await;
     let emulator = settings("plain_http = true").with_upstream(&app.template()).builder().start().await.unwrap();
@@ -130,9 +143,8 @@ async fn log_has_a_line_for_each_step() {
     for part in [
         "client    POST /client/negotiate?hub=chat",
         "client    an\\\"na connected to chat with json, connection ",
-        "upstream  POST ",
-        "/upstream/chat/connections/connected for connection ",
-        " -> 200\n",
+        "upstream  connected for connection ",
+        "/upstream/chat/connections/connected -> 200\n",
         "REST      POST /api/hubs/chat/:send?api-version=2024-12-01 -> 202, caller ",
         ", reached 1\n",
         " -> 401: ",

@@ -21,6 +21,8 @@ mod usage;
 // Elsewhere a program asks the operating system which certificates are good, and no variable changes that.
 #[cfg(target_os = "linux")]
 mod admin;
+#[cfg(all(target_os = "linux", feature = "emulate"))]
+mod emulate;
 #[cfg(target_os = "linux")]
 mod explain;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The program as a server.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
 use tokio::process::Command;
@@ -13,7 +14,11 @@ impl Program {
         Self::command(&["forward-auth"], vars)
     }
 
-    pub(crate) fn command(arguments: &[&str], vars: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn command<N, V>(arguments: &[&str], vars: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
         let mut command = Command::new(PROGRAM);
         command.args(arguments);
         Self::spawn("signalr-upstream-auth", command, vars)

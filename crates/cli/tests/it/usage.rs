@@ -25,7 +25,17 @@ impl Drop for File {
     }
 }
 
-const COMMANDS: [&str; 7] = ["proxy", "forward-auth", "explain", "check-azure", "healthcheck", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "proxy",
+    "forward-auth",
+    "explain",
+    "check-azure",
+    "healthcheck",
+    "completions",
+    "man",
+    #[cfg(feature = "emulate")]
+    "emulate",
+];
 
 const SETTINGS: &str = "tenant_ids = ['11111111-aaaa-4bbb-8ccc-222222222222']\n\
      audiences = ['33333333-dddd-4eee-8fff-444444444444']\n\
@@ -37,10 +47,10 @@ const RESOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/azure/s
 async fn help_lists_commands_settings_exit_codes_and_examples() {
     let ended = run(&["--help"], &[], "").await;
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert_says(&ended.stdout, &COMMANDS);
+    assert_says(&ended.stdout, COMMANDS);
     assert_says(&ended.stdout, &["SIGNALR_UPSTREAM_TENANT_IDS", "Exit codes:", "Examples:", "NO_COLOR"]);
     assert!(!ended.stdout.contains('\u{1b}'));
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let ended = run(&[command, "--help"], &[], "").await;
         assert_eq!(ended.code, 0, "{command}");
         assert_says(&ended.stdout, &["Examples:", &format!("  signalr-upstream-auth {command}")]);
@@ -65,17 +75,29 @@ async fn usage_errors_end_with_2_on_standard_error() {
     }
 }
 
+#[cfg(not(feature = "emulate"))]
+#[tokio::test]
+async fn program_without_emulator_says_where_one_is() {
+    for arguments in [&["emulate"][..], &["emulate", "--upstream", "http://127.0.0.1:3000/"]] {
+        let ended = run(arguments, &[], "").await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""));
+        assert_says(&ended.stderr, &["--features emulate"]);
+    }
+    let ended = run(&["emulat"], &[], "").await;
+    assert!(ended.code == 2 && !ended.stderr.contains("--features"), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn completions_and_manual_pages_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ended = run(&["completions", shell], &[], "").await;
         assert_eq!(ended.code, 0);
-        assert_says(&ended.stdout, &COMMANDS);
+        assert_says(&ended.stdout, COMMANDS);
     }
     let page = run(&["man"], &[], "").await;
     assert_eq!(page.code, 0);
     assert!(page.stdout.contains(".TH signalr-upstream-auth 1"), "{}", page.stdout);
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let page = run(&["man", command], &[], "").await;
         assert_eq!(page.code, 0);
         assert!(page.stdout.contains(".SH SYNOPSIS"), "{command}");

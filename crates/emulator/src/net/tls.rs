@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::{DnsName, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::error::StartError;
 
@@ -18,7 +18,16 @@ pub(crate) struct Authority {
 
 impl Authority {
     /// A fresh authority, and a server certificate for loopback and further host names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Setting`] if one of the names is none.
     pub(crate) fn new(further_names: impl IntoIterator<Item = String>) -> Result<Self, StartError> {
+        let further_names: Vec<_> = further_names.into_iter().collect();
+        if let Some(name) = further_names.iter().find(|name| DnsName::try_from(name.as_str()).is_err()) {
+            let problem = format!("{name:?} is no host name; write one like contoso.service.signalr.net");
+            return Err(StartError::Setting { field: "host_name", problem });
+        }
         let mut authority = CertificateParams::new(Vec::new()).map_err(StartError::certificate)?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

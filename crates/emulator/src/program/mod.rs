@@ -5,5 +5,5 @@ mod log;
 mod settings;
 
 pub use assumptions::AssumptionSettings;
-pub use log::write_log;
+pub use log::{write_colored_log, write_log};
 pub use settings::{AccessKeySettings, EmulatorSettings, UpstreamSettings, env_file};

@@ -1,11 +1,16 @@
 //! The command line.
 
+#[cfg(feature = "emulate")]
+mod emulate;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+#[cfg(feature = "emulate")]
+pub(crate) use self::emulate::EmulateArguments;
 use crate::service_url::ServiceUrl;
 
 /// Checks the Microsoft Entra tokens of Azure SignalR Service in front of a service in any language.
@@ -39,6 +44,10 @@ pub(crate) enum Command {
     /// Ask a running instance whether it is ready, for containers without curl
     #[command(after_long_help = HEALTHCHECK_EXAMPLES)]
     Healthcheck(HealthcheckArguments),
+    /// Run a local Azure SignalR Service with Microsoft Entra, for tests and for work without Azure
+    #[cfg(feature = "emulate")]
+    #[command(after_long_help = emulate::EXAMPLES)]
+    Emulate(Box<EmulateArguments>),
     /// Print the completions for a shell
     #[command(after_long_help = COMPLETIONS_EXAMPLES)]
     Completions { shell: Shell },
@@ -192,6 +201,11 @@ Examples:
   signalr-upstream-auth proxy --to http://127.0.0.1:8080
   signalr-upstream-auth explain token.txt
   az signalr show --name NAME --resource-group GROUP | signalr-upstream-auth check-azure";
+
+/// What to do about a command that only another build of the program has.
+#[cfg(not(feature = "emulate"))]
+pub(crate) const WITHOUT_EMULATOR: &str =
+    "this program is built without its emulator; write `cargo install signalr-upstream-auth-cli --features emulate`";
 
 const PROXY_EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,15 @@
 //! The loop as it happens: requests, clients, upstream calls.
 
-use std::fmt;
+mod line;
 
 use tokio::sync::broadcast;
 
 use crate::log::LoggedRequest;
 
-/// One thing that happened in an emulator. `Display` writes it as one line for people, without anything secret.
+/// One thing that happened in an emulator.
+///
+/// `Display` writes it as one line for people, [`colored`](Self::colored) the same for a terminal. No line holds a token, a
+/// key or a secret; what a client chose is escaped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmulatorEvent {
@@ -93,41 +96,6 @@ impl EmulatorEvent {
     pub(crate) fn client_disconnected(hub: &str, connection: &str, error: Option<&str>) -> Self {
         let (hub, connection_id) = (hub.to_owned(), connection.to_owned());
         Self::ClientDisconnected { hub, connection_id, error: error.map(str::to_owned) }
-    }
-}
-
-impl fmt::Display for EmulatorEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(request) => {
-                let status = request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-                write!(f, "request {} {} {} -> {status}", request.operation, request.method, request.target)?;
-                match &request.rejection {
-                    Some(reason) => write!(f, ": {reason}"),
-                    None if request.delivered_to.is_empty() => Ok(()),
-                    None => write!(f, ", reached {} connections", request.delivered_to.len()),
-                }
-            }
-            Self::ClientConnected { hub, connection_id, user_id, protocol } => {
-                let user = user_id.as_deref().unwrap_or("(anonymous)");
-                write!(f, "client {connection_id} of {user:?} connected to {hub} with {protocol}")
-            }
-            Self::ClientDisconnected { hub, connection_id, error } => {
-                let error = error.as_deref().unwrap_or("in order");
-                write!(f, "client {connection_id} left {hub}: {error}")
-            }
-            Self::UpstreamCall(call) => {
-                let UpstreamCall { hub, category, event, connection_id, url, attempts } = call;
-                write!(f, "upstream {hub}/{category}/{event:?} for {connection_id} to {url}:")?;
-                for status in attempts {
-                    match status {
-                        Some(status) => write!(f, " {status}")?,
-                        None => write!(f, " no answer")?,
-                    }
-                }
-                Ok(())
-            }
-        }
     }
 }
 
