@@ -1,4 +1,4 @@
-//! See `tests/fuzz/steps/authorization_header.rs`.
+//! See `src/fuzzing/replay/steps/authorization_header.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! See `tests/fuzz/steps/claims.rs`.
+//! See `src/fuzzing/replay/steps/claims.rs`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! See `tests/fuzz/steps/compact_token.rs`.
+//! See `src/fuzzing/replay/steps/compact_token.rs`.
 
 #![no_main]
 

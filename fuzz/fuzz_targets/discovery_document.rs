@@ -1,4 +1,4 @@
-//! See `tests/fuzz/steps/discovery_document.rs`.
+//! See `src/fuzzing/replay/steps/discovery_document.rs`.
 
 #![no_main]
 

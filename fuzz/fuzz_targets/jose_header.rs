@@ -1,4 +1,4 @@
-//! See `tests/fuzz/steps/jose_header.rs`.
+//! See `src/fuzzing/replay/steps/jose_header.rs`.
 
 #![no_main]
 

@@ -30,17 +30,24 @@ impl Validator {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use mock_entra::MockEntra;
-    /// use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer};
+    /// use base64::Engine as _;
+    /// use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    /// use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind, Tenants, UpstreamAuthLayer};
     ///
-    /// let entra = MockEntra::start().await;
-    /// let layer = UpstreamAuthLayer::new(entra.policy())?;
-    /// let token = entra.token().audience("api://somebody-else").mint();
+    /// let policy = Policy::builder(
+    ///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+    ///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+    ///     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+    /// );
+    /// let layer = UpstreamAuthLayer::new(policy.build()?)?;
+    /// let header = r#"{"typ":"JWT","alg":"RS256","kid":"a-key"}"#;
+    /// let claims = r#"{"ver":"1.0","tid":"99999999-eeee-4fff-8aaa-000000000000"}"#;
+    /// let token = [header, claims, "a signature"].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
     ///
     /// let explanation = layer.validator().explain(&token).await;
-    /// assert_eq!(explanation.outcome().unwrap_err().kind(), RejectionKind::WrongAudience);
-    /// let audience = explanation.checks().iter().find(|check| check.name() == "audience").unwrap();
-    /// assert_eq!(audience.found(), Some("api://somebody-else"));
+    /// assert_eq!(explanation.outcome().unwrap_err().kind(), RejectionKind::WrongTenant);
+    /// let tenant = explanation.checks().iter().find(|check| check.name() == "tenant").unwrap();
+    /// assert_eq!(tenant.found(), Some("99999999-eeee-4fff-8aaa-000000000000"));
     /// println!("{explanation}");
     /// # Ok(())
     /// # }

@@ -12,16 +12,11 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-#[path = "../../tests/properties/claim_values.rs"]
 mod claim_values;
-#[path = "../../tests/fuzz/claims_text.rs"]
 mod claims_text;
-#[path = "../../tests/fuzz/plain_json.rs"]
 mod plain_json;
 mod properties;
-#[path = "../../tests/fuzz/reference.rs"]
 mod reference;
-#[path = "../../tests/fuzz/steps/mod.rs"]
 mod steps;
 
 type Target = (&'static str, fn(&[u8]));
@@ -36,7 +31,12 @@ const TARGETS: &[Target] = &[
 
 #[test]
 fn every_seed_of_a_step_holds() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The seeds are not in the package, where Cargo keeps the manifest under this name.
+    if root.join("Cargo.toml.orig").exists() {
+        return;
+    }
+    let seeds = root.join("fuzz/seeds");
     for (name, run) in TARGETS {
         let mut files: Vec<_> = fs::read_dir(seeds.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();

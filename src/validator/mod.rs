@@ -89,13 +89,17 @@ impl Validator {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use mock_entra::MockEntra;
-    /// # use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer};
-    /// # let entra = MockEntra::start().await;
-    /// # let validator = UpstreamAuthLayer::new(entra.policy())?.validator().clone();
-    /// let line = format!("Bearer {}", entra.token().mint());
-    /// assert!(validator.validate_header_values([&line]).await.is_ok());
-    /// let twice = validator.validate_header_values([&line, &line]).await;
+    /// # use signalr_upstream_auth::{Audiences, Callers, Policy, RejectionKind, Tenants, UpstreamAuthLayer};
+    /// # let policy = Policy::builder(
+    /// #     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+    /// #     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+    /// #     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+    /// # );
+    /// # let validator = UpstreamAuthLayer::new(policy.build()?)?.validator().clone();
+    /// let other_scheme = validator.validate_header_values(["Basic eDp5"]).await;
+    /// assert_eq!(other_scheme.unwrap_err().kind(), RejectionKind::UnsupportedScheme);
+    /// let line = "Bearer eyJhbGciOiJSUzI1NiJ9.e30.AA";
+    /// let twice = validator.validate_header_values([line, line]).await;
     /// assert_eq!(twice.unwrap_err().kind(), RejectionKind::MultipleCredentials);
     /// # Ok(())
     /// # }

@@ -9,11 +9,15 @@
     reason = "a broken assumption should stop the run"
 )]
 
+#[path = "../../src/fuzzing/replay/claims_text.rs"]
 pub mod claims_text;
 pub mod key_document;
+#[path = "../../src/fuzzing/replay/plain_json.rs"]
 pub mod plain_json;
+#[path = "../../src/fuzzing/replay/reference.rs"]
 pub mod reference;
 pub mod service;
 #[cfg(fuzzing)]
+#[path = "../../src/fuzzing/replay/steps/mod.rs"]
 pub mod steps;
 pub mod upstream;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 #![allow(clippy::as_conversions, reason = "bytes to characters")]
 
+#[path = "../../src/fuzzing/replay/claim_values.rs"]
 mod claim_values;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

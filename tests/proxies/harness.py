@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 30
 
 
-def build():
-    """Builds the program and the local Entra; where they are."""
+def build(*options):
+    """Builds the program and the local Entra; where they are. `options` are for `cargo build`."""
     package = ["--package", "signalr-upstream-auth-cli"]
     targets = ["--bin", "signalr-upstream-auth", "--example", "local_entra"]
-    command = ["cargo", "build", "--locked", *package, *targets, "--message-format", "json-render-diagnostics"]
+    command = ["cargo", "build", "--locked", *options, *package, *targets, "--message-format", "json-render-diagnostics"]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     messages = [json.loads(line) for line in built.stdout.splitlines()]
     found = {message["target"]["name"]: message["executable"] for message in messages if message.get("executable")}
@@ -83,28 +83,31 @@ class LocalEntra:
 class Check:
     """`forward-auth`, or another command of the program, on a port."""
 
-    def __init__(self, program, port, variables, has_keys=True, command=("forward-auth",)):
+    def __init__(self, program, port, variables, has_keys=True, command=("forward-auth",), not_ready=0, drain=1):
         self.program, self.port, self.variables, self.has_keys = program, port, variables, has_keys
-        self.command = command
+        self.command, self.admin = command, free_port()
+        self.end = ["--not-ready", str(not_ready), "--drain", str(drain)]
 
     async def __aenter__(self):
-        admin = free_port()
-        places = ["--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{admin}"]
+        places = ["--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}"]
         quiet = asyncio.subprocess.DEVNULL
         self.process = await asyncio.create_subprocess_exec(
-            self.program, *self.command, *places, "--not-ready", "0", "--drain", "1", env=environment(self.variables), stderr=quiet
+            self.program, *self.command, *places, *self.end, env=environment(self.variables), stderr=quiet
         )
         await until_open(self.port, self.command[0])
         if not self.has_keys:
             return self
         for _ in range(PATIENCE * 10):
-            if (await call(admin, path="/readyz", method="GET")).status == 204:
+            if await self.is_ready():
                 return self
             await asyncio.sleep(0.1)
         raise RuntimeError(f"{self.command[0]} has no keys")
 
     async def __aexit__(self, *_):
         await end(self.process)
+
+    async def is_ready(self):
+        return (await call(self.admin, path="/readyz", method="GET")).status == 204
 
 
 class Answer:

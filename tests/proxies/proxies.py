@@ -34,8 +34,8 @@ class Proxy:
         lines = [line.strip() for line in (told.stdout + told.stderr).splitlines() if line.strip()]
         return lines[0]
 
-    async def start(self, program, folder, ports):
-        """Writes the files with these ports instead of those that they show, and starts the proxy."""
+    def write_files(self, folder, ports):
+        """Writes the files with these ports instead of those that they show."""
         for file in self.files:
             text = (ROOT / "deploy" / self.name / file).read_text(encoding="utf-8")
             for shown, port in ports.items():
@@ -47,6 +47,9 @@ class Proxy:
             (folder / file).write_text(text.replace("/etc/traefik/", f"{folder}/"), encoding="utf-8")
         if self.name == "nginx":
             (folder / "nginx.conf").write_text(nginx_main(folder), encoding="utf-8")
+
+    async def start(self, program, folder, port):
+        """Starts the proxy with the files in this folder, and waits until it listens on the port."""
         arguments = [argument.format(folder=folder) for argument in self.arguments]
         log = (folder / "log").open("wb")
         variables = {"HOME": str(folder)}
@@ -54,14 +57,14 @@ class Proxy:
             program, *arguments, cwd=folder, env=environment(variables), stdout=log, stderr=log
         )
         try:
-            await until_open(ports[8000], self.name)
+            await until_open(port, self.name)
         except RuntimeError:
             print((folder / "log").read_text(errors="replace")[-2000:], file=sys.stderr)
             raise
         return process
 
 
-def nginx_main(folder):
+def nginx_main(folder, workers=1):
     """What surrounds a file in conf.d."""
     places = "\n".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -69,7 +72,7 @@ def nginx_main(folder):
     # Workers of root's would run as somebody who cannot write there.
     user = "user root;" if os.geteuid() == 0 else ""
     return (
-        f"{user} daemon off; pid {folder}/pid; error_log stderr warn;\nevents {{}}\n"
+        f"{user} daemon off; pid {folder}/pid; error_log stderr warn;\nworker_processes {workers};\nevents {{}}\n"
         f"http {{\naccess_log off;\n{places}\ninclude {folder}/signalr.conf;\n}}\n"
     )
 

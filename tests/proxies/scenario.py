@@ -217,7 +217,8 @@ async def run_sidecar(proxy, program, entra, service, table):
 
 async def run_scenario(proxy, program, folder, check_program, entra, service, table):
     port, check_port = free_port(), free_port()
-    process = await proxy.start(program, folder, {8000: port, 3000: check_port, 8080: service.port})
+    proxy.write_files(folder, {8000: port, 3000: check_port, 8080: service.port})
+    process = await proxy.start(program, folder, port)
     scenario = Scenario(proxy, port, entra, service, table)
     try:
         async with Check(check_program, check_port, entra.environment):

@@ -28,7 +28,9 @@ impl FromStr for ServiceUrl {
         match url.scheme_str() {
             Some("http") => {}
             Some("https") => {
-                return Err("the service is to stand beside this program, without TLS; write http://HOST:PORT");
+                return Err(
+                    "this program speaks no TLS to the service; run it beside the service, and write http://HOST:PORT",
+                );
             }
             _ => return Err("the scheme is missing; write http://HOST:PORT"),
         }
@@ -53,7 +55,7 @@ mod tests {
             assert!(text.parse::<ServiceUrl>().is_ok(), "{text}");
         }
         for (text, part) in [
-            ("https://app", "without TLS"),
+            ("https://app", "run it beside the service, and write http://HOST:PORT"),
             ("app:8080", "scheme"),
             ("127.0.0.1:8080", "scheme"),
             ("http://u:p@app", "user"),

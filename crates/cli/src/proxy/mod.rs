@@ -4,6 +4,7 @@
 //! it hands bodies on without a copy. axum-reverse-proxy and reqwest add a TLS stack and redirects that a sidecar does not
 //! want; pingora brings a runtime and a TLS library of its own.
 
+mod body;
 mod failure;
 mod head;
 mod log;
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
+use self::body::Begun;
 use self::failure::Failure;
 use self::head::Rules;
 use self::log::ProxyLog;
@@ -41,7 +43,7 @@ pub(crate) struct Proxy(Arc<Inner>);
 struct Inner {
     current: Current,
     rules: Rules,
-    client: Client<HttpConnector, Incoming>,
+    client: Client<HttpConnector, Begun<Incoming>>,
     timeout: Duration,
     requests: Arc<Semaphore>,
     is_shadow: bool,
@@ -128,6 +130,7 @@ impl Inner {
             return self.failed(Failure::InvalidRequest, None);
         }
         self.identify(&mut head.headers, &verdict);
+        let body = Begun::new(body).await;
         let answer = timeout(self.timeout, self.client.request(Request::from_parts(head, body))).await;
         let response = match answer {
             Ok(Ok(response)) => response,
@@ -144,7 +147,7 @@ impl Inner {
         // A version is of one connection (RFC 9110 section 2.5). Services that speak HTTP/1.0 are common: Python's.
         head.version = Version::HTTP_11;
         // The request counts until its answer has been sent.
-        let body = body.map_frame(move |frame| {
+        let body = Begun::new(body).await.map_frame(move |frame| {
             let _ = &permit;
             frame
         });
