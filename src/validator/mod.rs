@@ -19,7 +19,7 @@ use crate::policy::claims::Claims;
 use crate::policy::stages::{AuthorizedToken, CheckedToken};
 use crate::signature::key::VerificationKey;
 use crate::telemetry::events;
-use crate::telemetry::meter::{self, Stopwatch};
+use crate::telemetry::meter::{self, KeyWaiter, Stopwatch};
 use crate::telemetry::rejection_log::RejectionLog;
 use crate::telemetry::unverified::UnverifiedFields;
 use crate::token::UnverifiedToken;
@@ -204,7 +204,7 @@ impl Validator {
         key_id: KeyId,
         unverified: UnverifiedFields,
     ) -> Pending {
-        let (validator, token) = (self.clone(), token.as_bytes().to_vec());
+        let (validator, token, waiter) = (self.clone(), token.as_bytes().to_vec(), KeyWaiter::start());
         let check = async move {
             let key = validator.keys().resolve(tenant, &key_id).await;
             let (stopwatch, now) = (Stopwatch::start(), validator.now());
@@ -248,6 +248,7 @@ impl Validator {
     pub(crate) fn check_token(
         &self,
         token: BearerToken<'_>,
+            drop(waiter);
         now: Option<UnixTime>,
     ) -> Result<AuthorizedToken, Unfinished> {
         let jws = CompactJws::decode(token).map_err(Rejection::from)?;
