@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use tower_layer::Layer;
 
 use super::authorization::Authorization;
 use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
-use crate::error::KeyError;
+use crate::error::{KeyError, Rejection};
 use crate::explain::log::ExplanationLog;
 use crate::ids::TenantId;
 #[cfg(feature = "remote")]
@@ -17,6 +18,7 @@ use crate::keys::source::KeySource;
 use crate::middleware::response::DefaultResponse;
 use crate::middleware::service::UpstreamAuth;
 use crate::policy::Policy;
+use crate::policy::claims::Claims;
 use crate::validator::Validator;
 
 /// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share keys and verified tokens.
@@ -86,7 +88,7 @@ impl<R> UpstreamAuthLayer<R> {
     /// Callers get the same answers as before. An explanation waits for nothing and fetches nothing: it words the
     /// rejection that was made.
     ///
-    /// Without tower use [`Validator::explain_headers`].
+    /// [`validate`](Self::validate) logs explanations as well. Without a layer use [`Validator::explain_headers`].
     pub fn explain_rejections(mut self, pause: Duration) -> Self {
         self.explanations = ExplanationLog::new(pause);
         self
@@ -119,6 +121,20 @@ impl<R> UpstreamAuthLayer<R> {
     /// Why no tenant has keys.
     pub async fn wait_for_keys(&self) -> Result<(), KeyError> {
         self.validator.keys().wait_for_keys().await
+    }
+
+    /// Checks the headers of a request as the layer does, for programs that decide themselves what becomes of a rejected
+    /// request. In contrast to [`Validator::validate`] it logs [explanations](Self::explain_rejections), too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
+        let outcome = self.validator.validate(headers).await;
+        if let Err(rejection) = &outcome {
+            self.explanations.record(&self.validator, headers, rejection);
+        }
+        outcome
     }
 
     /// Whether requests can be decided now: there are keys for at least one tenant. Inside a runtime it also starts
