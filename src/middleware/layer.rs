@@ -94,6 +94,17 @@ impl<R> UpstreamAuthLayer<R> {
         self
     }
 
+    /// Whether the log contains unverified fields of rejected requests, which can be personal data: `true` unless you say
+    /// otherwise.
+    ///
+    /// With `false`, the events on rejections have no field `unverified.…`, and
+    /// [explanations](Self::explain_rejections) have no value of the JOSE header or the claims set, and only such advice
+    /// as contains none. Kind, status, count and the metrics stay. Answers stay the same.
+    pub fn log_unverified_fields(mut self, is_logged: bool) -> Self {
+        self.validator = self.validator.log_unverified_fields(is_logged);
+        self
+    }
+
     /// Checks the times of tokens by another clock, as [`Validator::with_clock`].
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.validator = self.validator.with_clock(clock);
@@ -112,17 +123,6 @@ impl<R> UpstreamAuthLayer<R> {
         &self.validator
     }
 
-    /// Starts loading the keys, and waits until there are some or until the first attempt has failed. You need not
-    /// call it: the first request starts the loading otherwise. After an error, the next call waits for the next
-    /// attempt, which comes by itself.
-    ///
-    /// # Errors
-    ///
-    /// Why no tenant has keys.
-    pub async fn wait_for_keys(&self) -> Result<(), KeyError> {
-        self.validator.keys().wait_for_keys().await
-    }
-
     /// Checks the headers of a request as the layer does, for programs that decide themselves what becomes of a rejected
     /// request. In contrast to [`Validator::validate`] it logs [explanations](Self::explain_rejections), too.
     ///
@@ -135,6 +135,17 @@ impl<R> UpstreamAuthLayer<R> {
             self.explanations.record(&self.validator, headers, rejection);
         }
         outcome
+    }
+
+    /// Starts loading the keys, and waits until there are some or until the first attempt has failed. You need not
+    /// call it: the first request starts the loading otherwise. After an error, the next call waits for the next
+    /// attempt, which comes by itself.
+    ///
+    /// # Errors
+    ///
+    /// Why no tenant has keys.
+    pub async fn wait_for_keys(&self) -> Result<(), KeyError> {
+        self.validator.keys().wait_for_keys().await
     }
 
     /// Whether requests can be decided now: there are keys for at least one tenant. Inside a runtime it also starts
