@@ -127,6 +127,10 @@ pub mod migration {}
 #[doc = "```text"]
 #[doc = include_str!("alerts.yml")]
 #[doc = "```"]
+#[doc = ""]
+#[doc = "# Picture of the dashboard"]
+#[doc = ""]
+#[doc = include_str!("dashboard.svg")]
 pub mod monitoring {}
 
 #[doc = include_str!("other_frameworks.md")]
