@@ -152,6 +152,10 @@ pub mod instances {}
 #[doc = "```text"]
 #[doc = include_str!("alerts.yml")]
 #[doc = "```"]
+#[doc = ""]
+#[doc = "# Picture of the dashboard"]
+#[doc = ""]
+#[doc = include_str!("dashboard.svg")]
 pub mod monitoring {}
 
 #[doc = include_str!("settings.md")]

@@ -1,5 +1,6 @@
 //! The usual mistakes, each with a plain sentence and what to do about it.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -14,18 +15,22 @@ use crate::policy::first_party::foreign_service;
 use crate::telemetry::escape::escape_and_cut;
 use crate::token::version::TokenVersion;
 
+/// A sentence is borrowed if it is fixed, and owned if it may contain a value of the token.
+type Sentence = Cow<'static, str>;
+
 /// What to say of a rejection, most helpful first.
-pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
+pub(super) fn on(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Sentence> {
     let mut sentences = match platform::instead(rejection, evidence) {
         Some(sentence) => one(sentence),
         None => on_kind(rejection, evidence),
     };
+    let headers = evidence.credentials.headers;
     sentences
-        .extend(evidence.credentials.headers.into_iter().flat_map(|headers| platform::in_front(rejection, headers)));
+        .extend(headers.into_iter().flat_map(|headers| platform::in_front(rejection, headers)).map(Sentence::from));
     sentences
 }
 
-fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
+fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Sentence> {
     use RejectionKind as K;
     match rejection.kind() {
         K::AlgorithmNotAllowed => {
@@ -43,8 +48,8 @@ fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
             somebody has tampered with it."),
         K::EncryptedToken => one("The token is encrypted. The app registration must not have token encryption \
             configured: remove the encryption key under its Token encryption."),
-        K::Expired => vec![expired(evidence)],
-        K::ForeignCloudKey => vec![foreign_cloud_key(evidence)],
+        K::Expired => told(expired(evidence)),
+        K::ForeignCloudKey => told(foreign_cloud_key(evidence)),
         K::ForeignIssuerKey => one("The key belongs to another issuer of the same key document, such as personal \
             Microsoft accounts. It may not sign for this tenant."),
         K::RevokedKey if evidence.is_revoked_by_policy() => one("The key is listed in `revoked_keys` \
@@ -54,7 +59,7 @@ fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
         K::GraphToken => one(GRAPH),
         K::InvalidSignature => one("The signature does not hold: the token was changed or cut on its way, or it was \
             not signed by Entra. If you pasted it, check that all of it came along."),
-        K::IssuedInFuture => vec![not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.iat), "issued")],
+        K::IssuedInFuture => told(not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.iat), "issued")),
         K::KeysUnavailable => keys_unavailable(rejection, evidence),
         K::MalformedClaims if rejection.check() == CheckName::Application => {
             one("`oid` is not a GUID in lower case, so Entra did not write it for a service principal.")
@@ -66,14 +71,14 @@ fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
         K::MalformedCredentials => malformed(evidence),
         K::MalformedToken => one("This is no JSON Web Token of three segments, or it was cut or changed on its way. \
             A token of Entra begins with `eyJ` and has two dots."),
-        K::MissingClaim => vec![missing_claim(rejection, evidence)],
+        K::MissingClaim => told(missing_claim(rejection, evidence)),
         K::MissingCredentials => missing(evidence),
         K::MissingRole => role(evidence),
         K::MultipleCredentials => {
             one("The request has more than one Authorization header. SignalR sends one: look for \
             a proxy or gateway that adds its own instead of replacing it.")
         }
-        K::NotYetValid => vec![not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.nbf), "valid")],
+        K::NotYetValid => told(not_yet(evidence, evidence.claims.as_ref().and_then(|claims| claims.nbf), "valid")),
         K::TokenTooLarge => {
             one("The credentials are larger than any token of Entra for a managed identity. Such a size \
             comes from an identity in very many groups (remove the groups claim from the app registration), or the \
@@ -90,27 +95,32 @@ fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
             document came to this machine by hand, bring a fresh one.")
         }
         K::ValidityReversed => one("The token ends before it begins. Entra does not issue such tokens."),
-        K::WrongAudience => vec![audience(evidence)],
+        K::WrongAudience => told(audience(evidence)),
         K::WrongIssuer => vec![issuer(evidence)],
         K::WrongTenant => tenant(evidence),
     }
 }
 
-fn one(sentence: &str) -> Vec<String> {
-    vec![sentence.to_owned()]
+fn one(sentence: &'static str) -> Vec<Sentence> {
+    vec![sentence.into()]
 }
 
-fn missing(evidence: &Evidence<'_>) -> Vec<String> {
+/// A sentence with values of the token or of the configuration.
+fn told(sentence: String) -> Vec<Sentence> {
+    vec![sentence.into()]
+}
+
+fn missing(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let Some(headers) = evidence.credentials.headers else { return one(NO_TOKEN) };
     let elsewhere = headers
         .iter()
         .find(|(name, value)| *name != AUTHORIZATION && *name != CLIENT_QUERY && is_like_a_token(value.as_bytes()));
     if let Some((name, _)) = elsewhere {
-        return vec![format!(
+        return told(format!(
             "There is no Authorization header, but the header `{}` carries what looks like a token. Only \
              Authorization is read: find the proxy that moves the token and let it pass Authorization through.",
             escape_and_cut(name.as_str(), MAX_VALUE)
-        )];
+        ));
     }
     if headers.keys().any(|name| name.as_str().starts_with("x-asrs-")) {
         return one(
@@ -122,7 +132,7 @@ fn missing(evidence: &Evidence<'_>) -> Vec<String> {
     one(NO_TOKEN)
 }
 
-fn unsupported_scheme(evidence: &Evidence<'_>) -> Vec<String> {
+fn unsupported_scheme(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let line = evidence.credentials.lines.first().copied().unwrap_or_default();
     if line.iter().any(|byte| QUOTES.contains(byte)) {
         return one(QUOTED);
@@ -132,13 +142,13 @@ fn unsupported_scheme(evidence: &Evidence<'_>) -> Vec<String> {
     }
     let scheme =
         scheme(line).map_or_else(|| "another scheme than Bearer".to_owned(), |scheme| format!("the scheme {scheme}"));
-    vec![format!(
+    told(format!(
         "The Authorization header has {scheme}. SignalR sends `Bearer` and its token: this call is somebody \
         else's, or a proxy puts credentials of its own there."
-    )]
+    ))
 }
 
-fn malformed(evidence: &Evidence<'_>) -> Vec<String> {
+fn malformed(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let line = evidence.credentials.lines.first().copied().unwrap_or_default();
     let after = line.get("Bearer".len()..).unwrap_or_default().trim_ascii();
     if after.is_empty() {
@@ -175,29 +185,29 @@ fn missing_claim(rejection: &Rejection, evidence: &Evidence<'_>) -> String {
     )
 }
 
-fn tenant(evidence: &Evidence<'_>) -> Vec<String> {
+fn tenant(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let found = evidence.claims.as_ref().and_then(|claims| claims.tid.as_deref()).unwrap_or_default();
     let Some(tenant) = evidence.tenant() else {
-        return vec![format!(
+        return told(format!(
             "`tid` is `{}`, no GUID in lower case. Entra did not write that.",
             escape_and_cut(found, MAX_VALUE)
-        )];
+        ));
     };
-    let mut sentences = vec![format!(
+    let mut sentences = told(format!(
         "The token was issued by another tenant, {tenant}. SignalR's identity gets its tokens from the tenant of its \
          own subscription: if that is this one, write it into {TENANTS}; otherwise this is not your SignalR resource."
-    )];
-    sentences.extend(foreign_cloud(evidence, tenant));
+    ));
+    sentences.extend(foreign_cloud(evidence, tenant).map(Sentence::from));
     sentences
 }
 
-fn issuer(evidence: &Evidence<'_>) -> String {
+fn issuer(evidence: &Evidence<'_>) -> Sentence {
     let found = evidence.claims.as_ref().and_then(|claims| claims.iss.as_deref()).unwrap_or_default();
     let (Some(tenant), Some(version)) = (evidence.tenant(), evidence.version()) else {
-        return NOT_ENTRA.to_owned();
+        return NOT_ENTRA.into();
     };
     if let Some(sentence) = foreign_cloud(evidence, tenant) {
-        return sentence;
+        return sentence.into();
     }
     let expected = |version| evidence.policy().expected_issuer(&tenant, version).unwrap_or_default();
     let other = match version {
@@ -208,12 +218,14 @@ fn issuer(evidence: &Evidence<'_>) -> String {
         return format!(
             "`ver` says {version}, but the issuer is the one of version {other}. Both versions are accepted, a mixture is \
              not: Entra does not issue one."
-        );
+        )
+        .into();
     }
     if found.trim_end_matches('/') == expected(version).trim_end_matches('/') {
-        return format!("The issuer differs in a trailing slash only, which Entra never gets wrong. {NOT_ENTRA}");
+        return format!("The issuer differs in a trailing slash only, which Entra never gets wrong. {NOT_ENTRA}")
+            .into();
     }
-    NOT_ENTRA.to_owned()
+    NOT_ENTRA.into()
 }
 
 /// If the issuer is that of another national cloud.
@@ -333,7 +345,7 @@ fn foreign_cloud_key(evidence: &Evidence<'_>) -> String {
     )
 }
 
-fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
+fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Sentence> {
     let key = evidence.key_id().map_or_else(String::new, |id| escape_and_cut(id.as_str(), MAX_VALUE));
     let next = match key_error(rejection).and_then(KeyError::retry_after) {
         Some(wait) => format!("the next fetch for an unknown key may begin in {}", span(seconds(wait))),
@@ -345,12 +357,13 @@ fn unknown_key(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
              find it. Otherwise Entra did not sign this token for this tenant: it was made by somebody else, or in \
              another cloud than `{}`.",
             evidence.policy().cloud().name()
-        ),
-        CUSTOM_KEYS.to_owned(),
+        )
+        .into(),
+        CUSTOM_KEYS.into(),
     ]
 }
 
-fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<String> {
+fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Sentence> {
     let mut causes = Vec::new();
     let mut is_unknown_tenant = key_error(rejection).is_some_and(is_of_unknown_tenant);
     let mut cause = key_error(rejection).and_then(|error| error.source());
@@ -364,20 +377,20 @@ fn keys_unavailable(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Strin
         .retry_after()
         .map_or_else(String::new, |wait| format!(" Another try makes sense in {}.", span(seconds(wait))));
     if is_unknown_tenant {
-        return vec![format!(
+        return told(format!(
             "The keys are unavailable, so the token cannot be checked{causes}.{next} The tenant id may be misspelt or \
              deleted, or the tenant may be in another cloud than `{}`. Retries cannot mend it.",
             evidence.policy().cloud().name()
-        )];
+        ));
     }
-    vec![format!(
+    told(format!(
         "The keys are unavailable, so the token cannot be checked{causes}.{next} Check that this machine reaches https://{} \
          (HTTPS_PROXY, firewall, DNS) and trusts its certificate (ca-certificates, SSL_CERT_FILE).",
         evidence.policy().cloud().login_host()
-    )]
+    ))
 }
 
-fn delegated(evidence: &Evidence<'_>) -> Vec<String> {
+fn delegated(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let claims = evidence.claims.as_ref();
     let sign = match claims {
         Some(claims) if claims.scp.is_some() => "it has `scp`".to_owned(),
@@ -386,31 +399,31 @@ fn delegated(evidence: &Evidence<'_>) -> Vec<String> {
         }
         _ => "`sub` is not `oid`".to_owned(),
     };
-    vec![format!(
+    told(format!(
         "The token was issued for a user, not for an application: {sign}. SignalR sends its managed identity's token. \
          One from `az account get-access-token` or from a signed-in browser is a user's and cannot stand in for it."
-    )]
+    ))
 }
 
-fn caller(evidence: &Evidence<'_>) -> Vec<String> {
+fn caller(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let Some(listed) = evidence.policy().callers().listed() else { return Vec::new() };
     let (claim, client) = evidence.client_id();
     let Some(object) = evidence.object_id() else { return Vec::new() };
     let as_object = client.map(|client| client.to_string());
     let mut object_ids = listed.object_ids.iter().map(ToString::to_string);
     if let Some(listed) = object_ids.find(|listed| Some(listed) == as_object.as_ref()) {
-        return vec![format!(
+        return told(format!(
             "{listed} is the caller's client id (`{claim}`), but it is configured as an object id. Write it into \
              {CLIENT_IDS}, or write the caller's object id {object} into {OBJECT_IDS}."
-        )];
+        ));
     }
     if listed.client_ids.iter().any(|listed| listed.to_string() == object.to_string()) {
-        return vec![format!(
+        return told(format!(
             "{object} is the caller's object id (`oid`), but it is configured as a client id. Write it into {OBJECT_IDS}."
-        )];
+        ));
     }
     if let Some((tenant, _)) = listed.pairs.iter().find(|(_, listed)| *listed == object) {
-        return vec![format!("The object id {object} is listed for another tenant, {tenant}.")];
+        return told(format!("The object id {object} is listed for another tenant, {tenant}."));
     }
     let mut sentence = format!("The token is sound, but its caller is another identity: object id {object}");
     if let Some(client) = client {
@@ -421,22 +434,23 @@ fn caller(evidence: &Evidence<'_>) -> Vec<String> {
             "{sentence}. Compare `az signalr identity show --query principalId`. If the SignalR resource's identity was recreated \
              or switched off and on, its ids have changed: write the new object id into {OBJECT_IDS}. If it is not your SignalR \
              resource's, another application of the tenant is calling you."
-        ),
-        platform::GATEWAY.to_owned(),
+        )
+        .into(),
+        platform::GATEWAY.into(),
     ]
 }
 
-fn role(evidence: &Evidence<'_>) -> Vec<String> {
+fn role(evidence: &Evidence<'_>) -> Vec<Sentence> {
     let wanted = list(evidence.policy().required_roles());
     let present = match evidence.found(CheckName::Role).filter(|roles| !roles.is_empty()) {
         Some(roles) => format!("has {roles}"),
         None => "has none".to_owned(),
     };
-    vec![format!(
+    told(format!(
         "The caller lacks a required role: one of {wanted} is required ({ROLES}), and the token {present}. Assign the app \
          role to the SignalR resource's identity (Microsoft Graph, appRoleAssignments; the portal cannot). Tokens issued \
          before that stay without it for up to a day."
-    )]
+    ))
 }
 
 fn is_of_unknown_tenant(error: &KeyError) -> bool {

@@ -1,5 +1,7 @@
 //! What becomes of a request, as a value.
 
+use std::borrow::Cow;
+
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::error::{CheckName, Rejection};
@@ -17,7 +19,8 @@ use crate::policy::claims::Claims;
 pub struct Explanation {
     pub(super) outcome: Result<Claims, Rejection>,
     pub(super) checks: Vec<Check>,
-    pub(super) advice: Vec<String>,
+    /// A sentence is borrowed if it is fixed, and owned if it may contain a value of the token.
+    pub(super) advice: Vec<Cow<'static, str>>,
 }
 
 /// One check of an [`Explanation`].
@@ -65,7 +68,7 @@ impl Explanation {
 
     /// What went wrong and what to do about it, one sentence or a few. Empty if the request is let through.
     pub fn advice(&self) -> impl Iterator<Item = &str> {
-        self.advice.iter().map(String::as_str)
+        self.advice.iter().map(AsRef::as_ref)
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod log;
 mod platform;
 mod table;
 
+use std::borrow::Cow;
+
 use evidence::{Credentials, Evidence};
 pub use explanation::{Check, CheckState, Explanation};
 use http::HeaderMap;
@@ -64,11 +66,16 @@ impl Validator {
         self.explain_credentials(Credentials { lines: lines.collect(), headers: Some(headers) }).await
     }
 
-    /// Explains a rejection that has been made. It checks, fetches and waits for nothing.
+    /// Explains a rejection that has been made, for the log. It checks, fetches and waits for nothing.
     fn explain_rejection(&self, headers: &HeaderMap, rejection: &Rejection, now: Option<UnixTime>) -> Explanation {
         let lines = headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
         let credentials = Credentials { lines: lines.collect(), headers: Some(headers) };
-        explanation(self, &credentials, Err(rejection.clone()), now)
+        let explanation = explanation(self, &credentials, Err(rejection.clone()), now);
+        if self.logs_unverified_fields() {
+            explanation
+        } else {
+            without_token_values(self, &credentials, explanation, now)
+        }
     }
 
     async fn explain_credentials(&self, credentials: Credentials<'_>) -> Explanation {
@@ -108,7 +115,26 @@ fn explanation(
     let segments = credentials.segments();
     let evidence = Evidence::gather(validator, credentials, segments.as_ref(), now);
     let failed = outcome.as_ref().err().map(Rejection::check);
-    let checks = CheckName::ALL.map(|check| Check {
+    let advice = outcome.as_ref().err().map_or_else(Vec::new, |rejection| advice::on(rejection, &evidence));
+    Explanation { checks: checks(&evidence, failed), outcome, advice }
+}
+
+/// The same explanation without any value of the JOSE header or the claims set: its checks come from evidence that has
+/// neither, and of its advice only fixed sentences are left.
+fn without_token_values(
+    validator: &Validator,
+    credentials: &Credentials<'_>,
+    mut explanation: Explanation,
+    now: Option<UnixTime>,
+) -> Explanation {
+    let evidence = Evidence::gather(validator, credentials, None, now);
+    explanation.checks = checks(&evidence, explanation.outcome.as_ref().err().map(Rejection::check));
+    explanation.advice.retain(|sentence| matches!(sentence, Cow::Borrowed(_)));
+    explanation
+}
+
+fn checks(evidence: &Evidence<'_>, failed: Option<CheckName>) -> Vec<Check> {
+    let check = |check| Check {
         name: check,
         state: match failed {
             Some(failed) if check == failed => CheckState::Failed,
@@ -117,7 +143,6 @@ fn explanation(
         },
         configured: evidence.configured(check),
         found: evidence.found(check).filter(|found| !found.is_empty()),
-    });
-    let advice = outcome.as_ref().err().map_or_else(Vec::new, |rejection| advice::on(rejection, &evidence));
-    Explanation { outcome, checks: checks.into(), advice }
+    };
+    CheckName::ALL.map(check).into()
 }

@@ -17,7 +17,7 @@ pub(super) fn instead(rejection: &Rejection, evidence: &Evidence<'_>) -> Option<
 }
 
 /// What the other headers show of a proxy in front.
-pub(super) fn in_front(rejection: &Rejection, headers: &HeaderMap) -> Vec<String> {
+pub(super) fn in_front(rejection: &Rejection, headers: &HeaderMap) -> impl Iterator<Item = &'static str> {
     let has =
         |prefixes: &[&str]| headers.keys().any(|name| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix)));
     let is_missing = rejection.kind() == RejectionKind::MissingCredentials;
@@ -29,8 +29,7 @@ pub(super) fn in_front(rejection: &Rejection, headers: &HeaderMap) -> Vec<String
     ]
     .into_iter()
     .filter(|(is_there, _)| *is_there)
-    .map(|(_, sentence)| sentence.to_owned())
-    .collect()
+    .map(|(_, sentence)| sentence)
 }
 
 fn has_oauth2_proxy_cookie(headers: &HeaderMap) -> bool {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use tower_layer::Layer;
 
 use super::authorization::Authorization;
 use crate::clock::Clock;
 #[cfg(feature = "remote")]
 use crate::error::ConfigError;
-use crate::error::KeyError;
+use crate::error::{KeyError, Rejection};
 use crate::explain::log::ExplanationLog;
 use crate::ids::TenantId;
 #[cfg(feature = "remote")]
@@ -17,6 +18,7 @@ use crate::keys::source::KeySource;
 use crate::middleware::response::DefaultResponse;
 use crate::middleware::service::UpstreamAuth;
 use crate::policy::Policy;
+use crate::policy::claims::Claims;
 use crate::validator::Validator;
 
 /// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share keys and verified tokens.
@@ -105,9 +107,20 @@ impl<R> UpstreamAuthLayer<R> {
     /// Callers get the same answers as before. An explanation waits for nothing and fetches nothing: it words the
     /// rejection that was made.
     ///
-    /// Without tower use [`Validator::explain_headers`].
+    /// [`validate`](Self::validate) logs explanations as well. Without a layer use [`Validator::explain_headers`].
     pub fn explain_rejections(mut self, pause: Duration) -> Self {
         self.explanations = ExplanationLog::new(pause);
+        self
+    }
+
+    /// Whether the log contains unverified fields of rejected requests, which can be personal data: `true` unless you say
+    /// otherwise.
+    ///
+    /// With `false`, the events on rejections have no field `unverified.…`, and
+    /// [explanations](Self::explain_rejections) have no value of the JOSE header or the claims set, and only such advice
+    /// as contains none. Kind, status, count and the metrics stay. Answers stay the same.
+    pub fn log_unverified_fields(mut self, is_logged: bool) -> Self {
+        self.validator = self.validator.log_unverified_fields(is_logged);
         self
     }
 
@@ -127,6 +140,20 @@ impl<R> UpstreamAuthLayer<R> {
     #[must_use]
     pub fn validator(&self) -> &Validator {
         &self.validator
+    }
+
+    /// Checks the headers of a request as the layer does, for programs that decide themselves what becomes of a rejected
+    /// request. In contrast to [`Validator::validate`] it logs [explanations](Self::explain_rejections), too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Validator::validate`].
+    pub async fn validate(&self, headers: &HeaderMap) -> Result<Claims, Rejection> {
+        let outcome = self.validator.validate(headers).await;
+        if let Err(rejection) = &outcome {
+            self.explanations.record(&self.validator, headers, rejection);
+        }
+        outcome
     }
 
     /// Starts loading the keys, and waits until there are some or until the first attempt has failed. You need not

@@ -79,6 +79,7 @@ macro_rules! value {
     (flag) => { bool };
     (cloud) => { CloudChoice };
     (seconds) => { Option<u64> };
+    (switch) => { Option<bool> };
 }
 
 /// The setter of a kind of value.
@@ -99,6 +100,15 @@ macro_rules! setter {
         #[must_use]
         pub fn $field(mut self, value: bool) -> Self {
             self.$field = value;
+            self
+        }
+    };
+    // A flag that is on by default.
+    (switch, $field:ident, $doc:expr) => {
+        #[doc = $doc]
+        #[must_use]
+        pub fn $field(mut self, value: bool) -> Self {
+            self.$field = Some(value);
             self
         }
     };
@@ -156,6 +166,8 @@ settings! {
             "1 to 60 seconds", "10";
         explain_rejections_secs: seconds, ExplainRejectionsSecs, "SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS",
             "seconds between two explanations of a kind in the log", "0: none";
+        log_unverified_fields: switch, LogUnverifiedFields, "SIGNALR_UPSTREAM_LOG_UNVERIFIED_FIELDS",
+            "`true` or `false`: whether events on rejections contain fields of the token", "`true`";
     }
     ///
     /// A caller must be in `caller_object_ids` or `caller_client_ids`. To name none, set `allow_any_caller`; **that
@@ -166,8 +178,9 @@ settings! {
     /// beside several tenants causes a `tracing` warning.
     ///
     /// The methods of [`RemoteKeysBuilder`](crate::keys::RemoteKeysBuilder) document what each duration governs, and
-    /// [`UpstreamAuthLayer::explain_rejections`](crate::UpstreamAuthLayer::explain_rejections) what the log then shows.
-    /// That setting has effect in [`into_layer`](Self::into_layer) only.
+    /// [`UpstreamAuthLayer::explain_rejections`](crate::UpstreamAuthLayer::explain_rejections) and
+    /// [`UpstreamAuthLayer::log_unverified_fields`](crate::UpstreamAuthLayer::log_unverified_fields) what the log then
+    /// shows. The two settings of the log have effect in [`into_layer`](Self::into_layer) only.
     ///
     /// # In the environment
     ///

@@ -132,7 +132,10 @@ impl Settings {
         self.warn_of_callers_in_every_tenant(&policy);
         let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
         let pause = Duration::from_secs(self.explain_rejections_secs.unwrap_or_default());
-        Ok((UpstreamAuthLayer::from_keys(policy, keys.clone()).explain_rejections(pause), keys))
+        let layer = UpstreamAuthLayer::from_keys(policy, keys.clone())
+            .explain_rejections(pause)
+            .log_unverified_fields(self.log_unverified_fields.unwrap_or(true));
+        Ok((layer, keys))
     }
 
     /// Builds policy and timing. The error holds every fault, those of values that could not be read included.
@@ -155,6 +158,7 @@ impl Settings {
             fetch_timeout_secs,
             // Of the layer: see `into_layer_with_keys`.
             explain_rejections_secs: _,
+            log_unverified_fields: _,
             names: _,
         } = self;
         let tenants = Tenants::parse(tenant_ids);

@@ -72,6 +72,7 @@ fn every_variable_has_its_effect() {
         ("STALE_LIMIT_SECS", "604800"),
         ("FETCH_TIMEOUT_SECS", "1"),
         ("EXPLAIN_REJECTIONS_SECS", "60"),
+        ("LOG_UNVERIFIED_FIELDS", "false"),
     ]);
     assert_eq!(all.len(), Field::ALL.len());
     let (policy, timing) = validated(all).unwrap();
@@ -200,6 +201,7 @@ fn rejects_any_caller_together_with_a_list() {
 #[test]
 fn reports_all_faults_at_once_in_the_order_of_the_table() {
     let all = vars(&[
+        ("LOG_UNVERIFIED_FIELDS", "x"),
         ("EXPLAIN_REJECTIONS_SECS", "x"),
         ("FETCH_TIMEOUT_SECS", "0"),
         ("STALE_LIMIT_SECS", "0"),
@@ -281,7 +283,8 @@ fn toml_and_json_give_equal_settings() {
         key_retention_secs = 4
         stale_limit_secs = 5
         fetch_timeout_secs = 6
-        explain_rejections_secs = 7"
+        explain_rejections_secs = 7
+        log_unverified_fields = false"
     );
     let json = serde_json::json!({
         "tenant_ids": [TENANT, " "],
@@ -299,6 +302,7 @@ fn toml_and_json_give_equal_settings() {
         "stale_limit_secs": 5,
         "fetch_timeout_secs": 6,
         "explain_rejections_secs": 7,
+        "log_unverified_fields": false,
     });
     let from_json: Settings = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(format!("{:?}", toml(&text)), format!("{from_json:?}"));
@@ -420,7 +424,8 @@ fn settings_built_in_code_equal_those_of_a_file() {
         .key_retention_secs(4)
         .stale_limit_secs(5)
         .fetch_timeout_secs(6)
-        .explain_rejections_secs(7);
+        .explain_rejections_secs(7)
+        .log_unverified_fields(false);
     let json = serde_json::json!({
         "tenant_ids": [TENANT],
         "audiences": [AUDIENCE, "api://signalr"],
@@ -436,6 +441,7 @@ fn settings_built_in_code_equal_those_of_a_file() {
         "stale_limit_secs": 5,
         "fetch_timeout_secs": 6,
         "explain_rejections_secs": 7,
+        "log_unverified_fields": false,
     });
     assert_eq!(serde_json::to_value(&settings).unwrap(), json);
     let from_file: Settings = serde_json::from_value(json).unwrap();

@@ -29,6 +29,13 @@ impl Value for bool {
     }
 }
 
+/// A flag that is on by default.
+impl Value for Option<bool> {
+    fn read(value: &str) -> Result<Self, String> {
+        bool::read(value).map(Some)
+    }
+}
+
 /// Seconds.
 impl Value for Option<u64> {
     fn read(value: &str) -> Result<Self, String> {

@@ -11,6 +11,7 @@
 //! | [`DISCOVERY_FAILURES`] | counter | `tenant` | successes among them that had to do without discovery |
 //! | [`KEYS_LAST_SUCCESS_SECONDS`] | gauge, seconds since 1970 | `tenant` | when keys were last fetched; 0 before the first success |
 //! | [`KEYS_CACHED`] | gauge | `tenant` | usable keys in the cache, as they were when the latest attempt ended |
+//! | [`KEY_WAITERS`] | gauge | | requests that wait for a key now, because their token names one that is not cached |
 //!
 //! `outcome` of a request is `accepted`, `rejected` (400, 401 and 403) or `unavailable` (503); of a fetch, `success`
 //! or `error`. `kind` is a [`RejectionKind::as_str`](crate::RejectionKind::as_str), or `none` for an
@@ -23,10 +24,10 @@
 
 #[cfg(feature = "metrics")]
 pub use names::{
-    DISCOVERY_FAILURES, KEY_FETCHES, KEYS_CACHED, KEYS_LAST_SUCCESS_SECONDS, REQUESTS, TOKEN_CACHE_HITS,
+    DISCOVERY_FAILURES, KEY_FETCHES, KEY_WAITERS, KEYS_CACHED, KEYS_LAST_SUCCESS_SECONDS, REQUESTS, TOKEN_CACHE_HITS,
     VERIFICATION_BUCKETS, VERIFICATION_SECONDS, describe,
 };
-pub(crate) use record::{Stopwatch, accepted, rejected, start, token_cache_hit};
+pub(crate) use record::{KeyWaiter, Stopwatch, accepted, rejected, start, token_cache_hit};
 #[cfg(feature = "remote")]
 pub(crate) use record::{discovery_failed, keys_fetched, start_tenant};
 
@@ -59,6 +60,9 @@ mod names {
     /// Usable keys. A gauge by `tenant`.
     pub const KEYS_CACHED: &str = "signalr_upstream_auth_keys_cached";
 
+    /// Requests that wait for a key now. A gauge.
+    pub const KEY_WAITERS: &str = "signalr_upstream_auth_key_waiters";
+
     /// Tells the installed recorder what each name means and its unit. Optional; to be called once, after
     /// the recorder was installed.
     pub fn describe() {
@@ -73,6 +77,7 @@ mod names {
             "Unix time of the last successful fetch, 0 before it"
         );
         describe_gauge!(KEYS_CACHED, Unit::Count, "Usable keys of a tenant");
+        describe_gauge!(KEY_WAITERS, Unit::Count, "Requests that wait for a key");
     }
 }
 
@@ -80,7 +85,7 @@ mod names {
 mod record {
     use std::time::Instant;
 
-    use ::metrics::{counter, histogram};
+    use ::metrics::{Gauge, counter, gauge, histogram};
     use http::StatusCode;
 
     use super::names;
@@ -97,6 +102,8 @@ mod record {
             count_rejected(*kind, 0);
         }
         counter!(names::TOKEN_CACHE_HITS).increment(0);
+        // Not set to 0: requests of another layer may wait.
+        gauge!(names::KEY_WAITERS).increment(0.0);
     }
 
     pub(crate) fn accepted() {
@@ -128,8 +135,8 @@ mod record {
             counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(0);
         }
         counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.clone()).increment(0);
-        ::metrics::gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(0.0);
-        ::metrics::gauge!(names::KEYS_CACHED, "tenant" => tenant).set(0.0);
+        gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(0.0);
+        gauge!(names::KEYS_CACHED, "tenant" => tenant).set(0.0);
     }
 
     #[cfg(feature = "remote")]
@@ -144,11 +151,28 @@ mod record {
         let tenant = tenant.to_string();
         counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(1);
         if let Some(at) = last_success.and_then(|at| u32::try_from(at.as_secs()).ok()) {
-            ::metrics::gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(f64::from(at));
+            gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(f64::from(at));
         }
         // Never more than a thousand.
         let usable = u32::try_from(usable).unwrap_or(u32::MAX);
-        ::metrics::gauge!(names::KEYS_CACHED, "tenant" => tenant).set(f64::from(usable));
+        gauge!(names::KEYS_CACHED, "tenant" => tenant).set(f64::from(usable));
+    }
+
+    /// A request that waits for a key, until it is dropped.
+    pub(crate) struct KeyWaiter(Gauge);
+
+    impl KeyWaiter {
+        pub(crate) fn start() -> Self {
+            let gauge = gauge!(names::KEY_WAITERS);
+            gauge.increment(1.0);
+            Self(gauge)
+        }
+    }
+
+    impl Drop for KeyWaiter {
+        fn drop(&mut self) {
+            self.0.decrement(1.0);
+        }
     }
 
     /// Measures one check.
@@ -186,6 +210,14 @@ mod record {
 
     #[cfg(feature = "remote")]
     pub(crate) fn keys_fetched(_: crate::ids::TenantId, _: bool, _: Option<crate::clock::UnixTime>, _: usize) {}
+
+    pub(crate) struct KeyWaiter;
+
+    impl KeyWaiter {
+        pub(crate) fn start() -> Self {
+            Self
+        }
+    }
 
     pub(crate) struct Stopwatch;
 

@@ -12,26 +12,40 @@ use crate::telemetry::unverified::UnverifiedFields;
 /// Logs every rejection as one event at DEBUG. At WARN it logs at most one event per kind within [`PAUSE`] seconds,
 /// with the number of rejections since the previous one.
 #[derive(Debug)]
-pub(crate) struct RejectionLog(Throttle);
+pub(crate) struct RejectionLog {
+    throttle: Throttle,
+    has_unverified_fields: bool,
+}
 
 impl RejectionLog {
+    /// `has_unverified_fields` is whether its events contain them.
+    pub(crate) fn new(has_unverified_fields: bool) -> Self {
+        Self { throttle: Throttle::new(PAUSE), has_unverified_fields }
+    }
+
+    /// Whether its events contain unverified fields.
+    pub(crate) fn has_unverified_fields(&self) -> bool {
+        self.has_unverified_fields
+    }
+
     /// Whether a subscriber records WARN events of rejections.
     pub(crate) fn is_enabled() -> bool {
         tracing::enabled!(target: REQUESTS, Level::WARN)
     }
 
-    /// Logs a rejection at `now`. Calls `unverified` only if a subscriber records the event.
+    /// Logs a rejection at `now`. Calls `unverified` only if a subscriber records the event and it
+    /// contains these fields.
     pub(crate) fn record(
         &self,
         rejection: &Rejection,
         now: Option<UnixTime>,
         unverified: impl FnOnce() -> UnverifiedFields,
     ) {
-        let count = self.0.count(rejection.kind(), now).filter(|_| Self::is_enabled());
+        let count = self.throttle.count(rejection.kind(), now).filter(|_| Self::is_enabled());
         if count.is_none() && !tracing::enabled!(target: REQUESTS, Level::DEBUG) {
             return;
         }
-        let unverified = unverified();
+        let unverified = if self.has_unverified_fields { unverified() } else { UnverifiedFields::default() };
         let (kind, status) = (rejection.kind().as_str(), rejection.status().as_u16());
         macro_rules! event {
             ($level:ident, $message:literal $(, $field:ident)*) => {
@@ -57,12 +71,6 @@ impl RejectionLog {
         if let Some(count) = count {
             event!(WARN, "requests are rejected", count);
         }
-    }
-}
-
-impl Default for RejectionLog {
-    fn default() -> Self {
-        Self(Throttle::new(PAUSE))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::policy::claims::Claims;
 use crate::policy::stages::{AuthorizedToken, CheckedToken};
 use crate::signature::key::VerificationKey;
 use crate::telemetry::events;
-use crate::telemetry::meter::{self, Stopwatch};
+use crate::telemetry::meter::{self, KeyWaiter, Stopwatch};
 use crate::telemetry::rejection_log::RejectionLog;
 use crate::telemetry::unverified::UnverifiedFields;
 use crate::token::UnverifiedToken;
@@ -43,30 +43,65 @@ struct Inner {
     rejections: RejectionLog,
 }
 
+/// What a validator is built from.
+struct Parts {
+    policy: Policy,
+    keys: Arc<dyn KeySource>,
+    clock: Arc<dyn Clock>,
+    cache_bytes: u64,
+    logs_unverified_fields: bool,
+}
+
 impl Validator {
     /// A validator on the system's clock with a token cache of at most 8 MiB.
     #[must_use]
     pub fn new(policy: Policy, keys: impl KeySource) -> Self {
-        Self::build(policy, Arc::new(keys), Arc::new(SystemClock), CACHE_BYTES)
+        Self::build(Parts {
+            policy,
+            keys: Arc::new(keys),
+            clock: Arc::new(SystemClock),
+            cache_bytes: CACHE_BYTES,
+            logs_unverified_fields: true,
+        })
     }
 
     /// Checks the times of tokens by another clock. The token cache and the counts of the rejection log start empty.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::new(clock), self.0.cache_bytes)
+        Self::build(Parts { clock: Arc::new(clock), ..self.parts() })
     }
 
     /// Bounds the token cache to another number of bytes. 0 verifies every token every time; 8 MiB hold about 3,000
     /// tokens of the usual size. The token cache and the counts of the rejection log start empty.
     #[must_use]
     pub fn with_token_cache_bytes(self, bytes: u64) -> Self {
-        Self::build(self.0.policy.clone(), Arc::clone(&self.0.keys), Arc::clone(&self.0.clock), bytes)
+        Self::build(Parts { cache_bytes: bytes, ..self.parts() })
     }
 
-    fn build(policy: Policy, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>, cache_bytes: u64) -> Self {
+    /// Whether events on rejections contain unverified fields, which can be personal data: `true` unless you say
+    /// otherwise. See [`UpstreamAuthLayer::log_unverified_fields`](crate::UpstreamAuthLayer::log_unverified_fields). The
+    /// token cache and the counts of the rejection log start empty.
+    #[must_use]
+    pub fn log_unverified_fields(self, is_logged: bool) -> Self {
+        Self::build(Parts { logs_unverified_fields: is_logged, ..self.parts() })
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            policy: self.0.policy.clone(),
+            keys: Arc::clone(&self.0.keys),
+            clock: Arc::clone(&self.0.clock),
+            cache_bytes: self.0.cache_bytes,
+            logs_unverified_fields: self.logs_unverified_fields(),
+        }
+    }
+
+    fn build(parts: Parts) -> Self {
         meter::start();
+        let Parts { policy, keys, clock, cache_bytes, logs_unverified_fields } = parts;
         let cache = TokenCache::new(cache_bytes, policy.clock_skew());
-        Self(Arc::new(Inner { policy, keys, clock, cache, cache_bytes, rejections: RejectionLog::default() }))
+        let rejections = RejectionLog::new(logs_unverified_fields);
+        Self(Arc::new(Inner { policy, keys, clock, cache, cache_bytes, rejections }))
     }
 
     /// Checks the headers of a request.
@@ -142,6 +177,11 @@ impl Validator {
         &self.0.policy
     }
 
+    /// Whether events on rejections contain unverified fields.
+    pub(crate) fn logs_unverified_fields(&self) -> bool {
+        self.0.rejections.has_unverified_fields()
+    }
+
     /// The time by this validator's clock.
     pub(crate) fn now(&self) -> Option<UnixTime> {
         self.0.clock.now()
@@ -180,7 +220,8 @@ impl Validator {
                 Verdict::Rejected(self.reject(rejection, now, unverified))
             }
             Err(Unfinished::NeedsKey(tenant, key_id)) => {
-                let unverified = if RejectionLog::is_enabled() { unverified() } else { UnverifiedFields::default() };
+                let is_logged = self.logs_unverified_fields() && RejectionLog::is_enabled();
+                let unverified = if is_logged { unverified() } else { UnverifiedFields::default() };
                 Verdict::Waiting(self.wait_for_key(token, tenant, key_id, unverified))
             }
         }
@@ -208,9 +249,10 @@ impl Validator {
         key_id: KeyId,
         unverified: UnverifiedFields,
     ) -> Pending {
-        let (validator, token) = (self.clone(), token.as_bytes().to_vec());
+        let (validator, token, waiter) = (self.clone(), token.as_bytes().to_vec(), KeyWaiter::start());
         let check = async move {
             let key = validator.keys().resolve(tenant, &key_id).await;
+            drop(waiter);
             let (stopwatch, now) = (Stopwatch::start(), validator.now());
             let token = BearerToken::from_token68(&token)?;
             let outcome = key.map_err(Rejection::from).and_then(|key| validator.check_with_key(token, key, now));

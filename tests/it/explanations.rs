@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use mock_entra::{MockEntra, SigningKey};
 use serde_json::Value;
-use signalr_upstream_auth::{Settings, UpstreamAuthLayer};
+use signalr_upstream_auth::{RejectionKind, Settings, UpstreamAuthLayer};
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, request, send};
 use tower::{Layer as _, Service as _};
@@ -153,6 +153,23 @@ async fn explanations_show_no_part_of_a_token() {
     }
     assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("2026")));
     assert!(text.lines().all(|line| line.len() < 8000));
+}
+
+#[tokio::test]
+async fn layer_without_a_service_explains_rejections_and_returns_them() {
+    let log = Log::start();
+    let entra = entra().await;
+    let layer = fixed_layer(&entra, entra.policy()).explain_rejections(MINUTE);
+    let [good, bad] = [entra.token(), entra.token().expired()].map(|token| call(token.mint()));
+    assert_eq!(layer.validate(good.headers()).await.unwrap().object_id(), entra.caller_object_id());
+    assert!(log.lines("rejection explained").is_empty());
+    for _ in 0..2 {
+        assert_eq!(layer.validate(bad.headers()).await.unwrap_err().kind(), RejectionKind::Expired);
+    }
+    assert_eq!(log.lines("request rejected").len(), 2);
+    let lines = log.lines(EVENT);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(explanation(&lines[0])["kind"], "expired");
 }
 
 #[tokio::test]

@@ -20,4 +20,5 @@ mod samples;
 mod serving;
 mod setup_guide;
 mod token_cache;
+mod unverified_fields;
 mod upstream;

@@ -7,7 +7,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use mock_entra::{Endpoint, Fault};
 use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
 use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer, meter as ours};
-use support::{entra, fixed_layer, rejection, request, send};
+use support::{Picky, entra, fixed_layer, rejection, request, send};
+use tower::{Layer as _, Service as _};
+
+use crate::calls::{LateRejection, call};
 
 /// Runs with a recorder of its own.
 fn recorded<F: Future<Output = ()>>(run: impl FnOnce(PrometheusHandle) -> F) {
@@ -70,6 +73,7 @@ fn every_series_exists_with_0_before_the_first_request() {
         let others = [
             format!("{}{{outcome=\"accepted\",kind=\"none\"}} 0", ours::REQUESTS),
             format!("{} 0", ours::TOKEN_CACHE_HITS),
+            format!("{} 0", ours::KEY_WAITERS),
             format!("{}{{tenant=\"{tenant}\",outcome=\"success\"}} 0", ours::KEY_FETCHES),
             format!("{}{{tenant=\"{tenant}\",outcome=\"error\"}} 0", ours::KEY_FETCHES),
             format!("{}{{tenant=\"{tenant}\"}} 0", ours::DISCOVERY_FAILURES),
@@ -139,6 +143,28 @@ fn without_keys_requests_are_unavailable_and_the_last_success_is_0() {
         assert_eq!(rejection(&layer, &entra.token().mint()).await, Some(RejectionKind::KeysUnavailable));
         assert_shows(&handle, &[format!("{}{{outcome=\"unavailable\",kind=\"keys_unavailable\"}} 1", ours::REQUESTS)]);
         assert_shows(&handle, &[format!("{}{{tenant=\"{}\"}} 0", ours::KEYS_LAST_SUCCESS_SECONDS, entra.tenant())]);
+    });
+}
+
+#[test]
+fn requests_are_waiters_until_their_key_comes_or_their_caller_leaves() {
+    recorded(|handle| async move {
+        let entra = entra().await;
+        let layer = UpstreamAuthLayer::from_keys(entra.policy(), LateRejection::default()).with_clock(entra.clock());
+        let waiters = |number| format!("{} {number}", ours::KEY_WAITERS);
+        let calls = [call(entra.token().mint()), call(entra.token().mint())];
+        // Nobody has polled them yet: they wait as soon as they were sent.
+        let [answered, left] = calls.map(|call| layer.layer(Picky::default()).call(call));
+        assert_shows(&handle, &[waiters(2)]);
+        answered.await.unwrap();
+        assert_shows(&handle, &[waiters(1)]);
+        drop(left);
+        assert_shows(&handle, &[waiters(0)]);
+        // A second layer in the process must not count from 0.
+        let waiting = layer.layer(Picky::default()).call(call(entra.token().mint()));
+        let _second = fixed_layer(&entra, entra.policy());
+        assert_shows(&handle, &[waiters(1)]);
+        drop(waiting);
     });
 }
 

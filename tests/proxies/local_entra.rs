@@ -1,13 +1,15 @@
 //! An Entra on loopback for tests that are not written in Rust. `tests/proxies/run` starts it.
 //!
 //! It prints one line of JSON: the variables that lead the program to it, the caller, tokens that the policy accepts, and
-//! tokens that it rejects with the status of each. Then it serves until its standard input ends.
+//! tokens that it rejects with the status of each. Then it serves until its standard input ends. Each line there is a
+//! command: `rotate` (another key signs, published as it begins to sign), `fail` (each request gets 503) or `recover`.
+//! It answers with a line of JSON: a token that the policy accepts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
 use std::collections::BTreeMap;
 
-use mock_entra::TokenBuilder;
+use mock_entra::{Endpoint, Fault, TokenBuilder};
 use serde_json::{Value, json};
 
 #[path = "../programs/public_cloud.rs"]
@@ -52,7 +54,17 @@ async fn main() {
         "x-upstream-auth-client-id": entra.caller_client_id().to_string(),
     });
     println!("{}", json!({ "environment": environment, "caller": caller, "good": good, "bad": bad }));
-    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await.unwrap().unwrap();
+    tokio::task::block_in_place(|| {
+        for command in std::io::stdin().lines() {
+            match command.unwrap().as_str() {
+                "rotate" => drop(entra.rotate()),
+                "fail" => entra.fail(Endpoint::Any, Fault::status(503)),
+                "recover" => entra.recover(),
+                other => panic!("no such command: {other}"),
+            }
+            println!("{}", json!({ "token": entra.token().mint() }));
+        }
+    });
 }
 
 fn good(name: &str, token: TokenBuilder, roles: &str) -> Value {

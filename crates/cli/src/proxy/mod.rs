@@ -95,7 +95,7 @@ impl Answer for Proxy {
         }
         let check = self.0.current.load();
         if self.0.is_shadow {
-            let verdict = match check.layer.validator().validate(request.headers()).await {
+            let verdict = match check.layer.validate(request.headers()).await {
                 Ok(claims) => Verdict::Accepted(claims),
                 Err(rejection) => Verdict::Rejected(rejection),
             };

@@ -319,6 +319,30 @@ async fn shadow_mode_forwards_rejected_calls_marked_and_without_a_caller() {
 }
 
 #[tokio::test]
+async fn every_mode_explains_rejections_and_leaves_unverified_fields_out_as_configured() {
+    let (cloud, service) = (PublicCloud::start().await, Service::start().await);
+    let url = service.url();
+    let modes: [&[&str]; 3] =
+        [&["proxy", "--to", &url], &["proxy", "--to", &url, "--dangerous-shadow-mode"], &["forward-auth"]];
+    let expired = cloud.entra.token().claim("uti", "tell-tale").expired().mint();
+    for mode in modes {
+        for is_logged in [true, false] {
+            let mut settings = cloud.settings();
+            settings.push(("SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS".into(), "60".into()));
+            settings.push(("SIGNALR_UPSTREAM_LOG_UNVERIFIED_FIELDS".into(), is_logged.to_string()));
+            let mut program = Program::command(mode, settings);
+            let address = program.loaded_address().await;
+            send(Version::HTTP_11, address, request(Method::GET, "/", Some(&expired))).await;
+            program.stderr_with("requests are rejected").await;
+            let log = program.stderr_with("rejection explained").await;
+            let object = cloud.entra.caller_object_id();
+            assert_eq!(log.contains("unverified.token_id=\"tell-tale\""), is_logged, "{mode:?}: {log}");
+            assert_eq!(log.contains(&format!("oid {object}")), is_logged, "{mode:?}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn answer_of_http_1_0_becomes_one_of_http_1_1() {
     let cloud = PublicCloud::start().await;
     let old = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
