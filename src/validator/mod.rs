@@ -188,7 +188,7 @@ impl Validator {
         let hit = self.0.cache.get(token)?;
         let (cached, claims) = (hit.authorized()?, hit.claims()?);
         self.0.policy.check_times(&cached.validity, now).ok()?;
-        let is_current = self.0.keys.is_current(claims.tenant_id(), &cached.key_id, &cached.key);
+        let is_current = self.0.keys.is_current(claims.tenant_id(), &cached.key_id, &cached.key, now?);
         is_current.then(|| {
             meter::token_cache_hit();
             meter::accepted();

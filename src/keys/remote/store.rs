@@ -115,9 +115,9 @@ impl KeyStore {
         }
     }
 
-    /// Whether this is the cached key of that `kid` now, at the same cost and without a copy.
-    pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey) -> bool {
-        let now = self.0.now();
+    /// Whether this is the cached key of that `kid` at `wall`, without a copy. Reads the monotonic clock only.
+    pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey, wall: UnixTime) -> bool {
+        let now = Now { monotonic: runtime::now(), wall: Some(wall) };
         let published = self.0.published.load();
         self.0.keep_running(&published, now);
         matches!(published.keys.find(id, now, &self.0.timing), Found::Key(cached) if cached == key)
