@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 
 use super::check::CheckName;
@@ -163,7 +163,7 @@ macro_rules! rejection_kinds {
             }
 
             /// The whole challenge, where there is one (RFC 6750 section 3).
-            pub(crate) const fn challenge(self) -> Option<&'static str> {
+            pub(crate) fn challenge(self) -> Option<HeaderValue> {
                 match self { $(Self::$name => challenge!($class, $description),)+ }
             }
 
@@ -179,14 +179,14 @@ macro_rules! rejection_kinds {
     };
 }
 
-/// The challenge of a class of rejections, concatenated at compile time.
+/// The challenge of a class of rejections, concatenated and validated at compile time: `from_static` reads every byte.
 macro_rules! challenge {
     (Unavailable, $description:literal) => {
         None
     };
     (Unauthenticated, $description:literal) => {
         // The scheme needs a parameter (RFC 6750 section 3), and a request without a token gets no error code (section 3.1).
-        Some("Bearer realm=\"signalr-upstream\"")
+        Some(const { HeaderValue::from_static("Bearer realm=\"signalr-upstream\"") })
     };
     (InvalidRequest, $description:literal) => {
         challenge!("invalid_request", $description)
@@ -198,7 +198,17 @@ macro_rules! challenge {
         challenge!("insufficient_scope", $description)
     };
     ($code:literal, $description:literal) => {
-        Some(concat!("Bearer error=\"", $code, "\", error_description=\"", $description, "\""))
+        Some(
+            const {
+                HeaderValue::from_static(concat!(
+                    "Bearer error=\"",
+                    $code,
+                    "\", error_description=\"",
+                    $description,
+                    "\""
+                ))
+            },
+        )
     };
 }
 

@@ -2,6 +2,7 @@
 
 use super::jwks::{KeyEntry, KeySet};
 use super::source::{KeyFuture, KeySource, Lookup};
+use crate::clock::UnixTime;
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
@@ -32,7 +33,7 @@ impl KeySource for FixedKeys {
         }
     }
 
-    fn is_current(&self, _tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+    fn is_current(&self, _tenant: TenantId, id: &KeyId, key: &VerificationKey, _now: UnixTime) -> bool {
         self.keys.get(id) == Some(key)
     }
 
@@ -54,11 +55,12 @@ mod tests {
     #[test]
     fn is_current_compares_the_whole_key() {
         let tenant = "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+        let now = UnixTime::from_secs(1_790_000_000);
         let (keys, others) = (read(&document(&[key("a"), key("b")])), read(&document(&[another_key("a", 1)])));
         let (this, other) = (keys.usable().next().unwrap().clone(), others.usable().next().unwrap());
         let fixed = FixedKeys::new(keys);
-        assert!(fixed.is_current(tenant, this.id(), &this));
-        assert!(!fixed.is_current(tenant, &id("a"), other));
-        assert!(!fixed.is_current(tenant, &id("never"), &this));
+        assert!(fixed.is_current(tenant, this.id(), &this, now));
+        assert!(!fixed.is_current(tenant, &id("a"), other, now));
+        assert!(!fixed.is_current(tenant, &id("never"), &this, now));
     }
 }

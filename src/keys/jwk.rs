@@ -113,7 +113,7 @@ impl<'d> Jwk<'d> {
             return Err(Unusable::NotForRs256);
         }
         Ok(VerificationKey::new(Parts {
-            rs256: Rs256Key::new(&modulus, &exponent),
+            rs256: Rs256Key::new(&modulus, &exponent).ok_or(Unusable::NotForRs256)?,
             id: id.clone(),
             modulus,
             issuer: issuer.as_deref().and_then(non_blank),

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::clock::UnixTime;
 use crate::error::KeyError;
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
@@ -23,9 +24,13 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// Whether a key that was [`Lookup::Found`] before is still the one of this `kid`, for tokens that were verified with
     /// it. Must not wait either.
     ///
-    /// The default looks the key up again. A source that can tell without a copy saves some time: it compares keys
-    /// with `==`.
-    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
+    /// `now` is the time of the request on the validator's clock, so that a source whose keys age need not read a wall
+    /// clock again.
+    ///
+    /// The default ignores it and looks the key up again. A source that can tell without a copy saves some time: it
+    /// compares keys with `==`.
+    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey, now: UnixTime) -> bool {
+        let _ = now;
         matches!(self.lookup(tenant, id), Lookup::Found(found) if found == *key)
     }
 
@@ -80,8 +85,8 @@ impl<K: KeySource + ?Sized> KeySource for Arc<K> {
         (**self).lookup(tenant, id)
     }
 
-    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        (**self).is_current(tenant, id, key)
+    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey, now: UnixTime) -> bool {
+        (**self).is_current(tenant, id, key, now)
     }
 
     fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

@@ -70,9 +70,9 @@ impl<B: Default> ResponseForRejection<B> for DefaultResponse {
 #[must_use]
 pub fn rejection_headers(rejection: &Rejection) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(2);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
     if let Some(challenge) = rejection.kind().challenge() {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(wait) = rejection.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));

@@ -64,7 +64,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.validator.check_headers(request.headers()) {
+        match self.validator.check_and_mark(request.headers_mut()) {
             Verdict::Accepted(claims) => {
                 self.authorization.pass_on(&mut request, claims);
                 ResponseFuture::called(self.inner.call(request))

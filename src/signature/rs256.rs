@@ -1,30 +1,44 @@
 //! RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3), the one algorithm of Entra's tokens.
 //!
-//! The only file that calls jsonwebtoken, and only through the aws-lc provider's own table: its
-//! `decode` and `verify` go through a process-wide default that panics when another crate of the
-//! build has switched on a second provider.
+//! The only file that calls jsonwebtoken and, for tokens, aws-lc. The key is a [`JwtVerifier`] of its own: jsonwebtoken's
+//! verifier builds the RSA key from modulus and exponent for each signature. Its `decode` and `verify` take no verifier,
+//! and go through a process-wide default that panics when another crate of the build has switched on a second provider.
 
 use std::fmt;
 
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::JwtVerifier;
+use jsonwebtoken::signature::{Error, Verifier};
 
 use crate::telemetry::events;
 
-/// An RSA public key that verifies RS256 and nothing else.
-pub(crate) struct Rs256Key(DecodingKey);
+/// An RSA public key that verifies RS256 and nothing else, parsed once for all tokens.
+pub(crate) struct Rs256Key(ParsedPublicKey);
 
 impl Rs256Key {
-    /// A key from modulus and exponent, big-endian. The key set has checked both.
-    pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Self {
-        Self(DecodingKey::from_rsa_raw_components(modulus, exponent))
+    /// A key from modulus and exponent, big-endian and without leading zeros. `None` if they form no key.
+    pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
+        let components = RsaPublicKeyComponents { n: modulus, e: exponent };
+        components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok().map(Self)
     }
 
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
         tracing::trace!(target: events::REQUESTS, "verifying a signature");
-        (DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, &self.0)
-            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+        self.verify(message, signature).is_ok()
+    }
+}
+
+impl Verifier<Vec<u8>> for Rs256Key {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), Error> {
+        self.0.verify_sig(message, signature).map_err(|_| Error::new())
+    }
+}
+
+impl JwtVerifier for Rs256Key {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
     }
 }
 

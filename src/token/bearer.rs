@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
 
 use crate::error::RejectionKind;
 
@@ -18,7 +18,22 @@ pub(crate) struct BearerToken<'h>(&'h [u8]);
 impl<'h> BearerToken<'h> {
     /// Finds the token of a request.
     pub(crate) fn from_headers(headers: &'h HeaderMap) -> Result<Self, RejectionKind> {
-        Self::from_lines(headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes))
+        if is_repeated(headers) {
+            return Err(RejectionKind::MultipleCredentials);
+        }
+        let line = headers.get(AUTHORIZATION).ok_or(RejectionKind::MissingCredentials)?;
+        Self::from_credentials(line.as_bytes())
+    }
+
+    /// The same, with one look-up for the token and for a mark on its header: it becomes sensitive, so that it is not
+    /// printed and enters no compression table.
+    pub(crate) fn from_marked_headers(headers: &'h mut HeaderMap) -> Result<Self, RejectionKind> {
+        if is_repeated(headers) {
+            return Err(RejectionKind::MultipleCredentials);
+        }
+        let line = headers.get_mut(AUTHORIZATION).ok_or(RejectionKind::MissingCredentials)?;
+        line.set_sensitive(true);
+        Self::from_credentials(line.as_bytes())
     }
 
     /// Finds the token in the values of all `Authorization` headers of a request.
@@ -36,8 +51,9 @@ impl<'h> BearerToken<'h> {
         if credentials.iter().all(|byte| *byte == b' ') {
             return Err(RejectionKind::MissingCredentials);
         }
-        let rest = match credentials.split_at_checked(SCHEME.len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+        let rest = match credentials.split_first_chunk() {
+            // The service writes it as the standard does, and one comparison of six bytes is all it takes then.
+            Some((scheme, rest)) if scheme == SCHEME || scheme.eq_ignore_ascii_case(SCHEME) => rest,
             _ => return Err(RejectionKind::UnsupportedScheme),
         };
         if rest.first().is_some_and(|byte| is_scheme_byte(*byte)) {
@@ -77,6 +93,12 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
+/// Whether a request has two `Authorization` headers. A map with as many names as values repeats no name, so usually
+/// nothing is looked up.
+fn is_repeated(headers: &HeaderMap) -> bool {
+    headers.len() != headers.keys_len() && headers.get_all(AUTHORIZATION).iter().nth(1).is_some()
+}
+
 /// tchar of RFC 9110 section 5.6.2, of which a scheme is made.
 fn is_scheme_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -101,7 +123,7 @@ fn is_token68(token: &[u8]) -> bool {
     token.chunks(256).all(|block| block.iter().fold(true, |so_far, byte| so_far & is_good(*byte)))
 }
 
-const SCHEME: &[u8] = b"Bearer";
+const SCHEME: &[u8; 6] = b"Bearer";
 
 /// A v1 token with the 200 groups Entra sends at most has about 12 KiB; everything longer is
 /// rejected before a byte of it is read.
@@ -109,6 +131,8 @@ pub(crate) const MAX_CREDENTIALS: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn token(lines: &[&[u8]]) -> Result<Vec<u8>, RejectionKind> {
@@ -116,7 +140,24 @@ mod tests {
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
         }
+        // Other names with two values must not hide that this one has one.
+        for others in [&[][..], &["a"], &["a", "b"]] {
+            let mut headers = headers.clone();
+            for value in others {
+                headers.append("x-other", HeaderValue::from_static(value));
+            }
+            let found = BearerToken::from_headers(&headers).map(BearerToken::as_bytes);
+            let lines = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+            assert_eq!(found, BearerToken::from_lines(lines).map(BearerToken::as_bytes));
+            let (found, mut marked) = (found.map(<[u8]>::to_vec), headers.clone());
+            assert_eq!(BearerToken::from_marked_headers(&mut marked).map(|token| token.as_bytes().to_vec()), found);
+            assert_eq!(marked.get(AUTHORIZATION).is_some_and(HeaderValue::is_sensitive), lines_of(&headers) == 1);
+        }
         BearerToken::from_headers(&headers).and_then(BearerToken::token68).map(|token| token.as_bytes().to_vec())
+    }
+
+    fn lines_of(headers: &HeaderMap) -> usize {
+        headers.get_all(AUTHORIZATION).iter().count()
     }
 
     #[test]

@@ -191,8 +191,26 @@ impl Validator {
 /// A request, from its headers to a verdict: counted, logged, and its token cached.
 impl Validator {
     /// Checks a request as far as that goes without waiting.
-    pub(crate) fn check_headers(&self, headers: &HeaderMap) -> Verdict {
+    fn check_headers(&self, headers: &HeaderMap) -> Verdict {
         self.check_credentials(BearerToken::from_headers(headers), || UnverifiedFields::of(headers))
+    }
+
+    /// The same for the headers of a request that is passed on: marks its `Authorization` header sensitive. A hit looks
+    /// the header up once.
+    pub(crate) fn check_and_mark(&self, headers: &mut HeaderMap) -> Verdict {
+        let now = self.now();
+        let missed = match BearerToken::from_marked_headers(headers) {
+            Ok(token) => match self.cached(token, now) {
+                Some(claims) => return Verdict::Accepted(claims),
+                None => Ok(()),
+            },
+            Err(kind) => Err(kind),
+        };
+        let unverified = || UnverifiedFields::of(headers);
+        match missed.and_then(|()| BearerToken::from_headers(headers)) {
+            Ok(token) => self.check_missed(token, now, unverified),
+            Err(kind) => Verdict::Rejected(self.reject(kind.into(), now, unverified)),
+        }
     }
 
     /// The same for a token that was found, or not. `unverified` is called for a request that is rejected or waits.
@@ -202,13 +220,22 @@ impl Validator {
         unverified: impl FnOnce() -> UnverifiedFields,
     ) -> Verdict {
         let now = self.now();
-        let token = match token {
-            Ok(token) => token,
-            Err(kind) => return Verdict::Rejected(self.reject(kind.into(), now, unverified)),
-        };
-        if let Some(claims) = self.cached(token, now) {
-            return Verdict::Accepted(claims);
+        match token {
+            Ok(token) => match self.cached(token, now) {
+                Some(claims) => Verdict::Accepted(claims),
+                None => self.check_missed(token, now, unverified),
+            },
+            Err(kind) => Verdict::Rejected(self.reject(kind.into(), now, unverified)),
         }
+    }
+
+    /// The same for a token that is not in the cache.
+    fn check_missed(
+        &self,
+        token: BearerToken<'_>,
+        now: Option<UnixTime>,
+        unverified: impl FnOnce() -> UnverifiedFields,
+    ) -> Verdict {
         let stopwatch = Stopwatch::start();
         match self.check_token(token, now) {
             Ok(authorized) => {
@@ -233,7 +260,7 @@ impl Validator {
         let hit = self.0.cache.get(token)?;
         let (cached, claims) = (hit.authorized()?, hit.claims()?);
         self.0.policy.check_times(&cached.validity, now).ok()?;
-        let is_current = self.0.keys.is_current(claims.tenant_id(), &cached.key_id, &cached.key);
+        let is_current = self.0.keys.is_current(claims.tenant_id(), &cached.key_id, &cached.key, now?);
         is_current.then(|| {
             meter::token_cache_hit();
             meter::accepted();

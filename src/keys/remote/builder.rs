@@ -89,7 +89,8 @@ impl RemoteKeysBuilder {
     }
 
     /// Another wall clock than the system's. It matters only for the age of keys across a suspend, for the age
-    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date.
+    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date. Requests with a
+    /// cached token bring the time of the validator's clock instead.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxBuildHasher;
 
-use super::now::{Now, Timestamp};
+use super::now::{Deadline, Now, Timestamp};
 use super::timing::Timing;
 use crate::ids::KeyId;
 use crate::keys::jwk::Unusable;
@@ -29,6 +29,8 @@ pub(crate) struct CachedKeys {
     /// Moduli whose private half a document has published. What is public stays public, so none is removed.
     compromised: Arc<HashSet<Vec<u8>>>,
     last_success: Option<Timestamp>,
+    /// When that reaches the maximum staleness.
+    stale_at: Option<Deadline>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ impl CachedKeys {
         if self.revoked.contains(id) {
             return Found::Revoked;
         }
-        if !self.is_serving(now, timing) {
+        if !self.is_serving(now) {
             return Found::NoKeys;
         }
         match self.entries.get(id) {
@@ -92,8 +94,8 @@ impl CachedKeys {
     }
 
     /// Whether there was a success within the maximum staleness.
-    pub(crate) fn is_serving(&self, now: Now, timing: &Timing) -> bool {
-        self.age(now).is_some_and(|age| age < timing.stale_limit)
+    pub(crate) fn is_serving(&self, now: Now) -> bool {
+        self.stale_at.is_some_and(|at| !at.is_reached(now))
     }
 
     /// The time since the last success.
@@ -145,6 +147,7 @@ impl CachedKeys {
         );
         self.make_room(&mut changes, now);
         self.last_success = Some(seen);
+        self.stale_at = Some(seen.deadline(timing.stale_limit));
         changes
     }
 

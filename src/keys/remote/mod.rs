@@ -28,6 +28,7 @@ use futures_util::stream::FuturesUnordered;
 pub use self::builder::RemoteKeysBuilder;
 use self::status::KeyStatus;
 use self::store::KeyStore;
+use crate::clock::UnixTime;
 use crate::error::{ConfigError, KeyError};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::source::{KeyFuture, KeySource, Lookup};
@@ -133,8 +134,8 @@ impl KeySource for RemoteKeys {
         }
     }
 
-    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey) -> bool {
-        self.0.find(tenant).is_some_and(|store| store.is_current(id, key))
+    fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey, now: UnixTime) -> bool {
+        self.0.find(tenant).is_some_and(|store| store.is_current(id, key, now))
     }
 
     fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

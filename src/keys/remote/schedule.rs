@@ -445,7 +445,7 @@ impl Schedule {
     /// Reads the clocks. When the keys have expired, the next attempt is due at once and retries come soon. When the
     /// wall clock is set back and the keys count again, retries come late again.
     pub(crate) fn observe_clock(&mut self, now: Now) {
-        let is_empty = !self.keys.is_serving(now, &self.timing);
+        let is_empty = !self.keys.is_serving(now);
         if is_empty == self.is_empty {
             return;
         }

@@ -115,9 +115,9 @@ impl KeyStore {
         }
     }
 
-    /// Whether this is the cached key of that `kid` now, at the same cost and without a copy.
-    pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey) -> bool {
-        let now = self.0.now();
+    /// Whether this is the cached key of that `kid` at `wall`, without a copy. Reads the monotonic clock only.
+    pub(crate) fn is_current(&self, id: &KeyId, key: &VerificationKey, wall: UnixTime) -> bool {
+        let now = Now { monotonic: runtime::now(), wall: Some(wall) };
         let published = self.0.published.load();
         self.0.keep_running(&published, now);
         matches!(published.keys.find(id, now, &self.0.timing), Found::Key(cached) if cached == key)
@@ -163,7 +163,7 @@ impl KeyStore {
 
     /// Whether there are keys fresh enough to decide with. Starts nothing.
     pub(crate) fn is_serving(&self) -> bool {
-        self.0.published.load().keys.is_serving(self.0.now(), &self.0.timing)
+        self.0.published.load().keys.is_serving(self.0.now())
     }
 
     pub(crate) fn tenant(&self) -> TenantId {
@@ -177,7 +177,7 @@ impl KeyStore {
         KeyStatus {
             tenant: self.0.tenant,
             age: schedule.keys().age(now),
-            is_serving: schedule.keys().is_serving(now, &self.0.timing),
+            is_serving: schedule.keys().is_serving(now),
             usable: schedule.keys().usable(now, &self.0.timing),
             last_error: schedule.last_error().cloned(),
             discovery_error: schedule.discovery_error().cloned(),
@@ -231,7 +231,7 @@ impl Shared {
             let now = self.now();
             let (outcome, ends_by) = self.change(|schedule| {
                 schedule.observe_clock(now);
-                let is_served = or_serving && schedule.keys().is_serving(now, &self.timing);
+                let is_served = or_serving && schedule.keys().is_serving(now);
                 (if is_served { Some(Ok(())) } else { schedule.outcome(attempt) }, schedule.ends_by(now.monotonic))
             });
             if let Some(outcome) = outcome {
@@ -375,8 +375,7 @@ impl Running {
         };
         let counts = schedule.counts();
         let keys = schedule.keys();
-        let (is_serving, age, usable) =
-            (keys.is_serving(now, &shared.timing), keys.age(now), keys.usable(now, &shared.timing));
+        let (is_serving, age, usable) = (keys.is_serving(now), keys.age(now), keys.usable(now, &shared.timing));
         shared.publish(&schedule);
         drop(schedule);
         let last_success = now.wall.zip(age).map(|(wall, age)| wall - age);

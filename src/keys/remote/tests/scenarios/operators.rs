@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::harness::{DAY, HOUR, Harness, MINUTE, Outcome, Reply, SECOND, WallClock, ended};
 use super::testlog;
-use crate::clock::UnixTime;
+use crate::clock::{Clock as _, UnixTime};
 use crate::ids::KeyId;
 use crate::keys::remote::status::KeyState;
 use crate::keys::remote::timing::Timing;
@@ -168,12 +168,13 @@ async fn key_is_current_until_it_is_revoked_or_replaced() {
         other => panic!("{other:?}"),
     };
     let (a, b) = (held("a"), held("b"));
-    assert!(harness.store.is_current(&id("a"), &a) && harness.store.is_current(&id("b"), &b));
-    assert!(!harness.store.is_current(&id("a"), &b));
+    let is_current = |id: &KeyId, key: &_| harness.store.is_current(id, key, harness.clock.now().unwrap());
+    assert!(is_current(&id("a"), &a) && is_current(&id("b"), &b));
+    assert!(!is_current(&id("a"), &b));
     harness.store.revoke(&id("b"));
-    assert!(!harness.store.is_current(&id("b"), &b));
+    assert!(!is_current(&id("b"), &b));
     ended(harness.store.refresh_now()).await.unwrap();
-    assert!(!harness.store.is_current(&id("a"), &a) && harness.store.is_current(&id("a"), &held("a")));
+    assert!(!is_current(&id("a"), &a) && is_current(&id("a"), &held("a")));
 }
 
 #[tokio::test(start_paused = true)]

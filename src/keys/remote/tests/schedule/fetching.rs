@@ -92,7 +92,7 @@ fn any_number_of_failures_does_not_overflow() {
 fn task_wakes_when_keys_expire_and_retries_soon() {
     let mut case = Case::warm();
     for _ in 0..1000 {
-        if !case.schedule.keys().is_serving(case.now, &Timing::default()) {
+        if !case.schedule.keys().is_serving(case.now) {
             break;
         }
         if case.step() == Step::Fetch {
