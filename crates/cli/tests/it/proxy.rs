@@ -328,8 +328,8 @@ async fn every_mode_explains_rejections_and_leaves_unverified_fields_out_as_conf
     for mode in modes {
         for is_logged in [true, false] {
             let mut settings = cloud.settings();
-            settings.push(("SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS".into(), "60".into()));
-            settings.push(("SIGNALR_UPSTREAM_LOG_UNVERIFIED_FIELDS".into(), is_logged.to_string()));
+            settings.push(("SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS", "60".into()));
+            settings.push(("SIGNALR_UPSTREAM_LOG_UNVERIFIED_FIELDS", is_logged.to_string()));
             let mut program = Program::command(mode, settings);
             let address = program.loaded_address().await;
             send(Version::HTTP_11, address, request(Method::GET, "/", Some(&expired))).await;
