@@ -167,6 +167,9 @@ mod record {
             gauge.increment(1.0);
             Self(gauge)
         }
+
+        /// The key has come, or there is none. A request that is dropped before ends as well.
+        pub(crate) fn end(self) {}
     }
 
     impl Drop for KeyWaiter {
@@ -217,6 +220,8 @@ mod record {
         pub(crate) fn start() -> Self {
             Self
         }
+
+        pub(crate) fn end(self) {}
     }
 
     pub(crate) struct Stopwatch;

@@ -279,7 +279,7 @@ impl Validator {
         let (validator, token, waiter) = (self.clone(), token.as_bytes().to_vec(), KeyWaiter::start());
         let check = async move {
             let key = validator.keys().resolve(tenant, &key_id).await;
-            drop(waiter);
+            waiter.end();
             let (stopwatch, now) = (Stopwatch::start(), validator.now());
             let token = BearerToken::from_token68(&token)?;
             let outcome = key.map_err(Rejection::from).and_then(|key| validator.check_with_key(token, key, now));
