@@ -255,7 +255,7 @@ impl Validator {
     }
 
     /// The claims of a cached token that would be accepted at `now`, too. Times and key are checked with each request;
-    /// only the signature verification is skipped. When one of them fails, the full check finds the reason.
+    /// the rest follows from the same bytes and the same policy. When one of them fails, the full check finds the reason.
     fn cached(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         let hit = self.0.cache.get(token)?;
         let (cached, claims) = (hit.authorized()?, hit.claims()?);
