@@ -12,7 +12,7 @@ use super::super::claims_text::{good, written};
 use super::super::reference::{
     AUDIENCE, AUDIENCE_URI, CLIENT, NOW, OBJECT, OTHER_TENANT, ROLE, ReferencePolicy, TENANT, class,
 };
-use super::compact_token::compact;
+use super::compact::compact;
 
 /// How one input is checked.
 #[derive(Arbitrary, Clone, Copy, Debug)]

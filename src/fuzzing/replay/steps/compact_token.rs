@@ -6,6 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use signalr_upstream_auth::fuzzing::unverified_token;
 
 use super::super::plain_json::{Fault, assert_no_name_twice, parse};
+use super::compact::compact;
+use super::jose_header::assert_sound;
 
 pub fn run(data: &[u8]) {
     // Either the token itself, or header and claims as JSON with a zero byte between them.
@@ -26,7 +28,7 @@ pub fn run(data: &[u8]) {
         (Err(Fault::NotJson), _) | (_, Err(Fault::NotJson)) => panic!("accepted, and no JSON"),
         (Err(Fault::TooDeep), _) | (_, Err(Fault::TooDeep)) => return,
     };
-    super::jose_header::assert_sound(&header, &key_id);
+    assert_sound(&header, &key_id);
     assert_no_name_twice(&claims);
     for (name, value) in claims.few_members().expect("an object") {
         let name = name.as_deref().expect("a name of characters");
@@ -39,10 +41,4 @@ pub fn run(data: &[u8]) {
             _ => assert!(!name.eq_ignore_ascii_case("tid"), "{name}"),
         }
     }
-}
-
-/// Header and claims as a token with three bytes of signature.
-pub fn compact(header: &[u8], claims: &[u8]) -> Vec<u8> {
-    let encode = |segment: &[u8]| URL_SAFE_NO_PAD.encode(segment);
-    format!("{}.{}.AAAA", encode(header), encode(claims)).into_bytes()
 }

@@ -3,7 +3,7 @@
 use signalr_upstream_auth::fuzzing::unverified_token;
 
 use super::super::plain_json::{Fault, Json, assert_no_name_twice, parse};
-use super::compact_token::compact;
+use super::compact::compact;
 
 pub fn run(data: &[u8]) {
     if data.len() > 10_000 {

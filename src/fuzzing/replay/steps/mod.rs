@@ -3,6 +3,7 @@
 
 pub mod authorization_header;
 pub mod claims;
+mod compact;
 pub mod compact_token;
 pub mod discovery_document;
 pub mod jose_header;
