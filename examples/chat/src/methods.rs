@@ -9,7 +9,7 @@ type Service = State<ServiceClient>;
 type Answer<T> = Result<T, HandlerError>;
 
 pub(crate) fn dispatcher(service: ServiceClient) -> Dispatcher<ServiceClient> {
-    Dispatcher::with_state(service)
+    Dispatcher::from_state(service)
         .connected("*", on_connected)
         .disconnected("*", on_disconnected)
         .message("*", "echo", echo)

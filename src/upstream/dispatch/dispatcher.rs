@@ -103,14 +103,14 @@ impl Dispatcher {
     /// Creates a dispatcher without handlers, which answers 404 to every call.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_state(())
+        Self::from_state(())
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> Dispatcher<S> {
     /// Creates a dispatcher without handlers. Handlers get the state through axum's `State` extractor.
     #[must_use]
-    pub fn with_state(state: S) -> Self {
+    pub fn from_state(state: S) -> Self {
         Self { routes: Routes::new(), state, body_limit: DEFAULT_BODY_LIMIT, needs_layer: true }
     }
 

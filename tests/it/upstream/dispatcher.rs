@@ -32,7 +32,7 @@ fn logging() -> (Log, Dispatcher<Log>) {
     let on_disconnected = async |State(log): State<Log>, body: Disconnected| {
         log.lock().unwrap().push(format!("disconnected: {:?}", body.error()));
     };
-    let dispatcher = Dispatcher::with_state(log.clone())
+    let dispatcher = Dispatcher::from_state(log.clone())
         .dangerous_without_layer()
         .connected("chat", note("connected"))
         .disconnected("chat", on_disconnected)
