@@ -175,7 +175,8 @@ impl<R> UpstreamAuthLayer<R> {
     }
 
     /// Whether requests for this tenant can be decided now. With several tenants, [`is_ready`](Self::is_ready) is `true`
-    /// while one of them has keys, so it hides that another gets 503.
+    /// while one of them has keys, so it hides that another gets 503. Inside a runtime it also starts loading the keys of every
+    /// tenant.
     #[must_use]
     pub fn is_ready_for(&self, tenant: TenantId) -> bool {
         self.validator.keys().is_ready_for(tenant)
