@@ -54,7 +54,7 @@ fn on_kind(rejection: &Rejection, evidence: &Evidence<'_>) -> Vec<Sentence> {
             Microsoft accounts. It may not sign for this tenant."),
         K::RevokedKey if evidence.is_revoked_by_policy() => one("The key is listed in `revoked_keys` \
             (SIGNALR_UPSTREAM_REVOKED_KEYS). If that is a mistake, take it off the list and restart."),
-        K::RevokedKey => one("The key was taken out of use in this process with `RemoteKeys::revoke`. If that was \
+        K::RevokedKey => one("The key was revoked in this process with `RemoteKeys::revoke`. If that was \
             a mistake, call `reinstate` or restart."),
         K::GraphToken => one(GRAPH),
         K::InvalidSignature => one("The signature does not hold: the token was changed or cut on its way, or it was \

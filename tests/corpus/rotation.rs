@@ -280,7 +280,7 @@ fn withdrawn_keys() -> Vec<Entry> {
     entries
 }
 
-/// A key that the operator has taken out of use.
+/// A key that the operator has revoked.
 fn revoked_keys() -> Vec<Entry> {
     let mut entries = Vec::new();
     let revoked = rejected(401, K::RevokedKey);

@@ -382,7 +382,7 @@ const ADVICE: &[(K, &[&str])] = &[
     (K::Expired, &["If SignalR has sent it just now, the clock of this machine is fast by"]),
     (K::ForeignCloudKey, &["signed with a key of another cloud, `microsoftonline.us`"]),
     (K::ForeignIssuerKey, &["The key belongs to another issuer of the same key document, such as personal"]),
-    (K::RevokedKey, &["The key was taken out of use in this process with `RemoteKeys::revoke`."]),
+    (K::RevokedKey, &["The key was revoked in this process with `RemoteKeys::revoke`."]),
     (K::GraphToken, &["This is a token for Microsoft Graph, which nobody but Graph can verify."]),
     (
         K::InvalidSignature,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Judges the SignalR side of the crate with Microsoft's own client: fetches @microsoft/signalr and its
+# Checks the SignalR side of the crate with Microsoft's own client: fetches @microsoft/signalr and its
 # MessagePack protocol from npm, lets them write invocations, answers these with the crate, and lets them
 # read the answers. Needs node, npm and cargo.
 set -euo pipefail

@@ -266,7 +266,7 @@ def names_the_cloud_in_the_settings():
 def rejects_arguments_that_it_cannot_use():
     for wrong, reason in (
         (["deploy/azure/setup.sh", "--name", "contoso"], "are required"),
-        ([*SETUP, "--colour", "red"], "there is no option --colour"),
+        ([*SETUP, "--flavor", "red"], "there is no option --flavor"),
         ([*SETUP[:-1], "http://api.example.net"], "not an address of https://"),
         ([*SETUP[:-1], "https://api.example.net/' || `1`"], "quotation mark"),
         (["deploy/azure/setup.sh", "--name", "con'toso", *SETUP[3:]], "quotation mark"),

@@ -122,12 +122,12 @@ mod tests {
         for step in 0..8 {
             for jump in [-3, 0, 3] {
                 now.jump(jump);
-                for (stamp, limit) in
-                    timestamps.iter().chain([&unknown]).flat_map(|stamp| lengths.map(|limit| (stamp, limit)))
+                for (timestamp, limit) in
+                    timestamps.iter().chain([&unknown]).flat_map(|timestamp| lengths.map(|limit| (timestamp, limit)))
                 {
                     for now in [now, Now { wall: None, ..now }] {
-                        let is_reached = stamp.deadline(limit).is_reached(now);
-                        assert_eq!(is_reached, stamp.age(now) >= limit, "{step} {jump} {stamp:?} {limit:?}");
+                        let is_reached = timestamp.deadline(limit).is_reached(now);
+                        assert_eq!(is_reached, timestamp.age(now) >= limit, "{step} {jump} {timestamp:?} {limit:?}");
                         reached[usize::from(is_reached)] += 1;
                     }
                     assert!(!Timestamp::new(start).deadline(Duration::MAX).is_reached(now));

@@ -131,7 +131,7 @@ async fn with_arguments(request: Request) -> (Request, String) {
     (Request::from_parts(parts, Body::from(bytes)), shown)
 }
 
-/// The unverified claims of a bearer token that the page shows, and never the token.
+/// The claims set of a bearer token as the page shows it, unverified, and never the token.
 fn token(headers: &HeaderMap) -> Option<Value> {
     let token = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;

@@ -74,7 +74,7 @@ async fn scenario_43_a_suspend_of_26_hours() {
         .lost(awake.lost(), 0)
         .figure("slowest request, ms", awake.slowest_millis(), 200..=2000)
         .figure("provider down: served", rejected.passed, 0)
-        .figure("provider down: told 401", rejected.invalid, 0)
+        .figure("provider down: rejected with 401", rejected.invalid, 0)
         .figure("provider down: attempts in 10 min", down.provider.attempts() - 1, 40..=100)
         .print();
 }
@@ -225,7 +225,7 @@ async fn scenario_50_a_seed_and_no_provider() {
         .fetches(harness.provider.requests(), ..=2 * 1100)
         .lost(young.lost(), 0)
         .figure("served beyond the age of a day", after.passed + rejected.passed, 0)
-        .figure("told 401", young.invalid + after.invalid + rejected.invalid, 0)
+        .figure("rejected with 401", young.invalid + after.invalid + rejected.invalid, 0)
         .print();
 }
 

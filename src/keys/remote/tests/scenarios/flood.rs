@@ -100,7 +100,7 @@ fn scenario_34_a_flood_of_unknown_keys() {
             .fetches(harness.provider.requests() - before, ..=2 * 21)
             .lost(good.lost(), 0)
             .figure("good requests not answered at the first poll", good.waited, 0)
-            .figure("of 6,000,000 told 401 or 503", attack.lost(), 6_000_000)
+            .figure("of 6,000,000 rejected with 401 or 503", attack.lost(), 6_000_000)
             .figure("most attempts in 30 s", harness.provider.most_within(SECOND * 30), ..=1)
             .figure("most requests that waited at once", most_waiting, ..=1024)
             .figure("growth of the heap, KiB", heap.growth() / 1024, ..=1024)
@@ -122,7 +122,7 @@ fn scenario_35_a_flood_while_the_provider_is_down() {
             .fetches(2 * (harness.provider.attempts() - before), ..=2 * (21 + 2))
             .lost(good.lost(), 0)
             .figure("good requests not answered at the first poll", good.waited, 0)
-            .figure("unknown keys told 401", attack.invalid, 0)
+            .figure("unknown keys rejected with 401", attack.invalid, 0)
             .figure("most requests that waited at once", most_waiting, ..=1024)
             .figure("slowest answer, ms", attack.slowest_millis(), ..=2001)
             .print();

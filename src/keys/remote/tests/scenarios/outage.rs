@@ -39,7 +39,7 @@ async fn scenario_02_away_at_the_start() {
         .figure("attempts in the 60 s", attempts, 2..=16)
         .figure("seconds from its return to readiness", healed.as_secs(), ..=15)
         .figure("slowest answer meanwhile, ms", away.slowest_millis(), ..=2000)
-        .figure("good requests told 401", away.invalid + after.invalid, 0)
+        .figure("good requests rejected with 401", away.invalid + after.invalid, 0)
         .print();
 }
 
@@ -91,7 +91,7 @@ async fn scenario_04_away_for_more_than_a_day() {
         .fetches(harness.provider.requests(), ..=2 * 900)
         .lost(before.lost(), 0)
         .figure("served after 24 h", expired.passed, 0)
-        .figure("told 401 after 24 h", expired.invalid, 0)
+        .figure("rejected with 401 after 24 h", expired.invalid, 0)
         .figure("slowest answer, ms", expired.slowest_millis(), ..=2000)
         .figure("attempts in the hour without keys", attempts, 240..=520)
         .figure("seconds from its return to the first answer", healed.as_secs(), ..=15)

@@ -77,7 +77,7 @@ async fn scenario_44_shutdown_in_the_middle() {
         open += provider.open();
         fetches += provider.requests();
     }
-    Row::new(44, "the last handle dropped in ten states, with four requests waiting in each (lost: told 401)")
+    Row::new(44, "the last handle dropped in ten states, with four requests waiting in each (lost: rejected with 401)")
         .fetches(fetches, 2 * 10..=2 * 600)
         .lost(lost, 0)
         .figure("tasks left over", left, 0)

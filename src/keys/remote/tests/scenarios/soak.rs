@@ -81,7 +81,7 @@ fn scenario_48_three_days_of_everything() {
             .lost(figures.lost_known + figures.lost_in_calm, 0)
             .figure("good requests", figures.passed, 500_000..)
             .figure("of keys the store could not know yet, in a fault or flood", figures.lost_in_trouble, ..=20_000)
-            .figure("told 401 of keys it had been told", figures.invalid_known, 0)
+            .figure("rejected with 401 under a listed key", figures.invalid_known, 0)
             .figure("growth of the heap after hour 1, KiB", figures.growth / 1024, ..=1024)
             .figure("tasks more than at hour 1", figures.tasks, 0)
             .print();
