@@ -103,7 +103,7 @@ macro_rules! guid_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Text::deserialize(deserializer)?.0.parse().map_err(D::Error::custom)
+                BorrowedText::deserialize(deserializer)?.0.parse().map_err(D::Error::custom)
             }
         }
     };
@@ -112,7 +112,7 @@ macro_rules! guid_id {
 /// A text of any format, borrowed where the format can lend it.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+struct BorrowedText<'t>(#[serde(borrow)] Cow<'t, str>);
 
 guid_id! {
     /// A tenant (directory) of Entra, the `tid` of its tokens.
@@ -182,7 +182,7 @@ impl Serialize for KeyId {
 
 impl<'de> Deserialize<'de> for KeyId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Text::deserialize(deserializer).map(|text| Self::new(&text.0))
+        BorrowedText::deserialize(deserializer).map(|text| Self::new(&text.0))
     }
 }
 

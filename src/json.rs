@@ -165,7 +165,7 @@ impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut members = T::default();
-        let mut others = Names::none();
+        let mut others = SeenNames::none();
         let mut count = 0;
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
             count = one_more(count)?;
@@ -186,13 +186,13 @@ impl<'de, T: Members<'de>> Visitor<'de> for Object<'_, T> {
 
 /// The names seen so far whose values are not kept: a short list as long as tokens look like Entra's, a
 /// set beyond that, so that hundreds of names cost no more each than a few do.
-struct Names<'de> {
+struct SeenNames<'de> {
     few: [Cow<'de, str>; 16],
     count: usize,
     many: HashSet<Cow<'de, str>>,
 }
 
-impl<'de> Names<'de> {
+impl<'de> SeenNames<'de> {
     fn none() -> Self {
         Self { few: [const { Cow::Borrowed("") }; 16], count: 0, many: HashSet::new() }
     }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::ids::KeyId;
 use crate::json::Text;
-use crate::signature::key::{Parts, VerificationKey};
+use crate::signature::key::{KeyParts, VerificationKey};
 use crate::signature::rs256::Rs256Key;
 
 /// Why an entry is unusable.
@@ -112,7 +112,7 @@ impl<'d> Jwk<'d> {
         if !is_for_signatures || !is_acceptable_modulus(&modulus) || exponent != EXPONENT {
             return Err(Unusable::NotForRs256);
         }
-        Ok(VerificationKey::new(Parts {
+        Ok(VerificationKey::new(KeyParts {
             rs256: Rs256Key::new(&modulus, &exponent).ok_or(Unusable::NotForRs256)?,
             id: id.clone(),
             modulus,
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Jwk<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Jwk<'de>, A::Error> {
                 let mut jwk = Jwk::default();
-                while let Some(name) = map.next_key::<Name>()? {
+                while let Some(name) = map.next_key::<MemberName>()? {
                     let value = map.next_value::<&RawValue>()?;
                     jwk.take(name, value);
                 }
@@ -157,51 +157,51 @@ impl<'de> Deserialize<'de> for Jwk<'de> {
 }
 
 impl<'d> Jwk<'d> {
-    fn take(&mut self, name: Name, value: &'d RawValue) {
+    fn take(&mut self, name: MemberName, value: &'d RawValue) {
         match name {
-            Name::Public(place) => {
+            MemberName::Public(place) => {
                 let Some(member) = self.public.get_mut(place) else { return };
                 if member.replace(value).is_some() {
                     self.is_repeated = true;
                     self.is_kid_repeated |= PUBLIC.get(place) == Some(&"kid");
                 }
             }
-            Name::Private(place) => {
+            MemberName::Private(place) => {
                 if let Some(is_there) = self.private.get_mut(place) {
                     *is_there |= !is_empty(value);
                 }
             }
-            Name::Other => {}
+            MemberName::Other => {}
         }
     }
 }
 
 /// The name of a member, by its place in the lists. Half a surrogate pair is JSON (RFC 8259 section 8.2), but no name.
-enum Name {
+enum MemberName {
     Public(usize),
     Private(usize),
     Other,
 }
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for MemberName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
+        struct MemberNameVisitor;
 
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
+        impl Visitor<'_> for MemberNameVisitor {
+            type Value = MemberName;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a name")
             }
 
-            fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Name, E> {
+            fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<MemberName, E> {
                 let place = |names: &[&str]| names.iter().position(|known| known.as_bytes() == name);
-                let private = || place(&PRIVATE).map(Name::Private);
-                Ok(place(&PUBLIC).map(Name::Public).or_else(private).unwrap_or(Name::Other))
+                let private = || place(&PRIVATE).map(MemberName::Private);
+                Ok(place(&PUBLIC).map(MemberName::Public).or_else(private).unwrap_or(MemberName::Other))
             }
         }
 
-        deserializer.deserialize_bytes(NameVisitor)
+        deserializer.deserialize_bytes(MemberNameVisitor)
     }
 }
 

@@ -84,12 +84,12 @@ impl KeySet {
 
     /// The same, but a set without a usable key is returned: it may tell of keys that are compromised.
     pub(crate) fn parse(document: &[u8], cloud: Option<&str>) -> Result<Self, KeyError> {
-        let document: Document<'_> = json::object(document)
+        let document: KeyDocument<'_> = json::object(document)
             .map_err(|_| KeyError::malformed("the key document is not a JSON object with an array `keys`"))?;
         let entries = document.keys.ok_or_else(|| KeyError::malformed("the key document has no member `keys`"))?;
         let Entries { named, nameless, compromised } = entries;
         let mut unusable = nameless;
-        let mut read: HashMap<KeyId, Listed> = HashMap::new();
+        let mut read: HashMap<KeyId, ListedKey> = HashMap::new();
         for (id, jwk) in named {
             let is_usable = |key: &VerificationKey| !compromised.moduli.contains(key.modulus());
             let entry = jwk
@@ -97,7 +97,7 @@ impl KeySet {
                 .and_then(|key| if is_usable(&key) { Ok(key) } else { Err(Unusable::Compromised) });
             unusable += usize::from(entry.is_err());
             let public_key = jwk.public_key();
-            let new = Listed { public_key, entry: entry.map_or_else(KeyEntry::Unusable, KeyEntry::Usable) };
+            let new = ListedKey { public_key, entry: entry.map_or_else(KeyEntry::Unusable, KeyEntry::Usable) };
             let merged = match read.remove(&id) {
                 Some(earlier) => new.beside(earlier),
                 None => new,
@@ -160,12 +160,12 @@ impl KeySet {
 }
 
 /// An entry with what tells one key from another, as far as it can be read.
-struct Listed {
+struct ListedKey {
     public_key: Option<Vec<u8>>,
     entry: KeyEntry,
 }
 
-impl Listed {
+impl ListedKey {
     /// Two entries of one `kid`. The same key may be listed for two uses, and a malformed entry takes nothing away. But
     /// with two keys of one `kid`, or one key for two issuers, it is open which is meant. Their order does not matter.
     fn beside(self, earlier: Self) -> Self {
@@ -188,11 +188,11 @@ impl Listed {
 
 /// The document's one member that matters.
 #[derive(Debug, Default)]
-struct Document<'de> {
+struct KeyDocument<'de> {
     keys: Option<Entries<'de>>,
 }
 
-impl<'de> Members<'de> for Document<'de> {
+impl<'de> Members<'de> for KeyDocument<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         if name == "keys" { read_into(&mut self.keys, map) } else { Ok(Known::No) }
     }

@@ -147,9 +147,9 @@ impl Callers {
     }
 
     /// The list by kind. `None` if every application of the tenants may call.
-    pub(crate) fn listed(&self) -> Option<Listed> {
+    pub(crate) fn listed(&self) -> Option<CallersByKind> {
         let Rule::Listed(callers) = &self.0 else { return None };
-        let mut listed = Listed::default();
+        let mut listed = CallersByKind::default();
         for caller in callers {
             match *caller {
                 Caller::ObjectId(object) => listed.object_ids.push(object),
@@ -224,7 +224,7 @@ impl fmt::Display for Caller {
 
 /// [`Callers`] by kind.
 #[derive(Debug, Default)]
-pub(crate) struct Listed {
+pub(crate) struct CallersByKind {
     pub(crate) object_ids: Vec<ObjectId>,
     pub(crate) client_ids: Vec<ClientId>,
     pub(crate) pairs: Vec<(TenantId, ObjectId)>,

@@ -25,7 +25,7 @@ macro_rules! settings {
                 pub(super) $field: value!($kind),
             )+
             #[serde(skip)]
-            pub(super) names: Names,
+            pub(super) names: FieldNames,
         }
 
         /// Settings in code. Each method sets the field of its name and takes what an operator writes there.
@@ -253,7 +253,7 @@ impl Field {
 
 /// How errors name the fields of [`Settings`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Names {
+pub(super) enum FieldNames {
     Variables,
     #[default]
     Fields,

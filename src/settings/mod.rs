@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use environment::{Variable, misspelt, warn_of_unknown};
 pub use fields::Settings;
-use fields::{Field, Names};
+use fields::{Field, FieldNames};
 
 use crate::error::{ConfigError, ConfigFault};
 use crate::ids::KeyId;
@@ -47,7 +47,7 @@ impl Settings {
     where
         I: IntoIterator<Item = (OsString, OsString)>,
     {
-        let mut settings = Self { names: Names::Variables, ..Self::default() };
+        let mut settings = Self { names: FieldNames::Variables, ..Self::default() };
         let mut seen = Vec::new();
         let mut unreadable = Vec::new();
         for (name, value) in vars {
@@ -268,8 +268,8 @@ impl Settings {
     /// The name under which the operator knows a field.
     fn name_of(&self, field: Field) -> &'static str {
         match self.names {
-            Names::Variables => field.variable(),
-            Names::Fields => field.name(),
+            FieldNames::Variables => field.variable(),
+            FieldNames::Fields => field.name(),
         }
     }
 

@@ -10,10 +10,10 @@ use crate::signature::rs256::Rs256Key;
 ///
 /// It comes out of a [`KeySet`](crate::keys::KeySet), which classifies each entry as usable or unusable.
 #[derive(Clone)]
-pub struct VerificationKey(Arc<Parts>);
+pub struct VerificationKey(Arc<KeyParts>);
 
 /// The members of a usable key.
-pub(crate) struct Parts {
+pub(crate) struct KeyParts {
     pub(crate) id: KeyId,
     pub(crate) modulus: Vec<u8>,
     pub(crate) issuer: Option<Box<str>>,
@@ -23,7 +23,7 @@ pub(crate) struct Parts {
 }
 
 impl VerificationKey {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: KeyParts) -> Self {
         Self(Arc::new(parts))
     }
 

@@ -85,10 +85,10 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         headers::mark_sensitive(request.headers_mut());
         match self.check.check(request.headers()) {
-            Ok(()) => VerifySignatureFuture { state: State::Called { response: self.inner.call(request) } },
+            Ok(()) => VerifySignatureFuture { state: SignatureState::Called { response: self.inner.call(request) } },
             Err(error) => {
                 tracing::debug!(target: events::UPSTREAM, { error.type = error.kind().as_str() }, "signature check rejected a call");
-                VerifySignatureFuture { state: State::Rejected { error: Some(error) } }
+                VerifySignatureFuture { state: SignatureState::Rejected { error: Some(error) } }
             }
         }
     }
@@ -100,14 +100,14 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct VerifySignatureFuture<F> {
         #[pin]
-        state: State<F>,
+        state: SignatureState<F>,
     }
 }
 
 pin_project! {
     #[derive(Debug)]
-    #[project = StateProj]
-    enum State<F> {
+    #[project = SignatureStateProj]
+    enum SignatureState<F> {
         Called { #[pin] response: F },
         Rejected { error: Option<Error> },
     }
@@ -122,8 +122,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Called { response } => response.poll(cx),
-            StateProj::Rejected { error } => {
+            SignatureStateProj::Called { response } => response.poll(cx),
+            SignatureStateProj::Rejected { error } => {
                 #[expect(clippy::expect_used, reason = "a future is not polled again after it was ready")]
                 let error = error.take().expect("polled after completion");
                 Poll::Ready(Ok(rejection(&error)))

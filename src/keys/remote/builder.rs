@@ -12,7 +12,7 @@ use super::endpoint::{self, Endpoint};
 use super::race::System;
 use super::store::KeyStore;
 use super::timing::Timing;
-use super::{RemoteKeys, Tenants};
+use super::{KeyStores, RemoteKeys};
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cloud::Cloud;
 use crate::error::{ConfigError, ConfigFault};
@@ -169,7 +169,7 @@ impl RemoteKeysBuilder {
             Ok(store)
         };
         let stores = tenants.into_iter().map(store).collect::<Result<_, ConfigError>>()?;
-        Ok(RemoteKeys(Arc::new(Tenants(stores))))
+        Ok(RemoteKeys(Arc::new(KeyStores(stores))))
     }
 }
 

@@ -24,7 +24,7 @@ impl Discovery {
     /// applied as it is. Instead the issuer must be the one of cloud and tenant, and the keys must be
     /// on a host of that cloud. A `cloud_instance_name` of another cloud is rejected where the cloud's own is known.
     pub(crate) fn from_json(document: &[u8], cloud: &Cloud, tenant: &TenantId) -> Result<Self, KeyError> {
-        let document: Document<'_> = json::object(document)
+        let document: DiscoveryDocument<'_> = json::object(document)
             .map_err(|_| KeyError::malformed("the discovery document is not a JSON object of the expected form"))?;
         if document.issuer.as_deref() != Some(&*cloud.v2_issuer(tenant)) {
             return Err(KeyError::malformed("the discovery document names another issuer"));
@@ -54,14 +54,14 @@ impl Discovery {
 const MAX_JWKS_URI: usize = 2048;
 
 #[derive(Debug, Default)]
-struct Document<'de> {
+struct DiscoveryDocument<'de> {
     issuer: Option<Cow<'de, str>>,
     jwks_uri: Option<Cow<'de, str>>,
     /// Not given is sometimes written `null`.
     cloud_instance_name: Option<Option<Text<'de>>>,
 }
 
-impl<'de> Members<'de> for Document<'de> {
+impl<'de> Members<'de> for DiscoveryDocument<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         match name {
             "issuer" => read_text(&mut self.issuer, map),

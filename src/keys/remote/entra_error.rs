@@ -15,7 +15,7 @@ pub(super) struct EntraError(Vec<u32>);
 impl EntraError {
     /// `None` when the answer names no code.
     pub(super) fn from_json(answer: &[u8]) -> Option<Self> {
-        let answer: Answer<'_> = json::object(answer).ok()?;
+        let answer: ErrorResponse<'_> = json::object(answer).ok()?;
         let mut codes = answer.error_codes.unwrap_or_default();
         if codes.is_empty() {
             codes.extend(answer.error_description.as_deref().and_then(code_in));
@@ -47,12 +47,12 @@ fn code_in(description: &str) -> Option<u32> {
 }
 
 #[derive(Debug, Default)]
-struct Answer<'de> {
+struct ErrorResponse<'de> {
     error_codes: Option<Vec<u32>>,
     error_description: Option<Cow<'de, str>>,
 }
 
-impl<'de> Members<'de> for Answer<'de> {
+impl<'de> Members<'de> for ErrorResponse<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Known, A::Error> {
         match name {
             "error_codes" => read_into(&mut self.error_codes, map),

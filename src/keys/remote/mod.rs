@@ -61,12 +61,12 @@ use crate::signature::key::VerificationKey;
 /// - When only discovery fails, the last known address of the keys is used, and
 ///   [`KeyStatus::discovery_error`] says why.
 #[derive(Clone, Debug)]
-pub struct RemoteKeys(Arc<Tenants>);
+pub struct RemoteKeys(Arc<KeyStores>);
 
 /// One store for each tenant, in the order of their ids.
-struct Tenants(Vec<KeyStore>);
+struct KeyStores(Vec<KeyStore>);
 
-impl Tenants {
+impl KeyStores {
     fn find(&self, tenant: TenantId) -> Option<&KeyStore> {
         let place = self.0.binary_search_by_key(&tenant, KeyStore::tenant).ok()?;
         self.0.get(place)
@@ -186,7 +186,7 @@ impl KeySource for RemoteKeys {
     }
 }
 
-impl fmt::Debug for Tenants {
+impl fmt::Debug for KeyStores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.iter().map(KeyStore::tenant)).finish()
     }

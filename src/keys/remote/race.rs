@@ -112,12 +112,12 @@ struct Order {
 /// The connections of one request, numbered from 0.
 struct Race {
     paths: Arc<Paths>,
-    state: Mutex<State>,
+    state: Mutex<RaceState>,
     changed: watch::Sender<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct RaceState {
     /// What the resolver answered: for one name, unless a proxy has the destination looked up, too.
     orders: HashMap<String, Order>,
     /// The latest connection that knows its address, and since when.
@@ -208,7 +208,7 @@ impl Race {
         is_first
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RaceState> {
         lock(&self.state)
     }
 }
@@ -299,19 +299,19 @@ impl<S> Layer<S> for FirstConnection {
 #[derive(Clone)]
 pub(super) struct Connector<S>(S);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type ConnectError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<S, R> Service<R> for Connector<S>
 where
-    S: Service<R, Error = BoxError>,
+    S: Service<R, Error = ConnectError>,
     S::Response: Send,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, ConnectError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         self.0.poll_ready(cx)
     }
 

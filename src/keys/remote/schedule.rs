@@ -87,7 +87,7 @@ pub(crate) enum Step {
 
 /// What a request is told whose key is not cached.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum KeyLookup {
     Key(VerificationKey),
     Rejected(KeyError),
     /// Ask again, with this, after the next change.
@@ -318,22 +318,22 @@ impl Schedule {
 /// For requests: ask, and wait if it is worth it.
 impl Schedule {
     /// A request asks for a key that is not cached.
-    pub(crate) fn request_key(&mut self, id: &KeyId, now: Now) -> Answer {
+    pub(crate) fn request_key(&mut self, id: &KeyId, now: Now) -> KeyLookup {
         self.observe_clock(now);
         self.answer(id, None, now.monotonic + WAIT, now)
     }
 
     /// The same after a change, for a request that waits.
-    pub(crate) fn poll_key(&mut self, id: &KeyId, waiter: Waiter, now: Now) -> Answer {
+    pub(crate) fn poll_key(&mut self, id: &KeyId, waiter: Waiter, now: Now) -> KeyLookup {
         self.observe_clock(now);
         self.answer(id, waiter.on_demand, waiter.until, now)
     }
 
-    fn answer(&mut self, id: &KeyId, awaited: Option<u64>, until: Instant, now: Now) -> Answer {
+    fn answer(&mut self, id: &KeyId, awaited: Option<u64>, until: Instant, now: Now) -> KeyLookup {
         match self.keys.find(id, now, &self.timing) {
-            Found::Key(key) => Answer::Key(key.clone()),
-            Found::Revoked => Answer::Rejected(KeyError::revoked()),
-            Found::Unusable => Answer::Rejected(KeyError::unusable()),
+            Found::Key(key) => KeyLookup::Key(key.clone()),
+            Found::Revoked => KeyLookup::Rejected(KeyError::revoked()),
+            Found::Unusable => KeyLookup::Rejected(KeyError::unusable()),
             Found::NoKeys => self.await_load(until, now),
             Found::UnknownKid => match awaited.and_then(|number| self.on_demand.outcome(number)) {
                 Some(is_success) => self.after_on_demand(is_success, now),
@@ -344,21 +344,21 @@ impl Schedule {
     }
 
     /// No keys: wait for the attempt that is running or due soon. Starts none.
-    fn await_load(&self, until: Instant, now: Now) -> Answer {
+    fn await_load(&self, until: Instant, now: Now) -> KeyLookup {
         if self.attempts.running.is_some() || self.is_asked_for || self.due <= until {
-            Answer::Wait(Waiter { on_demand: None, until })
+            KeyLookup::Wait(Waiter { on_demand: None, until })
         } else {
-            Answer::Rejected(self.unavailable(self.due.saturating_duration_since(now.monotonic)))
+            KeyLookup::Rejected(self.unavailable(self.due.saturating_duration_since(now.monotonic)))
         }
     }
 
     /// Keys, but not this one: join or start an on-demand refresh, or decide by the latest one.
-    fn refresh_on_demand(&mut self, until: Instant, now: Now) -> Answer {
+    fn refresh_on_demand(&mut self, until: Instant, now: Now) -> KeyLookup {
         let is_running = self.on_demand.is_pending() || self.attempts.running == Some(Purpose::OnDemand);
         if !is_running {
             let left = self.not_before.map(|not_before| not_before.saturating_duration_since(now.monotonic));
             if let Some(left) = left.filter(|left| !left.is_zero()) {
-                return Answer::Rejected(self.unavailable(left));
+                return KeyLookup::Rejected(self.unavailable(left));
             }
             if self.on_demand.is_cooling(now.monotonic, self.timing.refetch_cooldown) {
                 return self.after_on_demand(self.on_demand.was_success(), now);
@@ -366,7 +366,7 @@ impl Schedule {
             self.on_demand.ask(now.monotonic);
             self.needs_wake = true;
         }
-        Answer::Wait(Waiter { on_demand: Some(self.on_demand.number()), until })
+        KeyLookup::Wait(Waiter { on_demand: Some(self.on_demand.number()), until })
     }
 
     /// Until when a key that no document lists is rejected at once: the latest on-demand refresh was a success, and
@@ -377,10 +377,14 @@ impl Schedule {
     }
 
     /// The latest on-demand refresh has ended without this key. Only a success proves that it does not exist.
-    fn after_on_demand(&self, is_success: bool, now: Now) -> Answer {
+    fn after_on_demand(&self, is_success: bool, now: Now) -> KeyLookup {
         let next = self.on_demand.cool_at(self.timing.refetch_cooldown);
         let left = next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now.monotonic));
-        Answer::Rejected(if is_success { KeyError::unknown().with_retry_after(left) } else { self.unavailable(left) })
+        KeyLookup::Rejected(if is_success {
+            KeyError::unknown().with_retry_after(left)
+        } else {
+            self.unavailable(left)
+        })
     }
 
     /// No decision is possible before another attempt, which comes after this time.

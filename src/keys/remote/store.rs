@@ -17,7 +17,7 @@ use crate::ids::{KeyId, TenantId};
 use crate::keys::jwks::KeySet;
 use crate::keys::remote::cached::{CachedKeys, Changes, Found};
 use crate::keys::remote::now::Now;
-use crate::keys::remote::schedule::{Answer, Failure, Fetched, Schedule, Step};
+use crate::keys::remote::schedule::{Failure, Fetched, KeyLookup, Schedule, Step};
 use crate::keys::remote::status::KeyStatus;
 use crate::keys::remote::timing::Timing;
 use crate::keys::source::{KeyFuture, Lookup};
@@ -201,9 +201,9 @@ impl Shared {
     async fn resolve(self: Arc<Self>, id: KeyId) -> Result<VerificationKey, KeyError> {
         let now = self.now();
         let mut waiter = match self.change(|schedule| schedule.request_key(&id, now)) {
-            Answer::Key(key) => return Ok(key),
-            Answer::Rejected(error) => return Err(error),
-            Answer::Wait(waiter) => waiter,
+            KeyLookup::Key(key) => return Ok(key),
+            KeyLookup::Rejected(error) => return Err(error),
+            KeyLookup::Wait(waiter) => waiter,
         };
         let _permit = self.waiters.try_acquire().map_err(|_| too_many())?;
         // The task may run elsewhere, but the timer of this wait runs here.
@@ -214,9 +214,9 @@ impl Shared {
             self.ensure_task()?;
             let now = self.now();
             waiter = match self.change(|schedule| schedule.poll_key(&id, waiter, now)) {
-                Answer::Key(key) => return Ok(key),
-                Answer::Rejected(error) => return Err(error),
-                Answer::Wait(waiter) => waiter,
+                KeyLookup::Key(key) => return Ok(key),
+                KeyLookup::Rejected(error) => return Err(error),
+                KeyLookup::Wait(waiter) => waiter,
             };
             self.wait_for_change(&mut changes, waiter.until).await?;
         }

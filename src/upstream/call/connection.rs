@@ -49,7 +49,7 @@ impl Disconnected {
     /// [`MalformedBody`](ErrorKind::MalformedBody) for anything else, for an `Error` that is neither a string nor
     /// null, and for a repeated `Error`.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
-        read_object(body).map(|Members { error }| Self { error })
+        read_object(body).map(|ErrorBody { error }| Self { error })
     }
 
     /// Why the connection was lost. `None` after a clean close: the error is absent, null or empty.
@@ -69,26 +69,26 @@ fn read_object<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Error> {
 
 /// The only documented member. The emulator also writes a numeric `type`, as `Type` or `type`.
 #[derive(Default)]
-struct Members {
+struct ErrorBody {
     error: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for ErrorBody {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(ErrorBodyVisitor)
     }
 }
 
-struct MembersVisitor;
+struct ErrorBodyVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+impl<'de> Visitor<'de> for ErrorBodyVisitor {
+    type Value = ErrorBody;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the JSON object of a connection event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorBody, A::Error> {
         let mut error: Option<Option<String>> = None;
         while let Some(name) = map.next_key::<String>()? {
             if !name.eq_ignore_ascii_case("error") {
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 return Err(de::Error::duplicate_field("error"));
             }
         }
-        Ok(Members { error: error.flatten().filter(|text| !text.is_empty()) })
+        Ok(ErrorBody { error: error.flatten().filter(|text| !text.is_empty()) })
     }
 }
 

@@ -52,10 +52,10 @@ use crate::upstream::error::{Error, ErrorKind};
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    inner: Arc<Inner>,
+    inner: Arc<ContextFields>,
 }
 
-struct Inner {
+struct ContextFields {
     connection_id: String,
     hub: String,
     event: Event,
@@ -77,7 +77,7 @@ impl Context {
     /// lines; [`UnknownEvent`](ErrorKind::UnknownEvent) if the category is unknown, or the event is unknown in the
     /// category `connections`.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
-        let inner = Inner {
+        let inner = ContextFields {
             connection_id: headers::required(headers, &headers::CONNECTION_ID)?.to_owned(),
             hub: headers::required(headers, &headers::HUB)?.to_owned(),
             event: Event::from_headers(headers)?,
@@ -135,7 +135,7 @@ impl Context {
 /// Hides the values of claims, of the client's query and of signatures.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { connection_id, hub, event, user_id, user_claims, client_query, signatures } = &*self.inner;
+        let ContextFields { connection_id, hub, event, user_id, user_claims, client_query, signatures } = &*self.inner;
         f.debug_struct("Context")
             .field("connection_id", connection_id)
             .field("hub", hub)

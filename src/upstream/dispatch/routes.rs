@@ -33,7 +33,7 @@ impl<S> Routes<S> {
 
     /// Panics if the hub and the event have a handler already.
     pub(crate) fn insert(&mut self, hub: &str, event: EventKey, route: Route<S>) {
-        let key = Key { hub: Name::pattern(hub), event };
+        let key = Key { hub: NamePattern::pattern(hub), event };
         let shown = key.to_string();
         let previous = Arc::make_mut(&mut self.by_key).insert(key, route);
         assert!(previous.is_none(), "two handlers for {shown}");
@@ -41,8 +41,8 @@ impl<S> Routes<S> {
 
     /// The most specific handler of a call.
     pub(crate) fn find(&self, context: &Context) -> Option<Route<S>> {
-        let this_hub = Name::exact(context.hub());
-        [this_hub, Name::Any].into_iter().find_map(|hub| {
+        let this_hub = NamePattern::exact(context.hub());
+        [this_hub, NamePattern::Any].into_iter().find_map(|hub| {
             EventKey::candidates(context.event())
                 .into_iter()
                 .find_map(|event| self.by_key.get(&Key { hub: hub.clone(), event }).cloned())
@@ -58,7 +58,7 @@ impl<S> Clone for Routes<S> {
 
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct Key {
-    hub: Name,
+    hub: NamePattern,
     event: EventKey,
 }
 
@@ -78,12 +78,12 @@ impl fmt::Display for Key {
 pub(crate) enum EventKey {
     Connected,
     Disconnected,
-    Message(Name),
+    Message(NamePattern),
 }
 
 impl EventKey {
     pub(crate) fn message(method: &str) -> Self {
-        Self::Message(Name::pattern(method))
+        Self::Message(NamePattern::pattern(method))
     }
 
     /// The keys whose handlers may serve this event, the most specific first.
@@ -91,20 +91,20 @@ impl EventKey {
         match event {
             Event::Connected => vec![Self::Connected],
             Event::Disconnected => vec![Self::Disconnected],
-            Event::Message(method) => vec![Self::Message(Name::exact(method)), Self::Message(Name::Any)],
+            Event::Message(method) => vec![Self::Message(NamePattern::exact(method)), Self::Message(NamePattern::Any)],
         }
     }
 }
 
 /// The name of a hub or of a method, or any of them.
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub(crate) enum Name {
+pub(crate) enum NamePattern {
     Any,
     /// In lower case.
     Exact(String),
 }
 
-impl Name {
+impl NamePattern {
     /// A name as registered: `*` matches any.
     fn pattern(name: &str) -> Self {
         if name == "*" { Self::Any } else { Self::exact(name) }
@@ -116,7 +116,7 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Any => "*",

@@ -11,7 +11,7 @@ use crate::upstream::hub::envelope::{ArgumentList, BoxError, Count, Element, Env
 pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Message<'a> {
+    struct InvocationMessage<'a> {
         r#type: u64,
         invocation_id: Option<String>,
         target: String,
@@ -21,7 +21,7 @@ pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
 
     // serde_json does not check the encoding of strings that it skips.
     let text = str::from_utf8(without_separator(body))?;
-    let message: Message<'_> = serde_json::from_str(text)?;
+    let message: InvocationMessage<'_> = serde_json::from_str(text)?;
     if message.r#type != INVOCATION {
         return Err(format!("type {} is no invocation", message.r#type).into());
     }
@@ -52,7 +52,7 @@ where
 {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Message<'a, T: ?Sized> {
+    struct CompletionMessage<'a, T: ?Sized> {
         r#type: u64,
         invocation_id: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ where
         Outcome::Result(value) => (Some(*value), None),
         Outcome::Void => (None, None),
     };
-    let mut bytes = serde_json::to_vec(&Message { r#type: COMPLETION, invocation_id, result, error })?;
+    let mut bytes = serde_json::to_vec(&CompletionMessage { r#type: COMPLETION, invocation_id, result, error })?;
     bytes.push(RECORD_SEPARATOR);
     Ok(bytes)
 }

@@ -73,7 +73,7 @@ impl Net {
         u64::try_from(self.start.elapsed().as_millis()).unwrap()
     }
 
-    async fn connect(self: Arc<Self>) -> Result<u16, BoxError> {
+    async fn connect(self: Arc<Self>) -> Result<u16, ConnectError> {
         let address = self.resolver.resolve("login.example".parse().unwrap()).await?.next().ok_or("no address")?;
         self.tried.lock().unwrap().push((address.port(), self.millis()));
         match self.paths[usize::from(address.port())] {

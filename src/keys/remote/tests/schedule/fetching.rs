@@ -182,5 +182,5 @@ fn seed_beyond_the_stale_limit_is_not_served() {
     let waits = waiter(case.request_key("a"));
     case.fetch_and_fail();
     assert!(case.sleep() <= Duration::from_millis(500));
-    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("a", waits), KeyLookup::Wait(_)));
 }

@@ -107,36 +107,36 @@ impl Case {
         self.fail();
     }
 
-    fn request_key(&mut self, name: &str) -> Answer {
+    fn request_key(&mut self, name: &str) -> KeyLookup {
         self.schedule.request_key(&id(name), self.now)
     }
 
-    fn poll_key(&mut self, name: &str, waiter: Waiter) -> Answer {
+    fn poll_key(&mut self, name: &str, waiter: Waiter) -> KeyLookup {
         self.schedule.poll_key(&id(name), waiter, self.now)
     }
 }
 
-fn waiter(answer: Answer) -> Waiter {
+fn waiter(answer: KeyLookup) -> Waiter {
     match answer {
-        Answer::Wait(waiter) => waiter,
+        KeyLookup::Wait(waiter) => waiter,
         other => panic!("{other:?}"),
     }
 }
 
-fn rejection(answer: Answer) -> KeyErrorKind {
+fn rejection(answer: KeyLookup) -> KeyErrorKind {
     match answer {
-        Answer::Rejected(error) => error.kind(),
+        KeyLookup::Rejected(error) => error.kind(),
         other => panic!("{other:?}"),
     }
 }
 
-fn retry_after(answer: Answer) -> Duration {
+fn retry_after(answer: KeyLookup) -> Duration {
     match answer {
-        Answer::Rejected(error) => error.retry_after().unwrap(),
+        KeyLookup::Rejected(error) => error.retry_after().unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-fn is_key(answer: &Answer) -> bool {
-    matches!(answer, Answer::Key(_))
+fn is_key(answer: &KeyLookup) -> bool {
+    matches!(answer, KeyLookup::Key(_))
 }

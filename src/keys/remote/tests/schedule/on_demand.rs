@@ -13,7 +13,7 @@ fn unknown_key_causes_a_fetch_and_waits_for_it() {
     );
     assert_eq!(waits.until, case.now.monotonic + SECOND * 2);
     case.begin();
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("new", waits), KeyLookup::Wait(_)));
     case.succeed(&["a", "b", "new"]);
     assert!(is_key(&case.poll_key("new", waits)));
 }
@@ -103,7 +103,7 @@ fn scheduled_refresh_neither_starts_nor_satisfies_the_cooldown() {
     case.begin();
     let waits = waiter(case.request_key("new"));
     case.succeed(&["a"]);
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)), "a scheduled refresh is no on-demand refresh");
+    assert!(matches!(case.poll_key("new", waits), KeyLookup::Wait(_)), "a scheduled refresh is no on-demand refresh");
     case.begin();
     case.succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);

@@ -9,7 +9,7 @@ fn refresh_that_ends_with_its_runtime_begins_again() {
     case.begin();
     let number = case.schedule.next_to_end();
     case.schedule.interrupted(case.now.monotonic, false);
-    assert!(matches!(case.poll_key("a", waits), Answer::Wait(_)), "that is no failure");
+    assert!(matches!(case.poll_key("a", waits), KeyLookup::Wait(_)), "that is no failure");
     assert!(case.schedule.outcome(number).is_none() && case.schedule.last_error().is_none());
     case.fetch_and_succeed(&["a"]);
     assert!(is_key(&case.poll_key("a", waits)));
@@ -33,7 +33,7 @@ fn on_demand_refresh_that_ends_with_its_runtime_begins_again() {
     let waits = waiter(case.request_key("new"));
     case.begin();
     case.schedule.interrupted(case.now.monotonic, false);
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("new", waits), KeyLookup::Wait(_)));
     case.fetch_and_succeed(&["a"]);
     assert_eq!(rejection(case.poll_key("new", waits)), KeyErrorKind::Unknown);
 }
@@ -93,7 +93,7 @@ fn new_task_begins_anew_what_the_stalled_one_had_begun() {
     let operator = case.schedule.ask_for_refresh();
     let second = case.schedule.take_over(case.now.monotonic);
     assert!(case.schedule.is_served_by(second) && !case.schedule.is_served_by(first));
-    assert!(matches!(case.poll_key("new", waits), Answer::Wait(_)));
+    assert!(matches!(case.poll_key("new", waits), KeyLookup::Wait(_)));
     case.fetch_and_succeed(&["a", "new"]);
     assert!(is_key(&case.poll_key("new", waits)));
     assert!(matches!(case.schedule.outcome(operator), Some(Ok(()))), "it began after the question");
