@@ -36,12 +36,10 @@ impl<'h> CompactJws<'h> {
             _ => return Err(RejectionKind::MalformedToken),
         }
         let decode = |segment: &[u8]| URL_SAFE_NO_PAD.decode(segment).map_err(|_| RejectionKind::MalformedToken);
-        Ok(Self {
-            header: decode(&token[..first])?,
-            claims: decode(&token[first + 1..second])?,
-            signature: decode(&token[second + 1..])?,
-            signing_input: &token[..second],
-        })
+        // The claims last: they are longer than both others, and each has the same fault.
+        let (header, signature) = (decode(&token[..first])?, decode(&token[second + 1..])?);
+        let claims = decode(&token[first + 1..second])?;
+        Ok(Self { header, claims, signature, signing_input: &token[..second] })
     }
 
     /// The JOSE header, parsed and not checked.
