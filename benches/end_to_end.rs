@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -50,7 +51,7 @@ fn main() {
     Load::start(number(0, 5), number(1, 3)).run();
 }
 
-/// The server: one thread, two ports, the same service behind both.
+/// The server: one thread, three ports, the same service behind each.
 async fn serve() {
     let entra = MockEntra::start().await;
     let layer = UpstreamAuthLayer::new(entra.policy()).unwrap();
@@ -59,10 +60,21 @@ async fn serve() {
         drop(request);
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
     });
+    let floods = floods(&entra);
+    let good = floods.iter().find(|(name, _)| *name == GOOD).and_then(|(_, tokens)| tokens.first()).unwrap();
+    let known = HeaderValue::try_from(format!("Bearer {good}")).unwrap();
+    let claims = layer.validate(&HeaderMap::from_iter([(AUTHORIZATION, known.clone())])).await.unwrap();
+    // One comparison with a constant header, and claims into the extensions.
+    let floor = service_fn(move |mut request: Request<Incoming>| {
+        assert_eq!(request.headers()[AUTHORIZATION].as_bytes(), known.as_bytes());
+        request.extensions_mut().insert(claims.clone());
+        handler.clone().call(request)
+    });
     let open = listen(handler).await;
+    let floor = listen(floor).await;
     let protected = listen(layer.layer(handler)).await;
-    println!("{open}\n{protected}");
-    for (name, tokens) in floods(&entra) {
+    println!("{open}\n{floor}\n{protected}");
+    for (name, tokens) in floods {
         println!("{name}\t{}", tokens.join(" "));
     }
     println!("end");
@@ -109,6 +121,7 @@ fn floods(entra: &MockEntra) -> Vec<(&'static str, Vec<String>)> {
 struct Load {
     server: Child,
     open: String,
+    floor: String,
     protected: String,
     scripts: PathBuf,
     rounds: usize,
@@ -130,14 +143,14 @@ impl Load {
             pinned(0, &env::current_exe().unwrap()).arg("serve").stdout(Stdio::piped()).spawn().expect("a server");
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
         let url = |line: Option<String>| format!("http://{}/upstream/chat/messages/echo", line.unwrap());
-        let (open, protected) = (url(lines.next()), url(lines.next()));
+        let (open, floor, protected) = (url(lines.next()), url(lines.next()), url(lines.next()));
         let scripts = env::temp_dir().join(format!("end-to-end-{}", std::process::id()));
         fs::create_dir_all(&scripts).unwrap();
         for line in lines.take_while(|line| line != "end") {
             let (name, tokens) = line.split_once('\t').unwrap();
             write_script(&scripts, name, tokens);
         }
-        Self { server, open, protected, scripts, rounds, seconds }
+        Self { server, open, floor, protected, scripts, rounds, seconds }
     }
 
     fn run(&self) {
@@ -153,6 +166,7 @@ impl Load {
     fn print_alone(&self) {
         let loads = [
             ("unprotected", &self.open, GOOD),
+            ("floor", &self.floor, GOOD),
             ("protected, good token", &self.protected, GOOD),
             ("protected, distinct garbage", &self.protected, GARBAGE),
             ("protected, unknown keys", &self.protected, UNKNOWN),
@@ -171,20 +185,21 @@ impl Load {
             }
         }
         println!(
-            "| | requests/s | of unprotected | p50 | p99 | of unprotected | server CPU per request | its memory |"
+            "| | requests/s | of unprotected | p50 | p99 | of unprotected | server CPU per request | of unprotected | its memory |"
         );
-        println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+        println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
         for (at, (name, ..)) in loads.iter().enumerate() {
             let ratio =
                 |of: fn(&Run) -> f64| median(runs[at].iter().zip(&runs[0]).map(|(run, open)| of(run) / of(open)));
             println!(
-                "| {name} | {:.0} | {:.3} | {:.0} µs | {:.0} µs | {:.2} | {:.2} µs | {} MiB |",
+                "| {name} | {:.0} | {:.3} | {:.0} µs | {:.0} µs | {:.2} | {:.2} µs | {:.3} | {} MiB |",
                 median(runs[at].iter().map(|run| run.rate)),
                 ratio(|run| run.rate),
                 median(runs[at].iter().map(|run| run.median)),
                 median(runs[at].iter().map(|run| run.last_percent)),
                 ratio(|run| run.last_percent),
                 median(runs[at].iter().map(|run| run.cpu)),
+                ratio(|run| run.cpu),
                 memory[at] / 1024,
             );
         }

@@ -14,6 +14,8 @@
 //!
 //! What AWS-LC executes is told apart and not compared: it depends on what the processor offers. Its allocations are
 //! compared: they do not.
+//!
+//! Each case is a process of its own, so that none changes the memory of another. One runs for each processor.
 
 #![allow(
     clippy::as_conversions,
@@ -23,16 +25,19 @@
     reason = "a measurement that cannot be set up should stop"
 )]
 
+mod callgrind;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use http::header::{AUTHORIZATION, HeaderValue};
@@ -43,11 +48,13 @@ use signalr_upstream_auth::keys::{FixedKeys, KeySet, KeySource, RemoteKeys};
 use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants, TokenVersion, UpstreamAuthLayer};
 use tower::{Layer, Service, service_fn};
 
+use crate::callgrind::Costs;
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["case", case, end] => {
-            execute(case, end == "called");
+        ["case", case] => {
+            execute(case);
             ExitCode::SUCCESS
         }
         _ => compare(arguments.iter().any(|argument| argument == "--accept")),
@@ -56,11 +63,10 @@ fn main() -> ExitCode {
 
 /// Runs every case under valgrind and compares the counts.
 fn compare(accept: bool) -> ExitCode {
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !callgrind::is_installed() {
         println!("NOT RUN: instruction counts: valgrind is not installed");
         return ExitCode::from(NOT_RUN);
     }
-    let inputs = runtime().block_on(Inputs::make());
     let accepted = read_accepted();
     let mut figures = String::from(HEAD);
     let mut has_failed = false;
@@ -68,23 +74,23 @@ fn compare(accept: bool) -> ExitCode {
         "{:<24}{:>12}{:>12}{:>9}{:>14}{:>13}{:>6}",
         "case", "accepted", "now", "change", "with AWS-LC", "allocations", "now"
     );
-    for case in CASES {
-        let (count, allocations) = (count(case, &inputs), allocations(case, &inputs));
-        let before = accepted.get(*case).copied();
-        let change = before.map(|(before, _)| 100.0 * (count.own / before - 1.0));
+    for (case, costs) in all_costs() {
+        let requests = u64::try_from(REQUESTS).unwrap();
+        let (own, allocations) = (costs.own(requests), costs.allocations(requests));
+        let before = accepted.get(case).copied();
+        let change = before.map(|(before, _)| 100.0 * (own / before - 1.0));
         let is_worse = change.is_none_or(|change| change > TOLERANCE)
             || before.is_none_or(|(_, before)| exceeds(allocations, before));
         has_failed |= is_worse;
         println!(
-            "{case:<24}{:>12}{:>12.0}{:>9}{:>14.0}{:>13}{allocations:>6}{}",
+            "{case:<24}{:>12}{own:>12.0}{:>9}{:>14.0}{:>13}{allocations:>6}{}",
             before.map_or("-".to_owned(), |(before, _)| format!("{before:.0}")),
-            count.own,
             change.map_or("-".to_owned(), |change| format!("{change:+.1} %")),
-            count.own + count.crypto,
+            costs.all(requests),
             before.map_or("-".to_owned(), |(_, before)| before.to_string()),
             if is_worse && !accept { "  FAILED" } else { "" },
         );
-        writeln!(figures, "{case} {:.0} {allocations}", count.own).unwrap();
+        writeln!(figures, "{case} {own:.0} {allocations}").unwrap();
     }
     if accept {
         fs::write(accepted_path(), figures).unwrap();
@@ -99,103 +105,50 @@ fn compare(accept: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Instructions per request.
-struct Count {
-    own: f64,
-    crypto: f64,
+/// The costs of every case, in their order. A thread for each processor takes the next case.
+fn all_costs() -> Vec<(&'static str, Costs)> {
+    let inputs = runtime().block_on(Inputs::make()).to_text();
+    let (next, costs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let counted = if *case == NEGOTIATE {
+                        callgrind::costs(case, &mut negotiate(), "")
+                    } else {
+                        callgrind::costs(case, &mut this_program(case), &inputs)
+                    };
+                    costs.lock().unwrap().push((*case, counted));
+                }
+            });
+        }
+    });
+    let mut costs = costs.into_inner().unwrap();
+    costs.sort_by_key(|(counted, _)| CASES.iter().position(|case| case == counted));
+    costs
 }
 
-fn count(case: &str, inputs: &Inputs) -> Count {
-    let out = env::temp_dir().join(format!("instructions-{}-{case}", std::process::id()));
-    let file = format!("--callgrind-out-file={}", out.display());
-    let options = ["--tool=callgrind", "--quiet", "--collect-atstart=no", "--toggle-collect=*instructions*measured*"];
-    valgrind([&options[..], &[&file]].concat(), [case, "called"], inputs);
-    let profile = fs::read_to_string(&out).unwrap();
-    fs::remove_file(&out).unwrap();
-    let (total, crypto) = read_profile(&profile);
-    let requests = REQUESTS as f64;
-    Count { own: (total - crypto) as f64 / requests, crypto: crypto as f64 / requests }
+/// This program under callgrind, with a case to execute.
+fn this_program(case: &str) -> Command {
+    let line = callgrind::command_line(case);
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]).arg(env::current_exe().unwrap()).args(["case", case]);
+    command
 }
 
-/// Calls of `malloc` and its like per request: those of a process that sends the requests, less those of one that drops
-/// them.
-fn allocations(case: &str, inputs: &Inputs) -> u64 {
-    let of_process = |end| {
-        let report = valgrind(vec!["--tool=dhat", "--dhat-out-file=/dev/null"], [case, end], inputs);
-        let total =
-            report.lines().find_map(|line| line.split_once("Total:")?.1.split_once(" bytes in ")?.1.split(' ').next());
-        total.and_then(|blocks| blocks.replace(',', "").parse::<u64>().ok()).expect("dhat counts blocks")
-    };
-    let requests = u64::try_from(REQUESTS).unwrap();
-    // Rounded: a cache that grows does so now and then.
-    (of_process("called") - of_process("dropped") + requests / 2) / requests
+/// The benchmark of another package, which this one need not build then. Cargo builds it and runs it under callgrind.
+fn negotiate() -> Command {
+    let mut command = Command::new(env::var("CARGO").unwrap());
+    command
+        .args(["bench", "--quiet", "--locked", "--config"])
+        .arg(format!("target.'cfg(all())'.runner = {:?}", callgrind::command_line(NEGOTIATE)))
+        .args(["--package", "signalr-serverless", "--bench", "instructions", "--", &REQUESTS.to_string()]);
+    command
 }
 
 /// More than the tolerance: a cache that grows allocates now and then, and not always in the same request.
 fn exceeds(allocations: u64, before: u64) -> bool {
     allocations as f64 > before as f64 * (1.0 + TOLERANCE / 100.0)
-}
-
-/// Runs one case under valgrind, and returns what that reports.
-fn valgrind(options: Vec<&str>, case: [&str; 2], inputs: &Inputs) -> String {
-    let mut child = Command::new("valgrind")
-        .args(options)
-        .arg(env::current_exe().unwrap())
-        .arg("case")
-        .args(case)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(inputs.to_text().as_bytes()).unwrap();
-    let ended = child.wait_with_output().unwrap();
-    let report = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.success(), "valgrind could not run {case:?}: {report}");
-    report
-}
-
-/// All instructions of a profile, and those of calls from Rust into AWS-LC.
-///
-/// The format is that of <https://valgrind.org/docs/manual/cl-format.html>: costs of a function itself stand on lines
-/// of their own; the line after `calls=` is the cost of a call to the function that `cfn=` names.
-fn read_profile(profile: &str) -> (u64, u64) {
-    let mut names: HashMap<&str, &str> = HashMap::new();
-    let (mut caller, mut callee) = ("", "");
-    let (mut total, mut crypto) = (0, 0);
-    let mut is_call = false;
-    for line in profile.lines() {
-        if let Some(name) = line.strip_prefix("fn=") {
-            caller = resolve(name, &mut names);
-        } else if let Some(name) = line.strip_prefix("cfn=") {
-            callee = resolve(name, &mut names);
-        } else if line.starts_with("calls=") {
-            is_call = true;
-        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
-            let cost: u64 = line.split_whitespace().nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(0);
-            match std::mem::take(&mut is_call) {
-                false => total += cost,
-                // The crate `aws_lc_rs` is ours to count, what it calls is not.
-                true if is_rust(caller) && !is_rust(callee) && callee.starts_with("aws_lc_") => crypto += cost,
-                true => {}
-            }
-        }
-    }
-    (total, crypto)
-}
-
-/// A name is written once, with a number, and is the number from then on.
-fn resolve<'p>(name: &'p str, names: &mut HashMap<&'p str, &'p str>) -> &'p str {
-    match name.split_once(' ') {
-        Some((number, name)) => {
-            names.insert(number, name);
-            name
-        }
-        None => names.get(name).copied().unwrap_or(name),
-    }
-}
-
-fn is_rust(name: &str) -> bool {
-    name.contains("::") || name.starts_with("_R") || name.starts_with("_ZN")
 }
 
 /// Instructions and allocations of each case.
@@ -212,8 +165,8 @@ fn accepted_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt")
 }
 
-/// One case, in the process that valgrind watches. The requests are made in any case, and sent if `is_called`.
-fn execute(case: &str, is_called: bool) {
+/// One case, in the process that valgrind watches.
+fn execute(case: &str) {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).unwrap();
     let inputs = Inputs::from_text(&text);
@@ -254,10 +207,7 @@ fn execute(case: &str, is_called: bool) {
         answer(request(warm_up), false);
     }
     for token in tokens {
-        let request = request(token);
-        if is_called {
-            answer(request, true);
-        }
+        answer(request(token), true);
     }
 }
 
@@ -369,7 +319,11 @@ const CASES: &[&str] = &[
     "rejected_expired",
     "rejected_unknown_key",
     "rejected_bad_signature",
+    NEGOTIATE,
 ];
+
+/// The client token of `signalr-serverless` with a temporary key at hand.
+const NEGOTIATE: &str = "negotiate";
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const AUDIENCE: &str = "33333333-dddd-4eee-8fff-444444444444";

@@ -109,6 +109,12 @@ mod layer {
         answer(bencher, inner(), &WORLD.good);
     }
 
+    /// One comparison with a constant header, and claims into the extensions.
+    #[divan::bench]
+    fn floor(bencher: Bencher<'_, '_>) {
+        answer(bencher, known_token(), &WORLD.good);
+    }
+
     #[divan::bench]
     fn accepted_cached(bencher: Bencher<'_, '_>) {
         answer(bencher, WORLD.layer().layer(inner()), &WORLD.good);
@@ -117,6 +123,58 @@ mod layer {
     #[divan::bench(args = WORLD.rejected.iter())]
     fn rejected(bencher: Bencher<'_, '_>, case: &Rejected) {
         answer(bencher, WORLD.layer().layer(inner()), &case.headers);
+    }
+
+    /// One request after the other, with so many KiB of other memory read before each. A server's kernel does that to the
+    /// caches of the processor.
+    mod after_other_work {
+        use super::*;
+
+        const KIB: [usize; 4] = [0, 64, 256, 2048];
+
+        #[divan::bench(args = KIB, sample_size = 1, sample_count = 5000)]
+        fn unprotected(bencher: Bencher<'_, '_>, kib: usize) {
+            answer_after(bencher, inner(), kib);
+        }
+
+        #[divan::bench(args = KIB, sample_size = 1, sample_count = 5000)]
+        fn floor(bencher: Bencher<'_, '_>, kib: usize) {
+            answer_after(bencher, known_token(), kib);
+        }
+
+        #[divan::bench(args = KIB, sample_size = 1, sample_count = 5000)]
+        fn accepted_cached(bencher: Bencher<'_, '_>, kib: usize) {
+            answer_after(bencher, WORLD.layer().layer(inner()), kib);
+        }
+
+        fn answer_after<S>(bencher: Bencher<'_, '_>, mut service: S, kib: usize)
+        where
+            S: Service<Request<()>, Response = Response<()>>,
+        {
+            let other = vec![1_u8; kib * 1024];
+            bencher
+                .with_inputs(|| {
+                    black_box(other.iter().step_by(CACHE_LINE).fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+                    // A copy: the server has just read this header.
+                    request(&HeaderMap::from_iter([(
+                        AUTHORIZATION,
+                        HeaderValue::from_bytes(WORLD.good[AUTHORIZATION].as_bytes()).unwrap(),
+                    )]))
+                })
+                .bench_local_values(|request| now(service.call(request)).ok());
+        }
+
+        const CACHE_LINE: usize = 64;
+    }
+
+    fn known_token() -> impl Service<Request<()>, Response = Response<()>> {
+        let (known, mut inner) = (WORLD.good[AUTHORIZATION].clone(), inner());
+        let claims = check(&WORLD.caching(), &WORLD.good).unwrap();
+        service_fn(move |mut request: Request<()>| {
+            assert_eq!(request.headers()[AUTHORIZATION].as_bytes(), known.as_bytes());
+            request.extensions_mut().insert(claims.clone());
+            inner.call(request)
+        })
     }
 
     fn inner() -> impl Service<Request<()>, Response = Response<()>> + Clone {
@@ -130,13 +188,13 @@ mod layer {
     where
         S: Service<Request<()>, Response = Response<()>>,
     {
-        bencher
-            .with_inputs(|| {
-                let mut request = Request::new(());
-                *request.headers_mut() = headers.clone();
-                request
-            })
-            .bench_local_values(|request| now(service.call(request)).ok());
+        bencher.with_inputs(|| request(headers)).bench_local_values(|request| now(service.call(request)).ok());
+    }
+
+    fn request(headers: &HeaderMap) -> Request<()> {
+        let mut request = Request::new(());
+        *request.headers_mut() = headers.clone();
+        request
     }
 }
 

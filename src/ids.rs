@@ -148,6 +148,12 @@ impl KeyId {
         &self.0
     }
 
+    /// Whether this is the other's clone.
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether a text has the length of a key id.
     pub(crate) fn fits(text: &str) -> bool {
         (1..=Self::MAX_BYTES).contains(&text.len())

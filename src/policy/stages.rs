@@ -83,7 +83,9 @@ impl<'t> VerifiedToken<'t> {
 
     pub(super) fn authorize(self, claims: Claims) -> AuthorizedToken {
         let TrustedToken { token: CheckedToken { token, validity, .. }, key } = self.0;
-        AuthorizedToken { claims, key_id: token.key_id, key, validity }
+        // One text for both, so that a comparison is one of pointers.
+        let key_id = if token.key_id == *key.id() { key.id().clone() } else { token.key_id };
+        AuthorizedToken { claims, key_id, key, validity }
     }
 }
 

@@ -65,6 +65,11 @@ impl VerificationKey {
         &self.0.modulus
     }
 
+    /// Whether this is the other's clone.
+    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn same_modulus(&self, other: &Self) -> bool {
         self.0.modulus == other.0.modulus
     }
@@ -74,7 +79,7 @@ impl VerificationKey {
 impl PartialEq for VerificationKey {
     fn eq(&self, other: &Self) -> bool {
         // The exponent is the same for all.
-        Arc::ptr_eq(&self.0, &other.0)
+        self.is_clone_of(other)
             || (self.0.id == other.0.id
                 && self.same_modulus(other)
                 && self.0.issuer == other.0.issuer

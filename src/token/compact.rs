@@ -1,9 +1,9 @@
 //! The compact serialization of a JWS (RFC 7515 section 7.1), split and decoded.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{DecodeError, Engine as _};
 
-use super::bearer::BearerToken;
+use super::bearer::{BearerToken, is_token68};
 use super::claims_set::ClaimsSet;
 use super::header::JoseHeader;
 use crate::error::RejectionKind;
@@ -22,7 +22,10 @@ impl<'h> CompactJws<'h> {
     pub(crate) fn decode(token: BearerToken<'h>) -> Result<Self, RejectionKind> {
         // Dots and base64url are token68, so a token that splits and decodes is one. A token that does not may be a
         // malformed request (400) instead of a malformed token (401).
-        Self::split(token.as_bytes()).or_else(|fault| token.token68().and(Err(fault)))
+        Self::split(token.as_bytes()).or_else(|fault| match fault {
+            RejectionKind::MalformedCredentials => Err(fault),
+            _ => token.token68().and(Err(fault)),
+        })
     }
 
     fn split(token: &'h [u8]) -> Result<Self, RejectionKind> {
@@ -35,13 +38,17 @@ impl<'h> CompactJws<'h> {
             2 => return Err(RejectionKind::EncryptedToken),
             _ => return Err(RejectionKind::MalformedToken),
         }
-        let decode = |segment: &[u8]| URL_SAFE_NO_PAD.decode(segment).map_err(|_| RejectionKind::MalformedToken);
-        Ok(Self {
-            header: decode(&token[..first])?,
-            claims: decode(&token[first + 1..second])?,
-            signature: decode(&token[second + 1..])?,
-            signing_input: &token[..second],
-        })
+        let decode = |segment: &[u8]| {
+            URL_SAFE_NO_PAD.decode(segment).map_err(|error| match error {
+                // It makes the request malformed, whatever the other bytes are.
+                DecodeError::InvalidByte(_, byte) if !is_token68(&[byte]) => RejectionKind::MalformedCredentials,
+                _ => RejectionKind::MalformedToken,
+            })
+        };
+        // The claims last: they are longer than both others, and each has the same fault.
+        let (header, signature) = (decode(&token[..first])?, decode(&token[second + 1..])?);
+        let claims = decode(&token[first + 1..second])?;
+        Ok(Self { header, claims, signature, signing_input: &token[..second] })
     }
 
     /// The JOSE header, parsed and not checked.
@@ -68,5 +75,34 @@ impl<'h> CompactJws<'h> {
     #[cfg(test)]
     pub(crate) fn payload(&self) -> &[u8] {
         &self.claims
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_outside_of_token68_makes_credentials_malformed_and_no_other_byte_does() {
+        const TOKEN: &[u8] = b"AAAAAAAA.BBBBBBBB.CCCCCCCC";
+        for byte in (0..=u8::MAX).filter(|byte| *byte != b'.') {
+            for place in [0, 7, 9, 16, 18, 25] {
+                let mut token = TOKEN.to_vec();
+                token[place] = byte;
+                let is_base64url = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                let expected = match () {
+                    () if is_base64url => None,
+                    () if b"~+/=".contains(&byte) => Some(RejectionKind::MalformedToken),
+                    () => Some(RejectionKind::MalformedCredentials),
+                };
+                let found = BearerToken::from_credentials(&[b"Bearer ", &token[..]].concat())
+                    .and_then(|token| CompactJws::decode(token).map(drop))
+                    .err();
+                // A space before the token belongs to the scheme.
+                if (byte, place) != (b' ', 0) {
+                    assert_eq!(found, expected, "{byte} at {place}");
+                }
+            }
+        }
     }
 }

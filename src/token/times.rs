@@ -35,9 +35,40 @@ impl Validity {
         Ok(())
     }
 
+    /// The times at which [`check`](Self::check) accepts the token.
+    pub(crate) fn window(&self, skew: Duration) -> Window {
+        let skew = i128::from(skew.as_secs());
+        let starts = [self.nbf, self.iat];
+        if starts.into_iter().flatten().any(|start| start > self.exp) {
+            return Window::NEVER;
+        }
+        let first = starts.into_iter().flatten().max().map_or(0, |start| i128::from(start) - skew);
+        // A time of 64 bits is never before 0, nor after their greatest number.
+        let last = (i128::from(self.exp) + skew - 1).min(u64::MAX.into());
+        match (u64::try_from(first.max(0)), u64::try_from(last)) {
+            (Ok(first), Ok(last)) => Window { first: UnixTime::from_secs(first), last: UnixTime::from_secs(last) },
+            _ => Window::NEVER,
+        }
+    }
+
     /// When the token ends, without the skew.
     pub(crate) fn ends(&self) -> UnixTime {
         UnixTime::from_secs(u64::try_from(self.exp).unwrap_or(0))
+    }
+}
+
+/// The times at which a token is valid, to be asked many times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    first: UnixTime,
+    last: UnixTime,
+}
+
+impl Window {
+    const NEVER: Self = Self { first: UnixTime::from_secs(1), last: UnixTime::from_secs(0) };
+
+    pub(crate) fn contains(&self, now: UnixTime) -> bool {
+        self.first <= now && now <= self.last
     }
 }
 
@@ -79,6 +110,32 @@ mod tests {
         let far = Validity { exp: i64::MAX, nbf: None, iat: None };
         assert_eq!(far.check(Some(UnixTime::from_secs(u64::MAX)), Duration::MAX), Ok(()));
         assert_eq!(far.check(Some(UnixTime::from_secs(u64::MAX)), Duration::ZERO), Err(RejectionKind::Expired));
+    }
+
+    #[test]
+    fn window_contains_the_times_that_the_check_accepts() {
+        let near = |at: i64| (-1..=1).map(move |by| at.saturating_add(by));
+        let times: Vec<_> = [i64::MIN, 0, 300, NOW, i64::MAX].into_iter().flat_map(near).collect();
+        let nows = [0, 300, 600, NOW - 300, NOW, NOW + 300].into_iter().flat_map(near);
+        let nows = nows.filter_map(|now| u64::try_from(now).ok()).chain([u64::MAX - 1, u64::MAX]);
+        let nows: Vec<_> = nows.map(UnixTime::from_secs).collect();
+        let mut accepted = [0, 0];
+        for exp in &times {
+            for start in times.iter().map(|at| Some(*at)).chain([None]) {
+                for (nbf, iat) in [(start, None), (None, start), (start, Some(NOW))] {
+                    let validity = Validity { exp: *exp, nbf, iat };
+                    for skew in [Duration::ZERO, Duration::from_secs(300), Duration::MAX] {
+                        let window = validity.window(skew);
+                        for now in &nows {
+                            let is_valid = validity.check(Some(*now), skew).is_ok();
+                            assert_eq!(window.contains(*now), is_valid, "{validity:?} {skew:?} {now:?}");
+                            accepted[usize::from(is_valid)] += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(accepted.iter().all(|count| *count > 1000), "{accepted:?}");
     }
 
     #[test]

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use moka::Expiry;
 use moka::sync::Cache;
 
 use super::shards::{self, ShardedClaims};
 use crate::clock::UnixTime;
+use crate::ids::TenantId;
 use crate::policy::claims::Claims;
 use crate::policy::stages::AuthorizedToken;
 use crate::token::bearer::BearerToken;
+use crate::token::times::Window;
 
 /// Accepted tokens, whole, in two tiers.
 ///
@@ -37,34 +39,13 @@ pub(crate) struct TokenCache {
     is_off: bool,
 }
 
-/// A hit: an accepted token that equals the one looked up, byte by byte.
-pub(crate) enum Hit {
-    Hot(Guard<Arc<Vec<HotEntry>>>, usize),
-    Main(Arc<CachedToken>),
-}
-
-impl Hit {
-    /// What the check found out about the token.
-    pub(crate) fn authorized(&self) -> Option<&AuthorizedToken> {
-        match self {
-            Self::Hot(entries, place) => entries.get(*place).map(|entry| &entry.cached.authorized),
-            Self::Main(cached) => Some(&cached.authorized),
-        }
-    }
-
-    /// The claims for this thread to clone.
-    pub(crate) fn claims(&self) -> Option<&Claims> {
-        match self {
-            Self::Hot(entries, place) => entries.get(*place).map(|entry| entry.claims.of_this_thread()),
-            Self::Main(cached) => Some(&cached.authorized.claims),
-        }
-    }
-}
-
 /// An accepted token.
 pub(crate) struct CachedToken {
     token: Box<[u8]>,
-    authorized: AuthorizedToken,
+    pub(crate) tenant: TenantId,
+    pub(crate) authorized: AuthorizedToken,
+    /// When its times accept it.
+    pub(crate) window: Window,
     /// How long it stays from its insertion on.
     lifetime: Duration,
 }
@@ -119,20 +100,26 @@ impl TokenCache {
         }
     }
 
-    /// Looks a token up.
-    pub(crate) fn get(&self, token: BearerToken<'_>) -> Option<Hit> {
+    /// Looks a token up. A hit is an accepted token that equals this one, byte by byte: `check` gets what is known of it,
+    /// and the claims for this thread to clone.
+    pub(crate) fn get<T>(
+        &self,
+        token: BearerToken<'_>,
+        check: impl FnOnce(&CachedToken, &Claims) -> Option<T>,
+    ) -> Option<T> {
         let token = token.as_bytes();
         let tail = self.tail_of(token)?;
         let hot = self.hot.load();
-        if let Some(place) = hot.iter().position(|entry| entry.is(tail, token)) {
-            return Some(Hit::Hot(hot, place));
+        if let Some(entry) = hot.iter().find(|entry| entry.is(tail, token)) {
+            return check(&entry.cached, entry.claims.of_this_thread());
         }
+        drop(hot);
         let cached = self.main.get(&tail).filter(|cached| *cached.token == *token)?;
         // Not with each hit: with more frequent tokens than hot places, every hit would write.
         if self.main_hits.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
             self.promote(HotEntry::new(tail, Arc::clone(&cached)), None);
         }
-        Some(Hit::Main(cached))
+        check(&cached, &cached.authorized.claims)
     }
 
     /// Inserts a token that was just accepted at `now`.
@@ -140,7 +127,8 @@ impl TokenCache {
         let token = token.as_bytes();
         let Some(tail) = self.tail_of(token) else { return };
         let lifetime = self.lifetime(&authorized, now);
-        let cached = Arc::new(CachedToken { token: token.into(), authorized, lifetime });
+        let (tenant, window) = (authorized.claims.tenant_id(), authorized.validity.window(self.skew));
+        let cached = Arc::new(CachedToken { token: token.into(), tenant, authorized, window, lifetime });
         let hot = self.hot.load();
         let has_room = hot.iter().filter(|entry| !self.is_over(entry, now)).count() < HOT;
         // A token that is hot already replaces what was known of it.
@@ -264,9 +252,10 @@ mod tests {
     }
 
     fn get(tokens: &TokenCache, token: &[u8]) -> Option<String> {
-        let hit = tokens.get(BearerToken::from_token68(token).unwrap())?;
-        assert_eq!(hit.claims().unwrap(), &hit.authorized().unwrap().claims);
-        Some(hit.claims().unwrap().audience().to_owned())
+        tokens.get(BearerToken::from_token68(token).unwrap(), |cached, claims| {
+            assert_eq!(claims, &cached.authorized.claims);
+            Some(claims.audience().to_owned())
+        })
     }
 
     fn insert(tokens: &TokenCache, token: &[u8], audience: &str) {

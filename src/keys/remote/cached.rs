@@ -93,6 +93,15 @@ impl CachedKeys {
         }
     }
 
+    /// Usable keys that only another state of the cache can end, beside the maximum staleness: a document lists them, and
+    /// no operator has revoked them.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (&KeyId, &VerificationKey)> {
+        self.entries.iter().filter_map(|(id, cached)| match &cached.entry {
+            KeyEntry::Usable(key) if cached.is_listed && !self.revoked.contains(id) => Some((id, key)),
+            _ => None,
+        })
+    }
+
     /// Whether there was a success within the maximum staleness.
     pub(crate) fn is_serving(&self, now: Now) -> bool {
         self.stale_at.is_some_and(|at| !at.is_reached(now))

@@ -211,6 +211,21 @@ fn revoked_key_is_rejected_whatever_is_cached() {
 }
 
 #[test]
+fn listed_keys_are_those_that_only_another_state_can_end() {
+    let mut case = Case::with(&["missing", "revoked", "here", "spoilt", "compromised"]);
+    let entries = [key("here"), key("revoked"), malformed("spoilt"), published("compromised"), unusable("other")];
+    case.merge(read(&document(&entries)));
+    case.keys.revoke(&id("revoked"));
+    let listed = |case: &Case| names(&case.keys.listed().map(|(id, _)| id.clone()).collect::<Vec<_>>()).join(" ");
+    assert_eq!(listed(&case), "here");
+    case.keys.reinstate(&id("revoked"));
+    assert_eq!(listed(&case), "here revoked");
+    case.pass(STALE_LIMIT - TICK);
+    let found = ["missing", "revoked", "here", "spoilt", "compromised"].map(|name| case.find(name));
+    assert_eq!(found, ["unknown", "key", "key", "unknown", "unusable"]);
+}
+
+#[test]
 fn counts_only_keys_that_can_be_used() {
     let mut case = Case::with(&["a", "b"]);
     case.merge(read(&document(&[key("b"), unusable("c")])));
