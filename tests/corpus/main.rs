@@ -73,6 +73,7 @@ fn every_entry_gets_its_response_and_causes_bounded_work() {
     let _turn = turn();
     let mut failures = Vec::new();
     let mut answers: BTreeMap<K, (HeaderMap, String)> = BTreeMap::new();
+    let mut pairs = BTreeSet::new();
     let mut rejected = 0;
     let mut passed = 0;
     let mut fixtures = Vec::new();
@@ -95,6 +96,7 @@ fn every_entry_gets_its_response_and_causes_bounded_work() {
             }
             let name = format!("{area}: {}", entry.name);
             for outcome in runtime.block_on(fixture.run(&entry)) {
+                pairs.extend(outcome.check.zip(outcome.kind));
                 if let Err(why) = check(&entry, &outcome, &mut answers) {
                     failures.push(format!("{name}: {why}"));
                 }
@@ -107,6 +109,9 @@ fn every_entry_gets_its_response_and_causes_bounded_work() {
     println!("{rejected} hostile entries, {passed} good ones");
     let kinds: Vec<_> = answers.keys().copied().collect();
     assert_eq!(kinds, K::ALL, "the kinds of rejection that an entry meets");
+    // The guide's page has each rejection at the check that causes it, and no other.
+    let described: BTreeSet<_> = support::checks::rows().into_iter().collect();
+    assert_eq!(pairs, described);
     assert!(rejected >= 1_000, "only {rejected} hostile entries");
     assert!(passed >= 180, "only {passed} good entries");
 }
