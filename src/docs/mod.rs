@@ -78,6 +78,10 @@ pub mod tutorial {}
 pub mod concepts {}
 
 #[doc = include_str!("azure.md")]
+#[doc = ""]
+#[doc = "# Picture of the sequence"]
+#[doc = ""]
+#[doc = include_str!("sequence.svg")]
 pub mod azure {}
 
 #[doc = include_str!("embed.md")]
@@ -143,6 +147,10 @@ pub mod cross_tenant {}
 pub mod clouds {}
 
 #[doc = include_str!("instances.md")]
+#[doc = ""]
+#[doc = "# Picture of the life of a key"]
+#[doc = ""]
+#[doc = include_str!("keys.svg")]
 pub mod instances {}
 
 #[doc = include_str!("monitoring.md")]
@@ -165,6 +173,10 @@ pub mod settings {}
 pub mod tuning {}
 
 #[doc = include_str!("rejections.md")]
+#[doc = ""]
+#[doc = "# Picture of the decision"]
+#[doc = ""]
+#[doc = include_str!("status.svg")]
 pub mod rejections {}
 
 #[doc = include_str!("events.md")]

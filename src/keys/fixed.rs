@@ -11,6 +11,24 @@ use crate::signature::key::VerificationKey;
 ///
 /// For tests, and for machines without a network that get their key document some other way. Entra replaces its keys
 /// every few weeks without notice, so a set does not serve for long.
+///
+/// ```no_run
+/// use signalr_upstream_auth::UpstreamAuthLayer;
+/// use signalr_upstream_auth::keys::{FixedKeys, KeySet};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants};
+/// # let policy = Policy::builder(
+/// #     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+/// #     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+/// #     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// # )
+/// # .build()?;
+/// let keys = KeySet::from_json(&std::fs::read("keys.json")?)?;
+/// let auth = UpstreamAuthLayer::from_keys(policy, FixedKeys::new(keys));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FixedKeys {
     keys: KeySet,

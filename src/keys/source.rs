@@ -17,6 +17,38 @@ use crate::signature::key::VerificationKey;
 /// For a token of the token cache, a request asks [`is_current`](Self::is_current). For any other token, or when that
 /// says no, it asks [`lookup`](Self::lookup), and after [`Lookup::Miss`] also [`resolve`](Self::resolve). The tenant is
 /// always one of the policy's, and the token's claims have been checked by then.
+///
+/// A source whose keys something else replaces, such as a program that watches a file:
+///
+/// ```
+/// use std::sync::{PoisonError, RwLock};
+///
+/// use signalr_upstream_auth::TenantId;
+/// use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey};
+///
+/// #[derive(Debug)]
+/// struct ReplacedKeys(RwLock<FixedKeys>);
+///
+/// impl ReplacedKeys {
+///     fn replace(&self, keys: KeySet) {
+///         *self.0.write().unwrap_or_else(PoisonError::into_inner) = FixedKeys::new(keys);
+///     }
+///
+///     fn current(&self) -> FixedKeys {
+///         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+///     }
+/// }
+///
+/// impl KeySource for ReplacedKeys {
+///     fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup {
+///         self.current().lookup(tenant, id)
+///     }
+///
+///     fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+///         self.current().resolve(tenant, id)
+///     }
+/// }
+/// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// What is known of a key now. Must not wait, neither for a lock that is held long nor for anything else.
     fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup;

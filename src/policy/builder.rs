@@ -13,6 +13,24 @@ use crate::error::{ConfigError, ConfigFault, quoted};
 use crate::ids::KeyId;
 
 /// Builds a [`Policy`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signalr_upstream_auth::{Audiences, Callers, Cloud, Policy, Tenants};
+///
+/// let policy = Policy::builder(
+///     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+///     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+///     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// )
+/// .cloud(Cloud::us_government())
+/// .required_roles(["Upstream.Call"])
+/// .clock_skew(Duration::from_secs(60))
+/// .build()?;
+/// assert_eq!(policy.required_roles(), ["Upstream.Call"]);
+/// # Ok::<(), signalr_upstream_auth::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PolicyBuilder {

@@ -10,6 +10,16 @@ use crate::ids::TenantId;
 ///
 /// A managed identity gets tokens from its own tenant only, so this is the tenant of the subscription
 /// that holds the SignalR resource.
+///
+/// ```
+/// use signalr_upstream_auth::Tenants;
+///
+/// let tenants = Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222", "11111111-AAAA-4BBB-8CCC-333333333333"])?;
+/// assert_eq!(tenants.iter().count(), 2);
+/// let fault = Tenants::parse(["contoso.com"]).unwrap_err();
+/// assert!(fault.to_string().starts_with("tenant_ids: `contoso.com` is a domain name; write the tenant's GUID"));
+/// # Ok::<(), signalr_upstream_auth::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tenants(
     /// Sorted, each once.

@@ -30,6 +30,34 @@ use crate::token::compact::CompactJws;
 /// the keys and the token cache.
 ///
 /// The checks run in the order of [`CheckName::ALL`](crate::CheckName::ALL). The first that fails decides.
+///
+/// ```
+/// # #[cfg(feature = "remote")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+/// use signalr_upstream_auth::keys::RemoteKeys;
+/// use signalr_upstream_auth::{CheckName, Validator};
+/// # use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants};
+/// # let policy = Policy::builder(
+/// #     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+/// #     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+/// #     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// # )
+/// # .build()?;
+///
+/// let keys = RemoteKeys::new(&policy)?;
+/// let validator = Validator::new(policy, keys);
+/// let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer e30.e30.e30"))]);
+/// match validator.validate(&headers).await {
+///     Ok(claims) => println!("called by {}", claims.object_id()),
+///     Err(rejection) => assert_eq!((rejection.status().as_u16(), rejection.check()), (401, CheckName::Header)),
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "remote"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone, Debug)]
 pub struct Validator(Arc<Inner>);
 

@@ -10,7 +10,9 @@ use http::{HeaderMap, Request, Response};
 use mock_entra::{MockEntra, TokenBuilder};
 use peak_alloc::PeakAlloc;
 use signalr_upstream_auth::keys::RemoteKeys;
-use signalr_upstream_auth::{Claims, ObjectId, Policy, Rejection, RejectionKind as K, TokenVersion, UpstreamAuthLayer};
+use signalr_upstream_auth::{
+    CheckName, Claims, ObjectId, Policy, Rejection, RejectionKind as K, TokenVersion, UpstreamAuthLayer,
+};
 use support::{NOON, StillClock, entra};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
@@ -39,6 +41,8 @@ pub struct Outcome {
     pub panicked: bool,
     pub status: u16,
     pub kind: Option<K>,
+    /// The check that rejected it.
+    pub check: Option<CheckName>,
     pub headers: HeaderMap,
     pub body: String,
     pub fetches: (usize, usize),
@@ -294,6 +298,7 @@ impl Fixture {
             panicked,
             status: response.status().as_u16(),
             kind: rejection.map(Rejection::kind),
+            check: rejection.map(Rejection::check),
             headers: response.headers().clone(),
             body: response.body().clone(),
             fetches,

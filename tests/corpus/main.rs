@@ -42,7 +42,7 @@ use fixture::{Fixture, Outcome};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use leaks::Written;
 use serde::{Deserialize, Serialize};
-use signalr_upstream_auth::RejectionKind as K;
+use signalr_upstream_auth::{CheckName, RejectionKind as K};
 
 type Area = (&'static str, fn(&Fixture) -> Vec<Entry>);
 
@@ -83,6 +83,8 @@ struct Findings {
     passed: usize,
     /// The first response of each kind of rejection, by the kind's name.
     answers: BTreeMap<String, String>,
+    /// Which check has caused which kind.
+    causes: BTreeSet<String>,
 }
 
 /// The halves run side by side, each in a process of its own, whose heap is measured.
@@ -99,12 +101,13 @@ fn every_entry_gets_its_response_and_causes_bounded_work() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let Findings { mut failures, rejected, passed, mut answers } = findings(0);
+    let Findings { mut failures, rejected, passed, mut answers, mut causes } = findings(0);
     let output = other.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let other: Findings = text.lines().find_map(|line| serde_json::from_str(line).ok()).expect("the other half");
     let (rejected, passed) = (rejected + other.rejected, passed + other.passed);
     failures.extend(other.failures);
+    causes.extend(other.causes);
     for (kind, answer) in other.answers {
         let first = answers.entry(kind.clone()).or_insert_with(|| answer.clone());
         if let Err(why) = expect_eq(&format!("{kind}: answer of the other half"), &answer, &*first) {
@@ -115,6 +118,8 @@ fn every_entry_gets_its_response_and_causes_bounded_work() {
     println!("{rejected} hostile entries, {passed} good ones");
     let kinds: BTreeSet<_> = K::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(answers.into_keys().collect::<BTreeSet<_>>(), kinds, "the kinds of rejection that an entry meets");
+    // The guide's page has each rejection at the check that causes it, and no other.
+    assert_eq!(causes, support::checks::rows().into_iter().map(cause).collect());
     assert!(rejected >= 1_000, "only {rejected} hostile entries");
     assert!(passed >= 180, "only {passed} good entries");
 }
@@ -142,6 +147,7 @@ fn findings(half: usize) -> Findings {
             }
             let name = format!("{area}: {}", entry.name);
             for outcome in runtime.block_on(fixture.run(&entry)) {
+                found.causes.extend(outcome.check.zip(outcome.kind).map(cause));
                 if let Err(why) = check(&entry, &outcome, &mut found.answers) {
                     found.failures.push(format!("{name}: {why}"));
                 }
@@ -151,6 +157,10 @@ fn findings(half: usize) -> Findings {
     }
     found.failures.extend(fetches_behind_answers(fixtures));
     found
+}
+
+fn cause((check, kind): (CheckName, K)) -> String {
+    format!("{check:?}: {kind}")
 }
 
 /// Waits for late fetches, for all areas at the same time.

@@ -10,7 +10,7 @@ use mock_entra::{Jwk, MockEntra, SigningKey, TokenBuilder};
 use signalr_upstream_auth::clock::{Clock, UnixTime};
 use signalr_upstream_auth::explain::CheckState;
 use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
-use signalr_upstream_auth::{RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer};
+use signalr_upstream_auth::{CheckName, RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer};
 use support::runs::Runs;
 use support::{NOON, StillClock, entra, fixed_layer, kind, request, send};
 
@@ -333,6 +333,7 @@ async fn the_first_check_that_fails_decides() {
         (K::CallerNotAllowed, |token| token.claim("oid", OTHER_TENANT).claim("sub", OTHER_TENANT)),
         (K::MissingRole, |token| token),
     ];
+    assert_rows_in_order(stages.iter().map(|(kind, _)| *kind));
     let fixture = Fixture::new().await;
     let policy = fixture.entra.policy_builder().required_roles(["Upstream.Call"]).build().unwrap();
     let layer = fixed_layer(&fixture.entra, policy);
@@ -343,14 +344,34 @@ async fn the_first_check_that_fails_decides() {
     }
     // Before the token is looked at: two lines, then another scheme, then the size.
     let large = ",".repeat(20_000);
-    for (expected, lines) in [
+    let credentials = [
         (K::MultipleCredentials, vec![format!("Basic {large}"), format!("Bearer {large}")]),
         (K::UnsupportedScheme, vec![format!("Basic {large}")]),
         (K::TokenTooLarge, vec![format!("Bearer {large}")]),
         (K::MalformedCredentials, vec!["Bearer a,b".to_owned()]),
-    ] {
+    ];
+    assert_rows_in_order(credentials.iter().map(|(kind, _)| *kind));
+    for (expected, lines) in credentials {
         assert_eq!(kind(&send(&layer, request(&lines)).await.unwrap_err()), expected);
     }
+}
+
+/// The guide's page lists these rejections in this order.
+fn assert_rows_in_order(kinds: impl Iterator<Item = K>) {
+    let mut rows = support::checks::rows().into_iter();
+    for expected in kinds {
+        assert!(rows.any(|(_, kind)| kind == expected), "{expected} is at another place of the page");
+    }
+}
+
+#[test]
+fn the_guide_has_every_check_in_order_with_every_rejection() {
+    let rows = support::checks::rows();
+    assert!(rows.is_sorted_by_key(|(check, _)| *check));
+    let checks: BTreeSet<_> = rows.iter().map(|(check, _)| *check).collect();
+    assert!(checks.iter().eq(&CheckName::ALL), "{checks:?}");
+    let kinds: BTreeSet<_> = rows.iter().map(|(_, kind)| kind).collect();
+    assert!(kinds.into_iter().eq(RejectionKind::ALL));
 }
 
 #[tokio::test]

@@ -41,8 +41,11 @@ fn path_of(name: &str) -> PathBuf {
         profile
     });
     assert!(PROGRAMS.contains(&name), "{name} is not among the programs that are built");
-    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    // A package cannot have the name of its dependency `metrics`; the program can.
+    let program = name.strip_suffix("_upstream").filter(|name| *name == "metrics").unwrap_or(name);
+    folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// The examples that tests start.
-const PROGRAMS: [&str; 3] = ["axum_upstream", "hyper_upstream", "custom_key_source"];
+const PROGRAMS: [&str; 5] =
+    ["axum_upstream", "hyper_upstream", "custom_key_source", "metrics_upstream", "actix_upstream"];

@@ -95,6 +95,29 @@ async fn readiness_probe_says_that_entra_does_not_know_the_tenant() {
     }
 }
 
+#[tokio::test]
+async fn actix_upstream_checks_calls_with_its_settings() {
+    let cloud = PublicCloud::start().await;
+    let mut program = Program::start("actix_upstream", cloud.settings());
+    let text = program.stdout_with("Listening on http://").await;
+    let server = text.trim().rsplit('/').next().unwrap().parse().unwrap();
+    let call = |token: Option<String>| async move {
+        send(Version::HTTP_11, server, request(Method::POST, PATH, token.as_deref())).await
+    };
+    assert_eq!(call(None).await.status, StatusCode::UNAUTHORIZED);
+    let accepted = async {
+        loop {
+            // 503 until the first fetch of the keys has ended.
+            match call(Some(good(&cloud.entra).mint())).await {
+                answer if answer.status != StatusCode::SERVICE_UNAVAILABLE => break answer,
+                _ => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let answer = timeout(Duration::from_secs(30), accepted).await.expect("the keys are loaded by themselves");
+    assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"77777777-4321-4cba-8fed-888888888888"[..]));
+}
+
 /// A good token as a server accepts it that requires a role.
 fn good(entra: &MockEntra) -> TokenBuilder {
     entra.token().roles(["Upstream.Call"])

@@ -259,3 +259,23 @@ async fn custom_key_source_follows_its_file() {
     assert!(after_fixed.contains("rejects it: The signing key is not known (401 Unauthorized)"), "{printed}");
     assert!(after_file.contains("accepts it: the caller is 77777777-4321-4cba-8fed-888888888888"), "{printed}");
 }
+
+/// The commands of its page, and what the page says that they show.
+#[tokio::test]
+async fn metrics_upstream_counts_the_call_of_its_curl_line() {
+    let mut program = Program::start("metrics_upstream", NOTHING);
+    let text = program.stdout_with("/metrics").await;
+    let lines: Vec<_> = text.lines().filter_map(|line| line.trim_start().strip_prefix("curl ")).collect();
+    let [call, scrape] = lines[..] else { panic!("two lines of curl: {text}") };
+    let token = call.split_once("Authorization: Bearer ").unwrap().1.split_once('"').unwrap().0;
+    let server = scrape.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap().parse().unwrap();
+    assert!(call.ends_with(&format!("http://{server}{PATH}")), "{call}");
+    let answer = send(VERSIONS[0], server, request(Method::POST, PATH, Some(token))).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let answer = send(VERSIONS[0], server, request(Method::GET, "/metrics", None)).await;
+    let metrics = String::from_utf8(answer.body.to_vec()).unwrap();
+    let shown = include_str!("../../examples/metrics/README.md").lines();
+    let shown = shown.filter(|line| line.starts_with("signalr_upstream_auth_")).collect::<Vec<_>>();
+    assert_eq!(shown.len(), 1, "the page shows one line");
+    assert!(metrics.lines().any(|line| line == shown[0]), "{} is not in {metrics}", shown[0]);
+}

@@ -63,11 +63,18 @@ def tool(name, *command):
 
 def commands(name):
     """The options of each command of `az` in a script."""
-    text = re.sub(r"^\s*#.*$", "", read(name), flags=re.M)
+    return commands_in(read(name))
+
+
+def commands_in(text):
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.M)
     text = re.sub(r"[\\`]\n", " ", text)
+    # A command inside of another has options of its own.
+    inner = re.findall(r"\$\((az [^()]*)\)", text)
+    text = "\n".join([re.sub(r"\$\(az [^()]*\)", "VALUE", text), *inner])
     found = {}
-    for line in re.findall(r"(?<![\w$-])az ((?:[a-z]+ )+--?.*|(?:[a-z]+ )+)", text):
-        command = re.match(r"(?:[a-z]+ )+", line).group().strip()
+    for line in re.findall(r"(?<![\w$-])az ((?:[a-z][a-z-]* )+--?.*|(?:[a-z][a-z-]* )+)", text):
+        command = re.match(r"(?:[a-z][a-z-]* )+", line).group().strip()
         options = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", line)) - SHAPE
         found.setdefault(command, set()).update(options)
     return found
@@ -89,12 +96,29 @@ def both_shells():
     expect(printed == SETTINGS, f"setup.ps1 prints {sorted(printed)}")
 
 
+def commands_of_pages():
+    """The same of all that the pages show in a shell."""
+    found = {}
+    for page in sorted(ROOT.rglob("*.md")):
+        if "target" in page.relative_to(ROOT).parts:
+            continue
+        blocks = re.findall(r"^ *```(?:sh|bash|console)\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.M | re.S)
+        for command, options in commands_in("\n".join(blocks)).items():
+            found.setdefault(command, set()).update(options)
+    expect(len(found) >= 15, f"only {len(found)} commands of `az` were found on the pages: this is read wrongly")
+    return found
+
+
 def azure_cli():
-    """The real Azure CLI knows each command and option of the scripts. It needs no account for that."""
+    """The real Azure CLI knows each command and option of the scripts and of the pages. It needs no account for that."""
+    all_commands = commands_of_pages()
+    for name in ("setup.sh", "teardown.sh"):
+        for command, options in commands(name).items():
+            all_commands.setdefault(command, set()).update(options)
     if not shutil.which("az"):
         not_run.append("options of the Azure CLI: az is not installed")
         return
-    for command, options in sorted({**commands("setup.sh"), **commands("teardown.sh")}.items()):
+    for command, options in sorted(all_commands.items()):
         shown = subprocess.run(["az", *command.split(), "--help"], capture_output=True, text=True, timeout=120).stdout
         known = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", shown))
         expect(options <= known, f"`az {command}` has no {sorted(options - known)}")

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
+pub mod checks;
 #[cfg(doctest)]
 mod documentation;
 pub mod runs;

@@ -23,6 +23,18 @@ use crate::shared::Shared;
 ///
 /// It starts nothing until the first call; then tasks of the tokio runtime around that call keep the Entra token and
 /// the temporary access key fresh, until the last clone is dropped.
+///
+/// ```
+/// use signalr_serverless::ServiceClient;
+///
+/// /// What a readiness probe answers: 200, or 503 with the reason of each endpoint.
+/// fn readiness(service: &ServiceClient) -> (u16, String) {
+///     let reasons = service.status().into_iter().filter_map(|endpoint| {
+///         endpoint.last_error().map(|error| format!("{}: {error}", endpoint.name()))
+///     });
+///     (if service.is_ready() { 200 } else { 503 }, reasons.collect::<Vec<_>>().join("\n"))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ServiceClient(Arc<Shared>);
 

@@ -8,7 +8,10 @@ use signalr_upstream_auth::UpstreamAuthLayer;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let validator = UpstreamAuthLayer::from_env()?.validator().clone();
     let address = std::env::var("LISTEN_ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
-    println!("Listening on http://{address}");
-    HttpServer::new(move || App::new().configure(|app| routes(app, validator.clone()))).bind(address)?.run().await?;
+    let server = HttpServer::new(move || App::new().configure(|app| routes(app, validator.clone()))).bind(address)?;
+    for address in server.addrs() {
+        println!("Listening on http://{address}");
+    }
+    server.run().await?;
     Ok(())
 }

@@ -22,6 +22,27 @@ use crate::keys::source::KeyFuture;
 use crate::policy::Policy;
 
 /// Builds [`RemoteKeys`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signalr_upstream_auth::UpstreamAuthLayer;
+/// use signalr_upstream_auth::keys::RemoteKeys;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants};
+/// # let policy = Policy::builder(
+/// #     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+/// #     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+/// #     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// # )
+/// # .build()?;
+/// let hours = |hours: u64| Duration::from_secs(hours * 3600);
+/// let keys = RemoteKeys::builder(&policy).key_retention(hours(12)).stale_limit(hours(12)).build()?;
+/// let auth = UpstreamAuthLayer::from_keys(policy, keys);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct RemoteKeysBuilder {
     cloud: Cloud,

@@ -60,6 +60,28 @@ use crate::signature::key::VerificationKey;
 ///   the latest document lists goes only if that document lists too many.
 /// - When only discovery fails, the last known address of the keys is used, and
 ///   [`KeyStatus::discovery_error`] says why.
+///
+/// ```
+/// use signalr_upstream_auth::UpstreamAuthLayer;
+/// use signalr_upstream_auth::keys::{KeyId, KeyState, RemoteKeys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use signalr_upstream_auth::{Audiences, Callers, Policy, Tenants};
+/// # let policy = Policy::builder(
+/// #     Tenants::parse(["11111111-aaaa-4bbb-8ccc-222222222222"])?,
+/// #     Audiences::parse(["33333333-dddd-4eee-8fff-444444444444"])?,
+/// #     Callers::parse_object_ids(["77777777-4321-4cba-8fed-888888888888"])?,
+/// # )
+/// # .build()?;
+/// let keys = RemoteKeys::new(&policy)?;
+/// let auth = UpstreamAuthLayer::from_keys(policy, keys.clone());
+///
+/// // For a page of the operator, and for an incident:
+/// assert!(keys.status().iter().all(|tenant| tenant.state() == KeyState::Cold), "nothing was fetched yet");
+/// keys.revoke(&KeyId::new("kid of the compromised key"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RemoteKeys(Arc<KeyStores>);
 

@@ -14,6 +14,16 @@ use crate::ids::TenantId;
 /// `Serialize` writes an object with the names of the methods: `tenant_id`, `state`, `age_secs` (whole seconds, or
 /// null), `last_error` and `discovery_error` (a text with its causes, or null), `keys`, `unusable_entries`, `refreshes` and
 /// `failures`.
+///
+/// ```
+/// use signalr_upstream_auth::keys::{KeyState, RemoteKeys};
+///
+/// /// A line for each tenant that needs an operator.
+/// fn trouble(keys: &RemoteKeys) -> Vec<String> {
+///     let tenants = keys.status().into_iter().filter(|tenant| tenant.state() != KeyState::Fresh);
+///     tenants.map(|tenant| format!("{}: {:?}, {:?}", tenant.tenant_id(), tenant.state(), tenant.last_error())).collect()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyStatus {
     pub(crate) tenant: TenantId,

@@ -9,6 +9,19 @@ use crate::ids;
 /// What `negotiate` puts into a client token.
 ///
 /// `Debug` shows neither the user nor the values of claims.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signalr_serverless::NegotiateOptions;
+///
+/// let options = NegotiateOptions::default()
+///     .user_id("anna")
+///     .claim("plan", "gold")
+///     .lifetime(Duration::from_secs(600))
+///     .close_on_authentication_expiry(true);
+/// assert!(!format!("{options:?}").contains("anna"));
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct NegotiateOptions {
     user_id: Option<String>,

@@ -35,6 +35,22 @@ use crate::shared::Shared;
 /// A call takes at most 30 s and four tries. A message is sent again only when the service cannot have taken it: after a
 /// connection that did not come about, 429, 502 and 503. Everything else is repeated also after 408, 500, 504 and a
 /// broken connection, since a second time changes nothing.
+///
+/// ```
+/// use signalr_serverless::{ErrorKind, HubClient};
+///
+/// /// Tells a group of a new price; the connection that changed it knows already.
+/// async fn announce(shop: &HubClient, price: u32, changed_by: &str) -> signalr_serverless::Result<()> {
+///     shop.add_user_to_group("anna", "buyers").await?;
+///     let sent = shop.send_to_group("buyers", "priceChanged", &(price,)).excluded([changed_by]).await;
+///     if let Err(error) = &sent
+///         && matches!(error.kind(), ErrorKind::RoleMissing { .. })
+///     {
+///         eprintln!("no try will help: {error}");
+///     }
+///     sent
+/// }
+/// ```
 #[derive(Clone)]
 pub struct HubClient {
     shared: Arc<Shared>,
