@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn end_is_90_minutes_after_the_request_by_the_clock_that_says_less() {
-        let key = SigningKey::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"k")), Some("id"));
+        let key = SigningKey::new(&hmac::Key::new(hmac::HMAC_SHA256, b"k"), Some("id"));
         let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(10_000)) };
         let lease = Lease::new(key, Timestamp::new(now), terms(0.0));
         let at = |monotonic: u64, wall: Option<u64>| {
