@@ -321,6 +321,14 @@ fn end_of_the_runtime_is_no_failure_and_a_panic_is_one() {
     assert_eq!(harness.schedule.failures(), 1);
 }
 
+#[test]
+fn debug_shows_the_terms_and_not_the_value() {
+    let mut harness = Harness::new();
+    let lease = harness.succeed(424_242);
+    let text = format!("{lease:?}");
+    assert!(text.contains("renew_after: 3300s") && !text.contains("424242"), "{text}");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Pass(u64),
