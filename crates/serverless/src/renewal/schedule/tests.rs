@@ -171,6 +171,9 @@ fn success_clears_the_failure_and_is_counted() {
     harness.succeed(1);
     assert!(harness.schedule.last_error().is_none());
     assert_eq!((harness.schedule.failures(), harness.schedule.successes()), (0, 1));
+    harness.wait();
+    harness.succeed(2);
+    assert_eq!(harness.schedule.successes(), 2);
 }
 
 #[test]
