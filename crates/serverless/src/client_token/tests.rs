@@ -193,6 +193,7 @@ fn tokens_of_the_service_carry_a_user_and_minutes_only() {
 fn debug_hides_users_values_and_keys() {
     let options = NegotiateOptions::default().user_id("anna").claim("role", "admin");
     let text = format!("{options:?} {:?}", key(Some("kid-1")));
+    assert!(text.contains("has_user_id: true") && text.ends_with(" SigningKey"), "{text}");
     for hidden in ["anna", "admin", "kid-1", SECRET] {
         assert!(!text.contains(hidden), "{text}");
     }
