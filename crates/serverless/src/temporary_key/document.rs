@@ -78,6 +78,12 @@ mod tests {
         assert!(read(long.replacen("ii", "i", 1).as_bytes()).is_ok(), "512 characters");
     }
 
+    #[test]
+    fn debug_shows_nothing() {
+        let document = Document { access_key: Zeroizing::new("hidden".into()), key_id: "hidden".into() };
+        assert_eq!(format!("{document:?}"), "Document");
+    }
+
     proptest! {
         #[test]
         fn no_document_panics(body in prop::collection::vec(any::<u8>(), 0..64)) {
