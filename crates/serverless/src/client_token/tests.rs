@@ -170,6 +170,7 @@ fn rejects_options_out_of_bounds() {
         assert_eq!(kind(NegotiateOptions::default().user_id(user)), ErrorKind::InvalidId);
     }
     assert_eq!(kind(NegotiateOptions::default().lifetime(Duration::from_millis(999))), ErrorKind::InvalidOptions);
+    assert!(NegotiateOptions::default().lifetime(Duration::from_secs(1)).check().is_ok());
     assert_eq!(kind(NegotiateOptions::default().claim("", "x")), ErrorKind::InvalidOptions);
 }
 
