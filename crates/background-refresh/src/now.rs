@@ -114,6 +114,7 @@ mod tests {
         let timestamp = Timestamp::in_the_past(UnixTime::from_secs(900), at(start, 0, Some(1000)));
         assert_eq!(timestamp.age(at(start, 0, Some(1000))), SECOND * 100);
         assert_eq!(timestamp.monotonic_age(at(start, 7, Some(0))), SECOND * 107);
+        assert_eq!(timestamp.age(at(start, 0, Some(4600))), SECOND * 3700, "suspended");
     }
 
     #[test]

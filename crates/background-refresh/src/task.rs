@@ -123,6 +123,7 @@ impl<B: Background> Drop for Running<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Weak;
     use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
@@ -269,5 +270,59 @@ mod tests {
         assert!(ensure_running(&counter));
         assert!(!counter.slot.is_running());
         assert_eq!(counter.counts(), (0, 1));
+    }
+
+    /// Starts again on another runtime as soon as its task has ended.
+    #[derive(Debug)]
+    struct Mover {
+        slot: TaskSlot,
+        waiters: Waiters,
+        this: Weak<Self>,
+        next: Handle,
+        has_moved: AtomicBool,
+    }
+
+    impl Background for Mover {
+        fn slot(&self) -> &TaskSlot {
+            &self.slot
+        }
+
+        /// The only time that this is asked for is after the end of a task.
+        fn waiters(&self) -> &Waiters {
+            if !self.has_moved.swap(true, Ordering::SeqCst) {
+                let _guard = self.next.enter();
+                assert!(ensure_running(&self.this.upgrade().unwrap()));
+            }
+            &self.waiters
+        }
+
+        async fn run(&self) {
+            std::future::pending().await
+        }
+
+        fn ended(&self, _: bool) {}
+    }
+
+    #[test]
+    fn close_ends_the_later_of_two_tasks_whose_starts_overlap() {
+        let (closing, other) = (runtime(), runtime());
+        let mover = Arc::new_cyclic(|this| Mover {
+            slot: TaskSlot::default(),
+            waiters: Waiters::new(0),
+            this: this.clone(),
+            next: other.handle().clone(),
+            has_moved: AtomicBool::new(false),
+        });
+        let handle = closing.handle().clone();
+        drop(closing);
+        {
+            let _guard = handle.enter();
+            // Ends at once, and the other task starts before this returns.
+            ensure_running(&mover);
+        }
+        assert!(mover.slot.is_running());
+        mover.slot.close();
+        other.block_on(tokio::task::yield_now());
+        assert!(!mover.slot.is_running());
     }
 }

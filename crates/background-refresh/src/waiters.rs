@@ -143,6 +143,12 @@ mod tests {
         assert_eq!(waiters.wait_until(deadline, || Some(())).await, Ok(()));
     }
 
+    #[test]
+    fn errors_say_what_was_too_much() {
+        let texts = [WaitError::TooMany, WaitError::TooLate].map(|error| error.to_string());
+        assert_eq!(texts, ["too many callers wait already", "the deadline came first"]);
+    }
+
     /// Polls once. Says whether the future is pending.
     async fn futures_poll(future: &mut (impl Future + Unpin)) -> bool {
         std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())).await

@@ -20,7 +20,7 @@ fn main() {
     let number: usize = std::env::args().nth(1).and_then(|number| number.parse().ok()).unwrap_or(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
-    let service = Service::start();
+    let service = Service::start(None);
     let client = ServiceClient::new(&service.url, Arc::new(Fixed), ServiceClientOptions::default()).unwrap();
     runtime.block_on(client.ready()).unwrap();
     let chat = client.hub("chat").unwrap();

@@ -108,7 +108,7 @@ impl ServiceClient {
     /// [`ErrorKind::InvalidName`] unless the name begins with a letter and has at most 128 letters, digits or characters
     /// of ``_`,.[]``.
     pub fn hub(&self, name: &str) -> Result<HubClient> {
-        Ok(HubClient::new(Arc::clone(&self.0), ids::hub(name)?.into()))
+        Ok(HubClient::new(Arc::clone(&self.0), ids::hub(name)?))
     }
 
     /// Waits until a negotiation could be answered at once: until one endpoint has an Entra token and a temporary access

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::client_token::{self, Claims, NegotiateOptions, TOKEN_LENGTH_MAX, Validity};
-use crate::endpoints::LiveEndpoint;
+use crate::endpoints::{Destination, LiveEndpoint};
 use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::events;
 use crate::operation::Operation;
@@ -21,7 +21,7 @@ use crate::router::{EndpointStatus, Negotiation, Router, order};
 ///
 /// It serializes to `{"url": …, "accessToken": …}`. `Debug` shows neither.
 pub struct NegotiateResponse {
-    url: String,
+    url: Arc<str>,
     access_token: Zeroizing<String>,
 }
 
@@ -58,31 +58,40 @@ impl fmt::Debug for NegotiateResponse {
     }
 }
 
+/// Where the clients of one hub can be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a> {
+    pub(crate) hub: &'a str,
+    pub(crate) endpoints: &'a [Arc<LiveEndpoint>],
+    /// One for each endpoint, in their order.
+    pub(crate) destinations: &'a [Destination],
+}
+
 /// Negotiates at the endpoint that the router or the health says; without a router, at the next one where that fails
 /// for want of a key or an answer.
 pub(crate) async fn negotiate(
-    endpoints: &[Arc<LiveEndpoint>],
+    places: Places<'_>,
     router: Option<&dyn Router>,
-    hub: &str,
     options: &NegotiateOptions,
 ) -> Result<NegotiateResponse> {
     options.check()?;
-    if let [endpoint] = endpoints {
-        return at(endpoint, hub, options).await;
+    let Places { hub, endpoints, destinations } = places;
+    let get = |index| endpoints.get(index).zip(destinations.get(index));
+    if let ([endpoint], [destination]) = (endpoints, destinations) {
+        return at(endpoint, destination, hub, options).await;
     }
     if let Some(router) = router {
         let statuses: Vec<EndpointStatus> = endpoints.iter().map(|endpoint| endpoint.status()).collect();
-        let chosen = router
+        let (endpoint, destination) = router
             .route(Negotiation { hub, user_id: options.user() }, &statuses)
-            .and_then(|index| endpoints.get(index))
+            .and_then(get)
             .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the router chose no endpoint"))?;
-        return at(chosen, hub, options).await;
+        return at(endpoint, destination, hub, options).await;
     }
     let candidates: Vec<_> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
     let mut failed = Error::new(ErrorKind::Unavailable, "there is no endpoint");
-    for index in order(&candidates, jitter) {
-        let Some(endpoint) = endpoints.get(index) else { continue };
-        match at(endpoint, hub, options).await {
+    for (endpoint, destination) in order(&candidates, jitter).into_iter().filter_map(get) {
+        match at(endpoint, destination, hub, options).await {
             Err(error) if may_differ_elsewhere(error.kind()) => {
                 let (endpoint, cause) = (endpoint.label(), Chain(&error));
                 tracing::warn!(target: events::ENDPOINTS, %endpoint, %cause, "the client is sent to another endpoint");
@@ -115,19 +124,24 @@ fn may_differ_elsewhere(kind: ErrorKind) -> bool {
     }
 }
 
-async fn at(endpoint: &LiveEndpoint, hub: &str, options: &NegotiateOptions) -> Result<NegotiateResponse> {
+async fn at(
+    endpoint: &LiveEndpoint,
+    destination: &Destination,
+    hub: &str,
+    options: &NegotiateOptions,
+) -> Result<NegotiateResponse> {
     let signed = endpoint.with_key(KEY_WAIT, |key, now, end| {
         let validity = Validity::new(now, options.valid_for(), end).ok_or_else(|| {
             Error::new(ErrorKind::KeyUnavailable, "the temporary access key ends before a token could be used")
         })?;
-        client_token::mint(key, &Claims { audience: endpoint.audience(hub), validity, options })
+        client_token::mint(key, &Claims { audience: &destination.audience, validity, options })
     });
     let access_token = match signed.await.map_err(|error| error.with_endpoint(endpoint.label()))? {
         Some(token) => token,
         // Boxed for the same reason as the wait for the key.
         None => Box::pin(minted_by_service(endpoint, hub, options)).await?,
     };
-    Ok(NegotiateResponse { url: endpoint.client_url(hub), access_token })
+    Ok(NegotiateResponse { url: Arc::clone(&destination.url), access_token })
 }
 
 /// `POST /api/hubs/{hub}/:generateToken`, which answers `{"token": …}`.

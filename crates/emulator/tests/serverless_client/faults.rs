@@ -5,9 +5,9 @@
 
 use futures_util::future::BoxFuture;
 use signalr_emulator::{Emulator, Fault, Operation, Received, Role};
-use signalr_serverless::{ClientTokens, HubClient, NegotiateOptions, Result};
+use signalr_serverless::{ClientTokens, NegotiateOptions, Result, ServiceClient};
 
-use super::{grant, service};
+use super::{grant, service, settle};
 
 /// What is done while the faults are in place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,13 +29,17 @@ impl Act {
         }
     }
 
-    fn run(self, chat: HubClient) -> BoxFuture<'static, Result<()>> {
+    fn run(self, service: ServiceClient) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
+            let chat = service.hub("chat").unwrap();
             match self {
                 Self::Send => chat.send_to_all("news", &("hello",)).await,
                 Self::Close => chat.close_group_connections("others").await,
                 Self::List => chat.group_connections("others").next_page().await.map(drop),
-                Self::Negotiate => chat.negotiate(NegotiateOptions::default()).await.map(drop),
+                Self::Negotiate => {
+                    settle(&service).await;
+                    chat.negotiate(NegotiateOptions::default()).await.map(drop)
+                }
             }
         })
     }
@@ -153,9 +157,9 @@ fn other_calls() -> Vec<Case> {
 async fn run(emulator: &Emulator, case: &Case) -> Outcome {
     let before = emulator.log().count(case.act.operation());
     let mut client = emulator.attach_client("chat", None);
-    let chat = service(emulator, ClientTokens::TemporaryKey).hub("chat").unwrap();
+    let service = service(emulator, ClientTokens::TemporaryKey);
     emulator.faults().script(case.act.operation(), case.faults.clone());
-    let outcome = case.act.run(chat).await;
+    let outcome = case.act.run(service).await;
     emulator.faults().clear();
     let messages = std::iter::from_fn(|| client.try_next()).filter(|it| matches!(it, Received::Message(_))).count();
     Outcome {

@@ -38,6 +38,12 @@ fn service(emulator: &Emulator, client_tokens: ClientTokens) -> ServiceClient {
     ServiceClient::from_endpoints(Endpoints::default().with(endpoint), options).unwrap()
 }
 
+/// Until there is a key or a reason why there is none. A negotiation alone waits for 5 s of real time, which is not enough
+/// on a machine that is busy with other tests.
+async fn settle(service: &ServiceClient) {
+    let _ = service.ready().await;
+}
+
 fn caller(emulator: &Emulator) -> ObjectId {
     emulator.entra().applications()[0].object_id(emulator.entra().mock().tenant()).unwrap()
 }

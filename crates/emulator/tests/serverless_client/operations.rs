@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use signalr_emulator::{Emulator, Operation, Received, Role};
 use signalr_serverless::{ClientTokens, ErrorKind, HubClient, NegotiateOptions, Payload, Result};
 
-use super::{grant, service};
+use super::{grant, service, settle};
 
 /// An id that must not change the path.
 const ID: &str = "a/../b c?#%";
@@ -161,7 +161,9 @@ async fn negotiation_passes_with_the_role_of_its_tokens() {
     ] {
         let emulator = Emulator::start().await.unwrap();
         let negotiate = async || {
-            let chat = service(&emulator, client_tokens).hub("chat").unwrap();
+            let service = service(&emulator, client_tokens);
+            settle(&service).await;
+            let chat = service.hub("chat").unwrap();
             chat.negotiate(NegotiateOptions::default().user_id("anna&bob")).await
         };
         grant(&emulator, None);

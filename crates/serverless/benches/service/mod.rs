@@ -1,12 +1,13 @@
 //! A service on loopback, and the credential for it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 #[derive(Debug)]
 pub(crate) struct Fixed;
@@ -27,23 +28,29 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://localhost:{}", listener.local_addr().expect("an address").port());
         let keys = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&keys);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counter = Arc::clone(&counter);
-                std::thread::spawn(move || serve(stream, &counter));
+                let (counter, tls) = (Arc::clone(&counter), tls.clone());
+                std::thread::spawn(move || {
+                    stream.set_nodelay(true).expect("a TCP socket");
+                    match tls {
+                        None => serve(stream, &counter),
+                        Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &counter),
+                    }
+                });
             }
         });
         Self { url, keys }
     }
 }
 
-fn serve(mut stream: TcpStream, keys: &AtomicUsize) {
-    stream.set_nodelay(true).expect("a TCP socket");
+fn serve(mut stream: impl Read + Write, keys: &AtomicUsize) {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
     loop {
@@ -58,7 +65,7 @@ fn serve(mut stream: TcpStream, keys: &AtomicUsize) {
             };
             let status = if body.is_empty() { "202 Accepted" } else { "200 OK" };
             let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            if stream.write_all(answer.as_bytes()).is_err() {
+            if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
                 return;
             }
             bytes.drain(..length);

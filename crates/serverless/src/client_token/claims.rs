@@ -1,10 +1,9 @@
 //! The claims set of a client token.
 
-use std::borrow::Cow;
+use std::io;
 use std::time::Duration;
 
 use background_refresh::UnixTime;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::options::NegotiateOptions;
 
@@ -29,76 +28,84 @@ impl Validity {
     }
 }
 
-/// Whom a client token is for: `{origin}/client/?hub={hub}`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Audience<'a> {
-    /// `scheme://host`, without a port.
-    pub(crate) origin: &'a str,
-    /// In lower case.
-    pub(crate) hub: &'a str,
-}
+/// Whom a client token is for: `{origin}/client/?hub={hub}`, as a JSON string.
+#[derive(Clone, Debug)]
+pub(crate) struct Audience(String);
 
-impl Serialize for Audience<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}/client/?hub={}", self.origin, self.hub))
+impl Audience {
+    /// `origin` is `scheme://host` without a port, `hub` in lower case.
+    pub(crate) fn new(origin: &str, hub: &str) -> Self {
+        Self(serde_json::Value::String([origin, "/client/?hub=", hub].concat()).to_string())
     }
 }
 
-/// The claims set, which serializes to a JSON object.
+/// The claims set.
 #[derive(Debug)]
 pub(crate) struct Claims<'a> {
-    pub(crate) audience: Audience<'a>,
+    pub(crate) audience: &'a Audience,
     pub(crate) validity: Validity,
     pub(crate) options: &'a NegotiateOptions,
 }
 
-impl Serialize for Claims<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("aud", &self.audience)?;
-        map.serialize_entry("iat", &self.validity.issued.as_secs())?;
-        map.serialize_entry("nbf", &self.validity.issued.as_secs())?;
-        map.serialize_entry("exp", &self.validity.expires.as_secs())?;
+impl Claims<'_> {
+    /// Appends the JSON object, without a detour by the data model of serde: each negotiation waits for it.
+    pub(crate) fn write(&self, json: &mut Vec<u8>) -> io::Result<()> {
+        let (issued, expires) = (self.validity.issued.as_secs(), self.validity.expires.as_secs());
+        json.extend_from_slice(br#"{"aud":"#);
+        json.extend_from_slice(self.audience.0.as_bytes());
+        for (name, seconds) in [(r#","iat":"#, issued), (r#","nbf":"#, issued), (r#","exp":"#, expires)] {
+            json.extend_from_slice(name.as_bytes());
+            serde_json::to_writer(&mut *json, &seconds)?;
+        }
         if let Some(user) = self.options.user() {
-            map.serialize_entry("asrs.s.uid", user)?;
+            json.extend_from_slice(br#","asrs.s.uid":"#);
+            serde_json::to_writer(&mut *json, user)?;
         }
         if self.options.has_detailed_errors() {
-            map.serialize_entry("asrs.s.derror", "True")?;
+            json.extend_from_slice(br#","asrs.s.derror":"True""#);
         }
         if self.options.closes_on_expiry() {
-            map.serialize_entry("asrs.s.coae", "true")?;
-            map.serialize_entry("asrs.s.aeo", &self.validity.expires.as_secs().to_string())?;
+            json.extend_from_slice(br#","asrs.s.coae":"true","asrs.s.aeo":""#);
+            serde_json::to_writer(&mut *json, &expires)?;
+            json.push(b'"');
         }
         for (name, values) in self.options.claims() {
             if name == "sub" {
                 // The service takes the first as the user if there is no other user id.
                 let (first, rest) = values.split_at(values.len().min(1));
-                serialize_values(&mut map, "sub", first)?;
-                serialize_values(&mut map, "asrs.u.sub", rest)?;
+                write_values(json, "sub", first)?;
+                write_values(json, "asrs.u.sub", rest)?;
+            } else if is_reserved(name) {
+                write_values(json, &["asrs.u.", name].concat(), values)?;
             } else {
-                serialize_values(&mut map, &travel_name(name), values)?;
+                write_values(json, name, values)?;
             }
         }
-        map.end()
+        json.push(b'}');
+        Ok(())
     }
 }
 
-/// One text as itself, several as a list, none not at all.
-fn serialize_values<M: SerializeMap>(map: &mut M, name: &str, values: &[String]) -> Result<(), M::Error> {
+/// A further member: one text as itself, several as a list, none not at all.
+fn write_values(json: &mut Vec<u8>, name: &str, values: &[String]) -> io::Result<()> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    json.push(b',');
+    serde_json::to_writer(&mut *json, name)?;
+    json.push(b':');
     match values {
-        [] => Ok(()),
-        [value] => map.serialize_entry(name, value),
-        values => map.serialize_entry(name, values),
+        [value] => serde_json::to_writer(json, value)?,
+        values => serde_json::to_writer(json, values)?,
     }
+    Ok(())
 }
 
-/// The name under which a claim of the app's travels.
+/// Whether a claim of the app's travels as `asrs.u.<name>`: its name means something to the service or to a JWT library.
 ///
-/// Everything of the service's own namespace is renamed too, so that no claim can set another user id, and so that
-/// one named `asrs.u.x` keeps its name when the service takes the prefix off.
-fn travel_name(name: &str) -> Cow<'_, str> {
-    if RESERVED.contains(&name) || name.starts_with("asrs.") { format!("asrs.u.{name}").into() } else { name.into() }
+/// The whole namespace of the service is reserved, so that no claim can set another user id, and so that one named
+/// `asrs.u.x` keeps its name when the service takes the prefix off.
+fn is_reserved(name: &str) -> bool {
+    matches!(name, "aud" | "exp" | "iat" | "nbf" | "iss" | "actort" | "acr" | "azp" | "c_hash" | "jti" | "nonce")
+        || name.starts_with("asrs.")
 }
-
-/// Names that mean something to the service or to a JWT library.
-const RESERVED: [&str; 11] = ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];

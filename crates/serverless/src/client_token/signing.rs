@@ -12,36 +12,47 @@ use zeroize::Zeroizing;
 /// A key with the encoded JOSE header of everything it signs.
 #[derive(Clone)]
 pub(crate) struct SigningKey {
-    hmac: Arc<hmac::Key>,
+    /// Has taken in the key and the header, which are the same for each token.
+    hmac: Arc<hmac::Context>,
     /// In base64url, with the period that follows.
     header: String,
 }
 
 impl SigningKey {
     /// With `kid` for a temporary key; an access key of the resource has none.
-    pub(crate) fn new(hmac: Arc<hmac::Key>, kid: Option<&str>) -> Self {
+    pub(crate) fn new(key: &hmac::Key, kid: Option<&str>) -> Self {
         let header = match kid {
             Some(kid) => serde_json::json!({ "alg": "HS256", "kid": kid, "typ": "JWT" }),
             None => serde_json::json!({ "alg": "HS256", "typ": "JWT" }),
         };
         let mut header = URL_SAFE_NO_PAD.encode(header.to_string());
         header.push('.');
-        Self { hmac, header }
+        let mut hmac = hmac::Context::with_key(key);
+        hmac.update(header.as_bytes());
+        Self { hmac: Arc::new(hmac), header }
     }
 
-    /// The signed token. `None` if the claims set does not serialize.
+    /// The token with these claims. `None` if the claims set does not serialize.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Option<Zeroizing<String>> {
-        let mut json = Vec::with_capacity(CLAIMS_USUAL);
-        serde_json::to_writer(&mut json, claims).ok()?;
-        // All at once: a token that grows leaves copies behind.
-        let input = self.header.len() + base64::encoded_len(json.len(), false)?;
-        let mut token = Zeroizing::new(String::with_capacity(input + 1 + SIGNATURE_CHARS));
-        token.push_str(&self.header);
-        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
-        let signature = hmac::sign(&self.hmac, token.as_bytes());
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
-        Some(token)
+        self.sign_json(&serde_json::to_vec(claims).ok()?)
+    }
+
+    /// The same for a claims set that is JSON already. `None` if it is longer than memory.
+    pub(crate) fn sign_json(&self, claims: &[u8]) -> Option<Zeroizing<String>> {
+        let input = self.header.len() + base64::encoded_len(claims.len(), false)?;
+        // All at once: a token that grows leaves copies behind. Encoded in place, since the encoders for strings fill a
+        // kilobyte of their own first.
+        let mut token = Zeroizing::new(vec![0; input + 1 + SIGNATURE_CHARS]);
+        let (signing_input, end) = token.split_at_mut_checked(input)?;
+        let (header, payload) = signing_input.split_at_mut_checked(self.header.len())?;
+        header.copy_from_slice(self.header.as_bytes());
+        URL_SAFE_NO_PAD.encode_slice(claims, &mut *payload).ok()?;
+        let mut hmac = hmac::Context::clone(&self.hmac);
+        hmac.update(payload);
+        let (period, end) = end.split_first_mut()?;
+        *period = b'.';
+        URL_SAFE_NO_PAD.encode_slice(hmac.sign(), end).ok()?;
+        String::from_utf8(std::mem::take(&mut *token)).ok().map(Zeroizing::new)
     }
 }
 
@@ -50,9 +61,6 @@ impl fmt::Debug for SigningKey {
         f.write_str("SigningKey")
     }
 }
-
-/// More than the claims sets of most apps take, in bytes.
-const CLAIMS_USUAL: usize = 512;
 
 /// 32 bytes in base64url.
 const SIGNATURE_CHARS: usize = 43;

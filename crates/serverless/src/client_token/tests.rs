@@ -1,7 +1,6 @@
 //! Client tokens, read again by other code than the one that wrote them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -14,17 +13,20 @@ use serde_json::{Value, json};
 use super::*;
 
 const SECRET: &str = "dGhlIHRleHQgaXMgdGhlIGtleQ==";
-const AUDIENCE: Audience<'_> = Audience { origin: "https://a", hub: "chat" };
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 fn key(kid: Option<&str>) -> SigningKey {
-    SigningKey::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes())), kid)
+    SigningKey::new(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), kid)
 }
 
 fn minted(options: &NegotiateOptions, end: Option<u64>) -> Result<(Value, Value)> {
     let validity = Validity::new(NOW, options.valid_for(), end.map(UnixTime::from_secs)).unwrap();
-    let token = mint(&key(Some("kid-1")), &Claims { audience: AUDIENCE, validity, options })?;
+    let token = mint(&key(Some("kid-1")), &Claims { audience: &audience(), validity, options })?;
     Ok(read(&token))
+}
+
+fn audience() -> Audience {
+    Audience::new("https://a", "chat")
 }
 
 /// Header and claims set of a token whose signature verifies.
@@ -52,11 +54,38 @@ fn carries_what_the_service_reads() {
     );
 }
 
+/// An access token is what another version of this crate would have made of the same options.
+#[test]
+fn token_is_written_byte_for_byte() {
+    let options = NegotiateOptions::default()
+        .user_id("anna \"ü\"")
+        .detailed_errors(true)
+        .close_on_authentication_expiry(true)
+        .claim("role", "member")
+        .claim_values("team", ["blue", "a\\b\n"])
+        .claim("iss", "mine")
+        .claim_values("none", Vec::<String>::new())
+        .claim_values("sub", ["a", "b"]);
+    let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
+    let token = mint(&key(Some("kid-1")), &Claims { audience: &audience(), validity, options: &options }).unwrap();
+    let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    let mut text = || String::from_utf8(parts.next().unwrap()).unwrap();
+    assert_eq!(text(), r#"{"alg":"HS256","kid":"kid-1","typ":"JWT"}"#);
+    assert_eq!(
+        text(),
+        concat!(
+            r#"{"aud":"https://a/client/?hub=chat","iat":1800000000,"nbf":1800000000,"exp":1800003600,"#,
+            r#""asrs.s.uid":"anna \"ü\"","asrs.s.derror":"True","asrs.s.coae":"true","asrs.s.aeo":"1800003600","#,
+            r#""role":"member","team":["blue","a\\b\n"],"asrs.u.iss":"mine","sub":"a","asrs.u.sub":"b"}"#,
+        )
+    );
+}
+
 #[test]
 fn access_key_has_no_kid() {
     let options = NegotiateOptions::default();
     let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
-    let token = mint(&key(None), &Claims { audience: AUDIENCE, validity, options: &options }).unwrap();
+    let token = mint(&key(None), &Claims { audience: &audience(), validity, options: &options }).unwrap();
     assert_eq!(read(&token).0, json!({ "alg": "HS256", "typ": "JWT" }));
 }
 
@@ -123,7 +152,8 @@ fn token_of_4096_characters_is_the_longest() {
     let length = |n: usize| {
         let options = NegotiateOptions::default().claim("long", "x".repeat(n));
         let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
-        mint(&key(Some("kid-1")), &Claims { audience: AUDIENCE, validity, options: &options }).map(|token| token.len())
+        mint(&key(Some("kid-1")), &Claims { audience: &audience(), validity, options: &options })
+            .map(|token| token.len())
     };
     // Claims of 2,997 bytes are 3,996 characters; header, signature and dots are 100.
     let longest = (2800..3000).filter_map(|n| length(n).ok()).max();
@@ -140,6 +170,7 @@ fn rejects_options_out_of_bounds() {
         assert_eq!(kind(NegotiateOptions::default().user_id(user)), ErrorKind::InvalidId);
     }
     assert_eq!(kind(NegotiateOptions::default().lifetime(Duration::from_millis(999))), ErrorKind::InvalidOptions);
+    assert!(NegotiateOptions::default().lifetime(Duration::from_secs(1)).check().is_ok());
     assert_eq!(kind(NegotiateOptions::default().claim("", "x")), ErrorKind::InvalidOptions);
 }
 
@@ -163,6 +194,7 @@ fn tokens_of_the_service_carry_a_user_and_minutes_only() {
 fn debug_hides_users_values_and_keys() {
     let options = NegotiateOptions::default().user_id("anna").claim("role", "admin");
     let text = format!("{options:?} {:?}", key(Some("kid-1")));
+    assert!(text.contains("has_user_id: true") && text.ends_with(" SigningKey"), "{text}");
     for hidden in ["anna", "admin", "kid-1", SECRET] {
         assert!(!text.contains(hidden), "{text}");
     }

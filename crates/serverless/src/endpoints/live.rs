@@ -29,6 +29,14 @@ pub(crate) struct LiveEndpoint {
     client_base: Base,
 }
 
+/// Where clients of one hub are sent.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) url: Arc<str>,
+    /// Always of the endpoint itself, never of the address that clients use.
+    pub(crate) audience: Audience,
+}
+
 /// What signs client tokens.
 enum Key {
     Temporary(Renewal<SigningKey>),
@@ -52,7 +60,7 @@ impl LiveEndpoint {
                 (Authorization::Entra(renewal), None)
             }
             Auth::AccessKey(key) => {
-                let key = SigningKey::new(Arc::clone(key.hmac()), None);
+                let key = SigningKey::new(key.hmac(), None);
                 (Authorization::AccessKey(key.clone()), Some(key))
             }
         };
@@ -87,14 +95,12 @@ impl LiveEndpoint {
         &self.health
     }
 
-    /// The audience of a client token: always of the endpoint itself, never of the address that clients use.
-    pub(crate) fn audience<'a>(&'a self, hub: &'a str) -> Audience<'a> {
-        Audience { origin: &self.origin, hub }
-    }
-
-    /// Where a client connects.
-    pub(crate) fn client_url(&self, hub: &str) -> String {
-        [self.client_base.as_str(), "/client/?hub=", hub].concat()
+    /// What its answers to the clients of this hub have in common.
+    pub(crate) fn destination(&self, hub: &str) -> Destination {
+        Destination {
+            url: [self.client_base.as_str(), "/client/?hub=", hub].concat().into(),
+            audience: Audience::new(&self.origin, hub),
+        }
     }
 
     /// Signs with the key, with its end if it has one; waits for it at most so long. `None` if the service mints the

@@ -49,6 +49,12 @@ mod tests {
     }
 
     #[test]
+    fn last_attempt_begins_five_minutes_before_the_end_and_jitter_delays_it() {
+        let renew_after = |jitter| of(Duration::from_secs(1000), jitter).unwrap().renew_after.as_secs();
+        assert_eq!((renew_after(0.0), renew_after(1.0)), (700, 760));
+    }
+
+    #[test]
     fn token_without_time_left_is_no_token() {
         assert_eq!(of(Duration::ZERO, 0.0), None);
         assert_eq!(of(Duration::from_secs(5), 0.0), None);

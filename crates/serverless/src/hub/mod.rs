@@ -17,10 +17,10 @@ pub use pager::{GroupConnection, GroupConnections};
 pub use send::SendRequest;
 
 use crate::client_token::NegotiateOptions;
-use crate::endpoints::{Reports, at_each};
+use crate::endpoints::{Destination, Reports, at_each};
 use crate::error::{Error, Result};
 use crate::instruments;
-use crate::negotiate::{NegotiateResponse, negotiate};
+use crate::negotiate::{NegotiateResponse, Places, negotiate};
 use crate::operation::Operation;
 use crate::options::ClientTokens;
 use crate::rest::{Call, Segment, hub_call};
@@ -54,19 +54,29 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct HubClient {
     shared: Arc<Shared>,
+    hub: Arc<Hub>,
+}
+
+/// What stays the same for all calls of a hub.
+#[derive(Debug)]
+struct Hub {
     /// Checked and in lower case.
-    name: Arc<str>,
+    name: String,
+    /// One for each endpoint, in their order.
+    destinations: Vec<Destination>,
 }
 
 impl HubClient {
-    pub(crate) fn new(shared: Arc<Shared>, name: Arc<str>) -> Self {
-        Self { shared, name }
+    /// `name` is checked and in lower case.
+    pub(crate) fn new(shared: Arc<Shared>, name: String) -> Self {
+        let destinations = shared.endpoints.iter().map(|endpoint| endpoint.destination(&name)).collect();
+        Self { shared, hub: Arc::new(Hub { name, destinations }) }
     }
 
     /// The name, in lower case.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.hub.name
     }
 
     /// What a client's `negotiate` is answered.
@@ -98,11 +108,13 @@ impl HubClient {
             // Before an endpoint is chosen: the options are wrong at each.
             options.check_for_service()?;
         }
-        negotiate(&self.shared.endpoints, self.shared.router.as_deref(), &self.name, options).await
+        let Hub { name, destinations } = &*self.hub;
+        let places = Places { hub: name, endpoints: &self.shared.endpoints, destinations };
+        negotiate(places, self.shared.router.as_deref(), options).await
     }
 
     fn call(&self, operation: Operation, method: Method, segments: &[Segment<'_>]) -> Call {
-        hub_call(operation, method, &self.name, segments)
+        hub_call(operation, method, self.name(), segments)
     }
 
     async fn at_each(&self, call: &Call) -> Reports {
@@ -113,7 +125,7 @@ impl HubClient {
 
 impl fmt::Debug for HubClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubClient").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("HubClient").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 

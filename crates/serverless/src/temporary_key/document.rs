@@ -1,7 +1,6 @@
 //! The document with the key: `{"AccessKey": "…", "KeyId": "…"}`, both texts, neither empty.
 
 use std::fmt;
-use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use serde::Deserialize;
@@ -37,8 +36,8 @@ pub(crate) fn read(body: &[u8]) -> Result<SigningKey> {
         return Err(invalid("KeyId of the answer is longer than any of the service's"));
     }
     // The UTF-8 text itself is the key; it is not decoded from base64.
-    let hmac = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, document.access_key.as_bytes()));
-    Ok(SigningKey::new(hmac, Some(&document.key_id)))
+    let key = hmac::Key::new(hmac::HMAC_SHA256, document.access_key.as_bytes());
+    Ok(SigningKey::new(&key, Some(&document.key_id)))
 }
 
 /// It becomes part of every token.
@@ -77,6 +76,12 @@ mod tests {
         let long = format!(r#"{{"AccessKey":"k","KeyId":"{}"}}"#, "i".repeat(513));
         assert!(read(long.as_bytes()).is_err());
         assert!(read(long.replacen("ii", "i", 1).as_bytes()).is_ok(), "512 characters");
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let document = Document { access_key: Zeroizing::new("hidden".into()), key_id: "hidden".into() };
+        assert_eq!(format!("{document:?}"), "Document");
     }
 
     proptest! {

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn end_is_90_minutes_after_the_request_by_the_clock_that_says_less() {
-        let key = SigningKey::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"k")), Some("id"));
+        let key = SigningKey::new(&hmac::Key::new(hmac::HMAC_SHA256, b"k"), Some("id"));
         let now = Now { monotonic: Instant::now(), wall: Some(UnixTime::from_secs(10_000)) };
         let lease = Lease::new(key, Timestamp::new(now), terms(0.0));
         let at = |monotonic: u64, wall: Option<u64>| {
@@ -110,10 +110,23 @@ mod tests {
     }
 
     #[test]
+    fn retry_after_of_every_failure_is_kept() {
+        let role = Role::AppServer;
+        for kind in [ErrorKind::RoleMissing { role }, ErrorKind::Unauthorized, ErrorKind::Unavailable] {
+            let error = Error::new(kind, "").with_retry_after(Some(KEY_MARGIN));
+            assert_eq!(failure(error).retry_after, Some(KEY_MARGIN), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn missing_role_and_wrong_endpoint_pause_for_five_minutes() {
         for kind in [ErrorKind::RoleMissing { role: Role::AppServer }, ErrorKind::NotFound] {
             let failure = failure(Error::new(kind, ""));
             assert_eq!((failure.pause, failure.is_lasting), (Some(Duration::from_secs(300)), true));
+        }
+        for kind in [ErrorKind::Credential, ErrorKind::Unauthorized] {
+            let failure = failure(Error::new(kind, ""));
+            assert_eq!((failure.pause, failure.is_lasting), (None, true), "waiters are told at once");
         }
         let throttled = failure(Error::new(ErrorKind::Throttled { retry_after: Some(KEY_MARGIN) }, ""));
         assert_eq!((throttled.retry_after, throttled.is_lasting), (Some(KEY_MARGIN), false));

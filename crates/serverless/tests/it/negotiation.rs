@@ -203,6 +203,18 @@ async fn answers_of_the_service_that_are_no_tokens_are_errors() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn document_with_the_key_may_have_64_kilobytes() {
+    for (length, requests) in [(64 * 1024, 1), (64 * 1024 + 1, 2)] {
+        let harness = Harness::new();
+        let mut document = String::from(r#"{"AccessKey":"k","KeyId":"i"}"#);
+        document.extend(std::iter::repeat_n(' ', length - document.len()));
+        harness.service.next(On::Key, [Reaction::text(200, &document)]);
+        harness.chat.negotiate(options()).await.unwrap();
+        assert_eq!(harness.service.requests(On::Key), requests, "{length} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn ready_waits_for_token_and_key() {
     let harness = Harness::new();
     assert!(!harness.client.is_ready());

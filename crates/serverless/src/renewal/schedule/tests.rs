@@ -171,6 +171,9 @@ fn success_clears_the_failure_and_is_counted() {
     harness.succeed(1);
     assert!(harness.schedule.last_error().is_none());
     assert_eq!((harness.schedule.failures(), harness.schedule.successes()), (0, 1));
+    harness.wait();
+    harness.succeed(2);
+    assert_eq!(harness.schedule.successes(), 2);
 }
 
 #[test]
@@ -319,6 +322,14 @@ fn end_of_the_runtime_is_no_failure_and_a_panic_is_one() {
     assert_eq!(harness.schedule.failures(), 1);
     harness.schedule.interrupted(true, now);
     assert_eq!(harness.schedule.failures(), 1);
+}
+
+#[test]
+fn debug_shows_the_terms_and_not_the_value() {
+    let mut harness = Harness::new();
+    let lease = harness.succeed(424_242);
+    let text = format!("{lease:?}");
+    assert!(text.contains("renew_after: 3300s") && !text.contains("424242"), "{text}");
 }
 
 #[derive(Clone, Copy, Debug)]
