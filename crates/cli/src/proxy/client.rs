@@ -230,3 +230,173 @@ impl StdError for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::stream;
+    use http_body_util::{BodyExt, Full, StreamBody};
+    use hyper::body::Frame;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+    /// The listener of a service, and a client for it.
+    async fn service<B>() -> (TcpListener, Client<B>)
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let to = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        (listener, Client::new(HttpConnector::new(), &to, KEEP_ALIVE))
+    }
+
+    /// Answers `times` requests on each connection, then closes it. The number of connections.
+    fn answer(listener: TcpListener, times: usize) -> Arc<AtomicUsize> {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                for _ in 0..times {
+                    if !read_head(&mut stream).await {
+                        break;
+                    }
+                    stream.write_all(ANSWER).await.unwrap();
+                }
+            }
+        });
+        connections
+    }
+
+    /// Whether there was one.
+    async fn read_head(stream: &mut TcpStream) -> bool {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if stream.read_buf(&mut head).await.unwrap() == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn request<B>(body: B) -> Request<B> {
+        Request::post("/").header("host", "app").body(body).unwrap()
+    }
+
+    async fn hello(client: &Client<Full<Bytes>>) {
+        let response = client.request(request(Full::default())).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    }
+
+    #[tokio::test]
+    async fn one_connection_carries_one_request_after_the_other() {
+        let (listener, client) = service().await;
+        let connections = answer(listener, 100);
+        for _ in 0..10 {
+            hello(&client).await;
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn connection_that_the_service_has_closed_is_not_used() {
+        let (listener, client) = service().await;
+        let connections = answer(listener, 1);
+        for number in 1..=5 {
+            hello(&client).await;
+            assert_eq!(connections.load(Ordering::Relaxed), number);
+            while client.0.idle().iter_mut().any(|idle| idle.connection.is_open()) {
+                yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn request_that_was_not_written_comes_back() {
+        let (listener, client) = service().await;
+        answer(listener, 0);
+        let mut connection = client.0.connect().await.unwrap();
+        while connection.is_open() {
+            yield_now().await;
+        }
+        let mut error = connection.send(request(Full::from("body"))).await.unwrap_err();
+        assert!(error.take_message().is_some());
+    }
+
+    #[tokio::test]
+    async fn request_that_the_service_may_have_begun_is_not_sent_again() {
+        let (listener, client) = service().await;
+        let connections = answer(listener, 0);
+        let error = client.request(request(Full::from("body"))).await.unwrap_err();
+        assert!(matches!(error, Error::Send(_)), "{error:?}");
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_is_closed_in_time() {
+        let (listener, client) = service().await;
+        let connections = answer(listener, 100);
+        hello(&client).await;
+        assert_eq!(client.0.idle().len(), 1);
+        sleep(KEEP_ALIVE + 2 * PAUSE).await;
+        assert_eq!(client.0.idle().len(), 0);
+        hello(&client).await;
+        assert_eq!(connections.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn request_that_is_given_up_closes_its_connection() {
+        let (listener, client) = service().await;
+        let (begun, is_begun) = oneshot::channel();
+        let seen = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(read_head(&mut stream).await);
+            begun.send(()).unwrap();
+            stream.read(&mut [0]).await.unwrap()
+        });
+        tokio::select! {
+            response = client.request(request(Full::default())) => panic!("{response:?}"),
+            _ = is_begun => {}
+        }
+        assert_eq!(seen.await.unwrap(), 0);
+        assert!(client.0.idle().is_empty());
+    }
+
+    #[tokio::test]
+    async fn connection_is_kept_once_a_body_is_complete_that_outlasts_the_response() {
+        let (listener, client) = service().await;
+        let (last, is_last) = oneshot::channel::<()>();
+        let seen = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = vec![0; 1024];
+            let mut length = stream.read(&mut seen).await.unwrap();
+            stream.write_all(ANSWER).await.unwrap();
+            while !seen[..length].ends_with(b"0\r\n\r\n") {
+                length += stream.read(&mut seen[length..]).await.unwrap();
+            }
+            stream
+        });
+        let body = Box::pin(stream::once(async {
+            is_last.await.unwrap();
+            Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"last")))
+        }));
+        let response = client.request(request(StreamBody::new(body))).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+        assert!(client.0.idle().is_empty());
+        last.send(()).unwrap();
+        let _stream = seen.await.unwrap();
+        while client.0.idle().is_empty() {
+            yield_now().await;
+        }
+    }
+}
