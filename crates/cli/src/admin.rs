@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use crate::current::Current;
-use crate::server::{Answer, Peer};
 use crate::server::phase::{Phase, Phases};
+use crate::server::{Answer, Peer};
 
 /// Answers at the admin address.
 #[derive(Clone, Debug)]

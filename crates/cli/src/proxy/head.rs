@@ -197,11 +197,8 @@ mod tests {
 
     #[test]
     fn host_is_that_of_the_service_where_a_request_has_none() {
-        let rules = Rules {
-            to: "http://app:8080".parse().unwrap(),
-            keep_authorization: false,
-            forwarded: PeerHeaders::Pass,
-        };
+        let rules =
+            Rules { to: "http://app:8080".parse().unwrap(), keep_authorization: false, forwarded: PeerHeaders::Pass };
         let (mut head, ()) = Request::builder().version(Version::HTTP_10).body(()).unwrap().into_parts();
         let peer = Peer { address: "127.0.0.1:4711".parse().unwrap(), is_tls: false };
         rules.apply(&mut head, peer).unwrap();
