@@ -2,27 +2,21 @@
 
 use std::str::FromStr;
 
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri};
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
 
 /// The address of the service behind: `http://HOST:PORT`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServiceUrl(Authority);
 
 impl ServiceUrl {
-    /// Where to connect.
-    pub(crate) fn uri(&self) -> Uri {
-        let mut parts = Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.0.clone());
-        parts.path_and_query = Some(PathAndQuery::from_static("/"));
-        Uri::from_parts(parts).unwrap_or_default()
-    }
-
-    /// What `Host` says of it (RFC 9110 section 7.2).
-    pub(crate) fn host(&self) -> HeaderValue {
-        // An authority is visible ASCII.
-        HeaderValue::from_str(self.0.as_str()).unwrap_or(HeaderValue::from_static(""))
+    /// The same path and query at the service. `None` for a target without a path, such as `*`.
+    pub(crate) fn with_path_of(&self, target: &Uri) -> Option<Uri> {
+        let path = target.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        if !path.as_str().starts_with('/') {
+            return None;
+        }
+        Uri::builder().scheme(Scheme::HTTP).authority(self.0.clone()).path_and_query(path).build().ok()
     }
 }
 
@@ -75,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn service_url_says_where_to_connect() {
-        for (text, uri, host) in [
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/", "127.0.0.1:8080"),
-            ("http://[::1]:8080/", "http://[::1]:8080/", "[::1]:8080"),
-            ("http://app", "http://app/", "app"),
-        ] {
-            let service: ServiceUrl = text.parse().unwrap();
-            assert_eq!((service.uri().to_string().as_str(), service.host()), (uri, HeaderValue::from_static(host)));
+    fn path_and_query_stay_byte_for_byte() {
+        let service: ServiceUrl = "http://app:1".parse().unwrap();
+        for target in ["/", "/a/b?c=d", "/%2e%2E/a//b/./?x=%20+&&", "/a?"] {
+            let there = service.with_path_of(&target.parse().unwrap()).unwrap();
+            assert_eq!(there.to_string(), format!("http://app:1{target}"));
         }
+        let absolute = service.with_path_of(&"http://elsewhere/a?b".parse().unwrap()).unwrap();
+        assert_eq!(absolute.to_string(), "http://app:1/a?b");
+        assert_eq!(service.with_path_of(&"*".parse().unwrap()), None);
     }
 }

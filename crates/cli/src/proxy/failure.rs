@@ -7,8 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-
-use super::client;
+use hyper_util::client::legacy;
 
 /// Why a request did not get an answer of the service.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -41,8 +40,8 @@ impl Failure {
     ];
 
     /// What an error of the client means.
-    pub(super) fn of(error: &client::Error) -> Self {
-        if matches!(error, client::Error::Send(_)) {
+    pub(super) fn of(error: &legacy::Error) -> Self {
+        if !error.is_connect() {
             return Self::ConnectionTerminated;
         }
         let mut source: Option<&(dyn Error + 'static)> = Some(error);

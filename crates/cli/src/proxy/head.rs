@@ -5,8 +5,7 @@ use http::header::{
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, Uri, Version};
+use http::{Method, Version};
 
 use crate::arguments::PeerHeaders;
 use crate::identity;
@@ -28,7 +27,7 @@ impl Rules {
     /// # Errors
     ///
     /// Why there is no such request.
-    pub(super) fn apply(&self, head: &mut Parts, peer: Peer) -> Result<(), &'static str> {
+    pub(super) fn apply(&self, head: &mut Parts, peer: Option<Peer>) -> Result<(), &'static str> {
         if head.method == Method::CONNECT {
             return Err("this is no tunnel");
         }
@@ -37,7 +36,7 @@ impl Rules {
             Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
             None => head.headers.get(HOST).cloned(),
         };
-        head.uri = origin_form(&head.uri).ok_or("the target has no path")?;
+        head.uri = self.to.with_path_of(&head.uri).ok_or("the target has no path")?;
         let headers = &mut head.headers;
         remove_hop_by_hop(headers);
         identity::remove_reserved(headers);
@@ -50,20 +49,17 @@ impl Rules {
             headers.remove(AUTHORIZATION);
         }
         join_cookies(headers);
-        if self.forwarded != PeerHeaders::Pass {
+        if let (Some(peer), true) = (peer, self.forwarded != PeerHeaders::Pass) {
             forwarded(headers, self.forwarded, peer, host.as_ref());
         }
-        // HTTP/1.0 requires none.
-        headers.insert(HOST, host.unwrap_or_else(|| self.to.host()));
+        match host {
+            Some(host) => drop(headers.insert(HOST, host)),
+            // HTTP/1.0 requires none. The client writes the host of the service.
+            None => drop(headers.remove(HOST)),
+        }
         head.version = Version::HTTP_11;
         Ok(())
     }
-}
-
-/// The same path and query at the service (RFC 9112 section 3.2.1). `None` for a target without a path, such as `*`.
-fn origin_form(target: &Uri) -> Option<Uri> {
-    let path = target.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    path.as_str().starts_with('/').then(|| Uri::from(path))
 }
 
 /// A request with two hosts reads differently from one server to the next (RFC 9112 section 3.2 requires 400).
@@ -153,8 +149,8 @@ mod tests {
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let peer = Peer { address: "[2001:db8::1]:4711".parse().unwrap(), is_tls: true };
-        rules.apply(&mut head, peer).unwrap();
-        assert_eq!(head.uri, "/upstream/chat?a=b");
+        rules.apply(&mut head, Some(peer)).unwrap();
+        assert_eq!(head.uri, "http://app:8080/upstream/chat?a=b");
         head.headers
     }
 
@@ -183,26 +179,6 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["host", "traceparent", "x-asrs-hub"]);
         assert_eq!(headers["host"], "api.example.net");
-    }
-
-    #[test]
-    fn path_and_query_stay_byte_for_byte() {
-        for target in ["/", "/a/b?c=d", "/%2e%2E/a//b/./?x=%20+&&", "/a?"] {
-            assert_eq!(origin_form(&target.parse().unwrap()).unwrap().to_string(), target);
-        }
-        assert_eq!(origin_form(&"http://elsewhere/a?b".parse().unwrap()).unwrap(), "/a?b");
-        assert_eq!(origin_form(&"http://elsewhere".parse().unwrap()).unwrap(), "/");
-        assert_eq!(origin_form(&"*".parse().unwrap()), None);
-    }
-
-    #[test]
-    fn host_is_that_of_the_service_where_a_request_has_none() {
-        let rules =
-            Rules { to: "http://app:8080".parse().unwrap(), keep_authorization: false, forwarded: PeerHeaders::Pass };
-        let (mut head, ()) = Request::builder().version(Version::HTTP_10).body(()).unwrap().into_parts();
-        let peer = Peer { address: "127.0.0.1:4711".parse().unwrap(), is_tls: false };
-        rules.apply(&mut head, peer).unwrap();
-        assert_eq!(head.headers[HOST], "app:8080");
     }
 
     #[test]

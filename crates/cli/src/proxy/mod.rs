@@ -1,15 +1,15 @@
 //! `proxy`: checks requests, and forwards the accepted ones to a service in any language.
 //!
-//! hyper does the forwarding: its HTTP/1.1 is that of reqwest, and it hands bodies on without a copy. axum-reverse-proxy
-//! and reqwest add a TLS stack and redirects that a sidecar does not want; pingora brings a runtime and a TLS library of
-//! its own.
+//! hyper-util's client does the forwarding: its pool, its HTTP/1.1 and its deadlines are those that reqwest stands on, and
+//! it hands bodies on without a copy. axum-reverse-proxy and reqwest add a TLS stack and redirects that a sidecar does not
+//! want; pingora brings a runtime and a TLS library of its own.
 
 mod body;
-mod client;
 mod failure;
 mod head;
 mod log;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,15 @@ use http::header::HeaderValue;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use signalr_upstream_auth::{Claims, Rejection, rejection_headers};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tower::{Layer, ServiceExt, service_fn};
 
 use self::body::Begun;
-use self::client::Client;
 use self::failure::Failure;
 use self::head::Rules;
 use self::log::ProxyLog;
@@ -41,7 +43,7 @@ pub(crate) struct Proxy(Arc<Inner>);
 struct Inner {
     current: Current,
     rules: Rules,
-    client: Client<Begun<Incoming>>,
+    client: Client<HttpConnector, Begun<Incoming>>,
     timeout: Duration,
     requests: Arc<Semaphore>,
     is_shadow: bool,
@@ -60,7 +62,10 @@ impl Proxy {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(arguments.connect_timeout)));
-        let client = Client::new(connector, &arguments.to, Duration::from_secs(arguments.keep_alive));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(arguments.keep_alive))
+            .build(connector);
         if arguments.dangerous_shadow_mode {
             tracing::warn!("shadow mode: rejected requests are forwarded, marked with X-Upstream-Auth-Shadow");
         }
@@ -83,27 +88,44 @@ impl Proxy {
 }
 
 impl Answer for Proxy {
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         // Before the check: which of two hosts it would be for must not be a guess.
         if head::has_two_hosts(request.headers()) {
             return self.0.failed(Failure::InvalidRequest, None);
         }
         let check = self.0.current.load();
-        let verdict = match check.layer.validate(request.headers()).await {
-            Ok(claims) => Verdict::Accepted(claims),
-            Err(rejection) if self.0.is_shadow => Verdict::Rejected(rejection),
-            Err(rejection) => return rejected(&rejection),
-        };
-        self.0.forward(request, peer, verdict).await
+        if self.0.is_shadow {
+            let verdict = match check.layer.validate(request.headers()).await {
+                Ok(claims) => Verdict::Accepted(claims),
+                Err(rejection) => Verdict::Rejected(rejection),
+            };
+            return self.0.forward(request, verdict).await;
+        }
+        let inner = Arc::clone(&self.0);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let inner = Arc::clone(&inner);
+            async move {
+                Ok(match request.extensions().get::<Claims>().cloned() {
+                    Some(claims) => inner.forward(request, Verdict::Accepted(claims)).await,
+                    // The layer puts them there. Without them nothing was checked.
+                    None => inner.failed(Failure::InvalidRequest, None),
+                })
+            }
+        });
+        match check.layer.clone().with_rejection_response(rejected).layer(service).oneshot(request).await {
+            Ok(response) => response,
+            Err::<_, Infallible>(never) => match never {},
+        }
     }
 }
 
 impl Inner {
-    async fn forward(&self, request: Request<Incoming>, peer: Peer, verdict: Verdict) -> Response<Body> {
+    async fn forward(&self, request: Request<Incoming>, verdict: Verdict) -> Response<Body> {
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
             return self.failed(Failure::LimitReached, None);
         };
         let (mut head, body) = request.into_parts();
+        let peer = head.extensions.get::<Peer>().copied();
         if self.rules.apply(&mut head, peer).is_err() {
             return self.failed(Failure::InvalidRequest, None);
         }

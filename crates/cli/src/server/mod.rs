@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use self::phase::{Phase, Phases};
 use self::tls::Tls;
 
-/// Who connected.
+/// Who connected, in the extensions of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
@@ -35,7 +35,7 @@ pub(crate) struct Peer {
 
 /// Answers requests.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
-    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// Serves connections with one service.
@@ -135,13 +135,14 @@ impl<A: Answer> Server<A> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = Arc::new(Notify::new());
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
             asked.notify_one();
+            request.extensions_mut().insert(peer);
             let (service, phases) = (self.service.clone(), self.phases.clone());
             // In a box: an idle connection keeps no room for it.
             Box::pin(async move {
                 let version = request.version();
-                let mut response = service.answer(request, peer).await;
+                let mut response = service.answer(request).await;
                 // A client must not send its next request just when an idle connection is closed.
                 if phases.current() > Phase::Serving && version < Version::HTTP_2 {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
