@@ -9,6 +9,8 @@ from load import resident
 
 # How many connections are opened at a time: less than the queue of a listener holds.
 AT_ONCE = 200
+# The allocator gives memory back bit by bit, within ten seconds.
+AFTER = 15
 
 
 def open_files(wanted):
@@ -24,10 +26,14 @@ def open_files(wanted):
 class Connections:
     """Connections that stay open. `request` is what each sends in its turn."""
 
-    def __init__(self, port, count, request):
-        self.port, self.count, self.request, self.open = port, count, request, []
+    def __init__(self, port, request):
+        self.port, self.request, self.open = port, request, []
 
     async def __aenter__(self):
+        return self
+
+    async def grow(self, count):
+        """Opens further ones until there are so many, and uses each once."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def connect():
@@ -36,8 +42,7 @@ class Connections:
                 self.open.append(connection)
                 await self.use(connection)
 
-        await asyncio.gather(*(connect() for _ in range(self.count)))
-        return self
+        await asyncio.gather(*(connect() for _ in range(count - len(self.open))))
 
     async def __aexit__(self, *_):
         for _, writer in self.open:
@@ -63,13 +68,15 @@ class Connections:
 
 
 async def memory_under_connections(pid, port, count, request, seconds):
-    """Label and MiB: before, with the connections, while they are used slowly, after; twice, to see whether it grows."""
-    rows = [("before", resident([pid]))]
-    for turn in ("first", "second"):
-        async with Connections(port, count, request) as connections:
-            rows.append((f"{turn} {count:,} connections, each used once", resident([pid])))
+    """What is there, its MiB, and the number of connections. Twice, to see whether it grows."""
+    rows = [("before", resident([pid]), 0)]
+    for turn, steps in (("first", (count // 10, count // 2, count)), ("second", (count,))):
+        async with Connections(port, request) as connections:
+            for step in steps:
+                await connections.grow(step)
+                rows.append((f"{turn} {step:,} connections, each used once", resident([pid]), step))
             await connections.use_slowly(seconds)
-            rows.append((f"the same, each used once more within {seconds} s", resident([pid])))
-        await asyncio.sleep(2)
-        rows.append(("after they have closed", resident([pid])))
+            rows.append((f"{seconds} s later, with calls all the time", resident([pid]), count))
+        await asyncio.sleep(AFTER)
+        rows.append((f"{AFTER} s after they have closed", resident([pid]), 0))
     return rows

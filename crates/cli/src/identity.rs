@@ -1,5 +1,7 @@
 //! The caller of an accepted request in headers, for the service behind.
 
+use std::cell::RefCell;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use signalr_upstream_auth::Claims;
@@ -7,18 +9,28 @@ use signalr_upstream_auth::Claims;
 /// Sets the headers that name the caller. All of them are always set, empty where the token has no such claim: a proxy
 /// that copies them replaces those that a client may have sent.
 pub(crate) fn set(headers: &mut HeaderMap, claims: &Claims) {
+    RECENT.with_borrow_mut(|recent| {
+        let known = recent.iter().position(|(of, _)| of == claims);
+        let position = known.unwrap_or_else(|| {
+            recent.truncate(MOST_RECENT - 1);
+            recent.insert(0, (claims.clone(), values(claims)));
+            0
+        });
+        // A value is shared, not copied.
+        for (name, value) in NAMES.iter().zip(&recent[position].1) {
+            headers.insert(name, value.clone());
+        }
+    });
+}
+
+/// The values, in the order of [`NAMES`].
+fn values(claims: &Claims) -> Values {
     let client_id = claims.client_id().map(|id| id.to_string()).unwrap_or_default();
     let audience = utf8_percent_encode(claims.audience(), UNPRINTABLE).to_string();
-    for (name, value) in [
-        (TENANT_ID, claims.tenant_id().to_string()),
-        (OBJECT_ID, claims.object_id().to_string()),
-        (CLIENT_ID, client_id),
-        (AUDIENCE, audience),
-        (ROLES, roles(claims.roles().iter().map(AsRef::as_ref))),
-    ] {
-        // Encoded texts and GUIDs are valid values.
-        headers.insert(name, HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("")));
-    }
+    let roles = roles(claims.roles().iter().map(AsRef::as_ref));
+    let texts = [claims.tenant_id().to_string(), claims.object_id().to_string(), client_id, audience, roles];
+    // Encoded texts and GUIDs are valid values.
+    texts.map(|text| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("")))
 }
 
 /// The roles, separated by commas. In a role, a comma, a percent sign, a blank, and whatever is not ASCII is
@@ -50,11 +62,24 @@ pub(crate) fn remove_reserved(headers: &mut HeaderMap) {
 /// In shadow mode: what the check says of the request.
 pub(crate) const SHADOW: HeaderName = HeaderName::from_static("x-upstream-auth-shadow");
 
-const TENANT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-tenant-id");
-const OBJECT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-object-id");
-const CLIENT_ID: HeaderName = HeaderName::from_static("x-upstream-auth-client-id");
-const AUDIENCE: HeaderName = HeaderName::from_static("x-upstream-auth-audience");
-const ROLES: HeaderName = HeaderName::from_static("x-upstream-auth-roles");
+static NAMES: [HeaderName; 5] = [
+    HeaderName::from_static("x-upstream-auth-tenant-id"),
+    HeaderName::from_static("x-upstream-auth-object-id"),
+    HeaderName::from_static("x-upstream-auth-client-id"),
+    HeaderName::from_static("x-upstream-auth-audience"),
+    HeaderName::from_static("x-upstream-auth-roles"),
+];
+
+type Values = [HeaderValue; 5];
+
+thread_local! {
+    /// The values of recent tokens. Thousands of requests carry the same token, and formatting its GUIDs takes longer than
+    /// finding it in the token cache.
+    static RECENT: RefCell<Vec<(Claims, Values)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A service has a handful of SignalR resources, and each of them one token at a time.
+const MOST_RECENT: usize = 8;
 
 /// Names are in lower case already.
 const RESERVED: &[u8] = b"x-upstream-auth";

@@ -94,13 +94,13 @@ pub(crate) struct ServeArguments {
     /// Where requests are checked
     #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", default_value_t = LISTEN, value_parser = address)]
     pub(crate) listen: SocketAddr,
-    /// Where /healthz, /readyz, /metrics and /status are; let no proxy lead there
+    /// Where `/healthz`, `/readyz`, `/metrics` and `/status` are; let no proxy lead there
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value_t = ADMIN, value_parser = address)]
     pub(crate) admin: SocketAddr,
     /// What to do until the first keys are loaded
     #[arg(long, value_name = "HOW", value_enum, default_value_t = WithoutKeys::Serve)]
     pub(crate) without_keys: WithoutKeys,
-    /// After SIGTERM: seconds to go on serving while /readyz says 503, so that load balancers look elsewhere
+    /// After SIGTERM: seconds to go on serving while `/readyz` says 503, so that load balancers look elsewhere
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub(crate) not_ready: u64,
     /// Then: seconds to let the requests under way end
@@ -256,3 +256,38 @@ const MAN_EXAMPLES: &str = "\
 Examples:
   signalr-upstream-auth man > /usr/local/share/man/man1/signalr-upstream-auth.1
   signalr-upstream-auth man proxy | man -l -";
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, CommandFactory};
+
+    use super::*;
+
+    /// A row of the table of options in the README.
+    fn row(option: &Arg) -> String {
+        let quoted = |text: &str| format!("`{text}`");
+        let long = quoted(&format!("--{}", option.get_long().unwrap_or_default()));
+        let (mut values, mut default) = (String::new(), String::new());
+        if option.get_action().takes_values() {
+            let possible: Vec<_> = option.get_possible_values().iter().map(|value| quoted(value.get_name())).collect();
+            let names = option.get_value_names().unwrap_or_default().iter().map(|name| quoted(name));
+            values = if possible.is_empty() { names.collect::<Vec<_>>().join(" ") } else { possible.join(", ") };
+            let defaults = option.get_default_values().iter().map(|value| quoted(&value.to_string_lossy()));
+            default = defaults.collect::<Vec<_>>().join(" ");
+        }
+        let variable = option.get_env().map(|name| quoted(&name.to_string_lossy())).unwrap_or_default();
+        let help = option.get_help().unwrap_or_default();
+        format!("| {long} | {values} | {default} | {variable} | {help} |")
+    }
+
+    #[test]
+    fn readme_has_every_option_of_proxy_with_its_default() {
+        let mut command = Arguments::command();
+        command.build();
+        let proxy = command.find_subcommand("proxy").unwrap();
+        let options = proxy.get_arguments().filter(|option| !["help", "version"].contains(&option.get_id().as_str()));
+        let table: String = options.map(|option| row(option) + "\n").collect();
+        assert!(table.lines().count() > 15, "{table}");
+        assert!(include_str!("../../README.md").contains(&table), "the README needs this table:\n{table}");
+    }
+}

@@ -111,18 +111,23 @@ impl<A: Answer> Server<A> {
             let peer = Peer { address: peer, is_tls };
             match &server.tls {
                 None => server.connection(stream, peer, &server.http).await,
-                Some(tls) => match timeout(PATIENCE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        let http = server.http.clone();
-                        let http = if is_http2 { http.http2_only() } else { http.http1_only() };
-                        server.connection(stream, peer, &http).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                },
+                // In a box: a connection without TLS keeps no room for it.
+                Some(tls) => Box::pin(server.handshake(stream, peer, tls)).await,
             }
         });
+    }
+
+    async fn handshake(&self, stream: TcpStream, peer: Peer, tls: &Tls) {
+        match timeout(PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let http = self.http.clone();
+                let http = if is_http2 { http.http2_only() } else { http.http1_only() };
+                self.connection(stream, peer, &http).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
     }
 
     async fn connection<S>(&self, stream: S, peer: Peer, http: &Builder<TokioExecutor>)
@@ -134,7 +139,8 @@ impl<A: Answer> Server<A> {
             asked.notify_one();
             request.extensions_mut().insert(peer);
             let (service, phases) = (self.service.clone(), self.phases.clone());
-            async move {
+            // In a box: an idle connection keeps no room for it.
+            Box::pin(async move {
                 let version = request.version();
                 let mut response = service.answer(request).await;
                 // A client must not send its next request just when an idle connection is closed.
@@ -142,7 +148,7 @@ impl<A: Answer> Server<A> {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
-            }
+            })
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         // Who connects and asks nothing is sent away. In the drain, who has just connected has a second to ask.

@@ -38,6 +38,20 @@ async fn ignores_method_and_path_and_names_the_caller() {
 }
 
 #[tokio::test]
+async fn names_the_caller_of_each_of_many_tokens() {
+    let cloud = PublicCloud::start().await;
+    let mut program = Program::forward_auth(cloud.settings());
+    let server = program.loaded_address().await;
+    let tokens: Vec<_> = (0..12).map(|number| cloud.entra.token().roles([format!("Role.{number}")]).mint()).collect();
+    for _ in 0..3 {
+        for (number, token) in tokens.iter().enumerate() {
+            let answer = send(Version::HTTP_11, server, request(Method::GET, "/verify", Some(token))).await;
+            assert_eq!(answer.header("x-upstream-auth-roles"), format!("Role.{number}"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn malformed_request_is_401_and_foreign_caller_403() {
     let cloud = PublicCloud::start().await;
     let mut program = Program::forward_auth(cloud.settings());
