@@ -9,14 +9,14 @@ use super::resource::Resource;
 use super::upstream::{self, Identity};
 
 /// The check of one resource.
-pub(crate) struct Check<'c, 'j> {
+pub(crate) struct ResourceCheck<'c, 'j> {
     pub(crate) policy: &'c Policy,
     pub(crate) url: &'c str,
     pub(crate) resource: &'c Resource<'j>,
     pub(crate) report: &'c mut Report,
 }
 
-impl<'j> Check<'_, 'j> {
+impl<'j> ResourceCheck<'_, 'j> {
     pub(crate) fn run(mut self) {
         let name = match self.resource.0.member("name").said() {
             Said::Text(name) | Said::Expression(name) => name,

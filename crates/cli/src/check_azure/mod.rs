@@ -19,7 +19,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use check::Check;
+use check::ResourceCheck;
 use report::Report;
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ fn report(arguments: &CheckAzureArguments, source: &Source) -> Result<Report, Bo
         return Err("there is no resource of the type Microsoft.SignalRService/SignalR; try `az signalr show`".into());
     }
     for resource in &resources {
-        Check { policy: &policy, url: &arguments.url, resource, report: &mut report }.run();
+        ResourceCheck { policy: &policy, url: &arguments.url, resource, report: &mut report }.run();
     }
     Ok(report)
 }

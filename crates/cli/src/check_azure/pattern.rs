@@ -7,7 +7,7 @@ use super::node::{Node, Said};
 
 /// What a template matches.
 #[derive(Clone)]
-pub(crate) struct Rules {
+pub(crate) struct TemplateRules {
     pub(crate) hub: Pattern,
     pub(crate) category: Pattern,
     pub(crate) event: Pattern,
@@ -66,7 +66,7 @@ impl Pattern {
     }
 }
 
-impl Rules {
+impl TemplateRules {
     pub(crate) fn read(template: &Node<'_>) -> Self {
         let pattern = |name| Pattern::read(&template.member(name));
         Self { hub: pattern("hubPattern"), category: pattern("categoryPattern"), event: pattern("eventPattern") }

@@ -4,7 +4,7 @@ use signalr_upstream_auth::{Audiences, ClientId, Policy, TokenVersion};
 
 use super::address::Address;
 use super::node::{Node, Said};
-use super::pattern::Rules;
+use super::pattern::TemplateRules;
 use super::report::Report;
 
 /// The identity of the resource, as far as its templates need it.
@@ -21,7 +21,7 @@ pub(crate) fn check(upstream: &Node<'_>, url: &str, identity: &Identity, policy:
         Err(text) => return report.unknown(format!("upstream: {text}")),
     };
     let mut is_any = false;
-    let mut earlier: Vec<(String, Rules)> = Vec::new();
+    let mut earlier: Vec<(String, TemplateRules)> = Vec::new();
     for template in templates {
         if let Some(text) = template.expression() {
             is_any = true;
@@ -32,7 +32,7 @@ pub(crate) fn check(upstream: &Node<'_>, url: &str, identity: &Identity, policy:
             report.fail("upstream: a template without an address; SignalR calls nobody for it");
             continue;
         };
-        let (address, rules) = (Address::parse(text), Rules::read(&template));
+        let (address, rules) = (Address::parse(text), TemplateRules::read(&template));
         let what = format!("upstream {}", address.shown());
         if address.may_begin_with(url) {
             is_any = true;
@@ -55,7 +55,13 @@ struct TemplateCheck<'c> {
 }
 
 impl TemplateCheck<'_> {
-    fn run(mut self, address: &Address<'_>, rules: &Rules, template: &Node<'_>, earlier: &[(String, Rules)]) {
+    fn run(
+        mut self,
+        address: &Address<'_>,
+        rules: &TemplateRules,
+        template: &Node<'_>,
+        earlier: &[(String, TemplateRules)],
+    ) {
         for fault in address.faults().into_iter().chain(rules.never_fires()) {
             self.fail(&fault);
         }
@@ -67,7 +73,7 @@ impl TemplateCheck<'_> {
         self.authentication(&template.member("auth"));
     }
 
-    fn order(&mut self, rules: &Rules, earlier: &[(String, Rules)]) {
+    fn order(&mut self, rules: &TemplateRules, earlier: &[(String, TemplateRules)]) {
         let takers: Vec<_> = earlier.iter().map(|(_, rules)| rules).collect();
         if rules.is_shadowed_by(&takers) {
             // One alone, where there is one.

@@ -11,7 +11,7 @@ use hyper_util::client::legacy;
 
 /// Why a request did not get an answer of the service.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Failure {
+pub(super) enum ForwardFailure {
     /// The request has no form that can be forwarded.
     InvalidRequest,
     /// As many requests are under way as the service may get.
@@ -28,7 +28,7 @@ pub(super) enum Failure {
     ResponseTimeout,
 }
 
-impl Failure {
+impl ForwardFailure {
     pub(super) const ALL: [Self; 7] = [
         Self::InvalidRequest,
         Self::LimitReached,

@@ -7,11 +7,11 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter};
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::failure::ForwardFailure;
 
 /// Counts every request, and logs failures: at DEBUG each, at WARN at most one of each kind in [`PAUSE`].
 #[derive(Debug, Default)]
-pub(super) struct ProxyLog(Mutex<HashMap<Failure, Burst>>);
+pub(super) struct ProxyLog(Mutex<HashMap<ForwardFailure, Burst>>);
 
 /// The failures of one kind since the last event.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl ProxyLog {
             "Requests that got no answer of the service, by error type of RFC 9209"
         );
         counter!(FORWARDED).absolute(0);
-        for failure in Failure::ALL {
+        for failure in ForwardFailure::ALL {
             counter!(FAILURES, "error" => failure.as_str()).absolute(0);
         }
         Self::default()
@@ -39,7 +39,7 @@ impl ProxyLog {
         counter!(FORWARDED).increment(1);
     }
 
-    pub(super) fn failed(&self, failure: Failure, error: Option<&(dyn std::error::Error + 'static)>) {
+    pub(super) fn failed(&self, failure: ForwardFailure, error: Option<&(dyn std::error::Error + 'static)>) {
         let kind = failure.as_str();
         counter!(FAILURES, "error" => kind).increment(1);
         tracing::debug!(error.type = kind, error, "a request was not forwarded");
@@ -49,7 +49,7 @@ impl ProxyLog {
     }
 
     /// The failures of this kind since the last event, if another event is due.
-    fn count(&self, failure: Failure) -> Option<u64> {
+    fn count(&self, failure: ForwardFailure) -> Option<u64> {
         let mut bursts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let burst = bursts.entry(failure).or_default();
         burst.count += 1;
@@ -73,10 +73,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_of_one_kind_are_logged_once_in_the_pause_with_their_count() {
         let log = ProxyLog::default();
-        assert_eq!(log.count(Failure::Unreachable), Some(1));
-        assert_eq!(log.count(Failure::Unreachable), None);
-        assert_eq!(log.count(Failure::ResponseTimeout), Some(1));
+        assert_eq!(log.count(ForwardFailure::Unreachable), Some(1));
+        assert_eq!(log.count(ForwardFailure::Unreachable), None);
+        assert_eq!(log.count(ForwardFailure::ResponseTimeout), Some(1));
         tokio::time::advance(PAUSE).await;
-        assert_eq!(log.count(Failure::Unreachable), Some(2));
+        assert_eq!(log.count(ForwardFailure::Unreachable), Some(2));
     }
 }

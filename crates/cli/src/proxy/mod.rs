@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
 use self::body::Begun;
-use self::failure::Failure;
+use self::failure::ForwardFailure;
 use self::head::Rules;
 use self::log::ProxyLog;
 use crate::arguments::ProxyArguments;
@@ -91,7 +91,7 @@ impl Answer for Proxy {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         // Before the check: which of two hosts it would be for must not be a guess.
         if head::has_two_hosts(request.headers()) {
-            return self.0.failed(Failure::InvalidRequest, None);
+            return self.0.failed(ForwardFailure::InvalidRequest, None);
         }
         let check = self.0.current.load();
         if self.0.is_shadow {
@@ -108,7 +108,7 @@ impl Answer for Proxy {
                 Ok(match request.extensions().get::<Claims>().cloned() {
                     Some(claims) => inner.forward(request, Verdict::Accepted(claims)).await,
                     // The layer puts them there. Without them nothing was checked.
-                    None => inner.failed(Failure::InvalidRequest, None),
+                    None => inner.failed(ForwardFailure::InvalidRequest, None),
                 })
             }
         });
@@ -122,24 +122,24 @@ impl Answer for Proxy {
 impl Inner {
     async fn forward(&self, request: Request<Incoming>, verdict: Verdict) -> Response<Body> {
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
-            return self.failed(Failure::LimitReached, None);
+            return self.failed(ForwardFailure::LimitReached, None);
         };
         let (mut head, body) = request.into_parts();
         let peer = head.extensions.get::<Peer>().copied();
         if self.rules.apply(&mut head, peer).is_err() {
-            return self.failed(Failure::InvalidRequest, None);
+            return self.failed(ForwardFailure::InvalidRequest, None);
         }
         self.identify(&mut head.headers, &verdict);
         let body = Begun::new(body).await;
         let answer = timeout(self.timeout, self.client.request(Request::from_parts(head, body))).await;
         let response = match answer {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return self.failed(Failure::of(&error), Some(&error)),
-            Err(elapsed) => return self.failed(Failure::ResponseTimeout, Some(&elapsed)),
+            Ok(Err(error)) => return self.failed(ForwardFailure::of(&error), Some(&error)),
+            Err(elapsed) => return self.failed(ForwardFailure::ResponseTimeout, Some(&elapsed)),
         };
         if response.status().is_informational() {
             // The service switches protocols, though nobody asked for it.
-            return self.failed(Failure::ConnectionTerminated, None);
+            return self.failed(ForwardFailure::ConnectionTerminated, None);
         }
         self.log.forwarded();
         let (mut head, body) = response.into_parts();
@@ -170,7 +170,7 @@ impl Inner {
         }
     }
 
-    fn failed(&self, failure: Failure, error: Option<&(dyn std::error::Error + 'static)>) -> Response<Body> {
+    fn failed(&self, failure: ForwardFailure, error: Option<&(dyn std::error::Error + 'static)>) -> Response<Body> {
         self.log.failed(failure, error);
         failure.response()
     }

@@ -15,10 +15,10 @@ use super::jwt::Jwt;
 /// each request to the auth API and ends 90 minutes later by the emulator's clock.
 pub struct AccessKeys {
     clock: EmulatorClock,
-    state: Mutex<State>,
+    state: Mutex<KeyState>,
 }
 
-struct State {
+struct KeyState {
     /// `None` once local authentication is disabled.
     resource: Option<[String; 2]>,
     temporary: Vec<TemporaryKey>,
@@ -42,7 +42,7 @@ pub(crate) enum KeyKind {
 
 impl AccessKeys {
     pub(crate) fn new(clock: EmulatorClock, resource: Option<[String; 2]>) -> Self {
-        let state = State { resource, temporary: Vec::new(), lifetime: LIFETIME };
+        let state = KeyState { resource, temporary: Vec::new(), lifetime: LIFETIME };
         Self { clock, state: Mutex::new(state) }
     }
 
@@ -145,7 +145,7 @@ impl AccessKeys {
         self.state().temporary.iter().find(|key| key.id == id && key.ends > now).cloned()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, KeyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

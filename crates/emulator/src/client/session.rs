@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::handshake;
 use super::room::ClientRoom;
-use super::socket::{End, Socket, Stream};
+use super::socket::{Socket, SocketEnd, Stream};
 use super::token::ClientToken;
 use crate::events::EmulatorEvent;
 use crate::hub::{Outbound, outbox};
@@ -189,7 +189,7 @@ impl Session {
                             self.room.hubs.complete_invocation(&self.connection_id, &id, result);
                         }
                         Ok(Ok(Incoming::Ping)) => (),
-                        Ok(Ok(Incoming::Close)) | Err(End::Closed) => {
+                        Ok(Ok(Incoming::Close)) | Err(SocketEnd::Closed) => {
                             return (Ending::Silent { error: None }, false);
                         }
                         Ok(Ok(Incoming::Unsupported { id })) => {
@@ -199,11 +199,11 @@ impl Session {
                                 return broken();
                             }
                         }
-                        Ok(Err(_)) | Err(End::Invalid) => {
+                        Ok(Err(_)) | Err(SocketEnd::Invalid) => {
                             let error = Some("The message does not follow the hub protocol.".to_owned());
                             return (Ending::Close { error, allow_reconnect: false }, false);
                         }
-                        Err(End::Broken) => return broken(),
+                        Err(SocketEnd::Broken) => return broken(),
                     }
                 }
             }

@@ -17,7 +17,7 @@ pub(super) type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Why no further message comes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum End {
+pub(super) enum SocketEnd {
     /// The client closed in order.
     Closed,
     /// The connection broke.
@@ -38,12 +38,12 @@ impl Socket {
     }
 
     /// The next message. Cancellation loses nothing: bytes are in the buffer before this waits again.
-    pub(super) async fn next(&mut self, protocol: HubProtocol) -> Result<Bytes, End> {
+    pub(super) async fn next(&mut self, protocol: HubProtocol) -> Result<Bytes, SocketEnd> {
         loop {
             let whole = match protocol {
                 HubProtocol::Json => split_json(&mut self.buffer),
                 HubProtocol::MessagePack => {
-                    split_message_pack(&mut self.buffer, LARGEST_MESSAGE).map_err(|_| End::Invalid)?
+                    split_message_pack(&mut self.buffer, LARGEST_MESSAGE).map_err(|_| SocketEnd::Invalid)?
                 }
             };
             if let Some(message) = whole {
@@ -52,12 +52,12 @@ impl Socket {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => self.buffer.extend_from_slice(text.as_bytes()),
                 Some(Ok(Message::Binary(bytes))) => self.buffer.extend_from_slice(&bytes),
-                Some(Ok(Message::Close(_))) => return Err(End::Closed),
+                Some(Ok(Message::Close(_))) => return Err(SocketEnd::Closed),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => (),
-                Some(Err(_)) | None => return Err(End::Broken),
+                Some(Err(_)) | None => return Err(SocketEnd::Broken),
             }
             if self.buffer.len() > LARGEST_MESSAGE {
-                return Err(End::Invalid);
+                return Err(SocketEnd::Invalid);
             }
         }
     }

@@ -15,7 +15,7 @@ pub struct Entra {
     clock: EmulatorClock,
     identity_header: String,
     addresses: Addresses,
-    state: Mutex<State>,
+    state: Mutex<DirectoryState>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ struct Addresses {
 }
 
 #[derive(Debug)]
-struct State {
+struct DirectoryState {
     applications: Vec<Application>,
     identities: Vec<ManagedIdentity>,
     resources: Vec<String>,
@@ -52,7 +52,7 @@ impl Entra {
             clock: parts.clock,
             identity_header: parts.identity_header,
             addresses: Addresses { authority: parts.authority_url, identity: parts.identity_url },
-            state: Mutex::new(State { applications, identities, resources, lifetime: LIFETIME }),
+            state: Mutex::new(DirectoryState { applications, identities, resources, lifetime: LIFETIME }),
         }
     }
 
@@ -202,7 +202,7 @@ impl Entra {
         check_entra_token(token, &check)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DirectoryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::outcome::{Received, Reply};
+use super::outcome::{Attempt, Reply};
 use super::sender::Sender;
 use super::template::UpstreamTemplate;
 use super::tokens::Tokens;
@@ -87,7 +87,7 @@ impl Upstream {
         if client.message_pack {
             request = request.message_pack();
         }
-        self.call(client, request, "messages", &invocation.target).await.map(Received::reply)
+        self.call(client, request, "messages", &invocation.target).await.map(Attempt::reply)
     }
 
     async fn call(
@@ -96,7 +96,7 @@ impl Upstream {
         request: UpstreamRequest,
         category: &'static str,
         event: &str,
-    ) -> Option<Received> {
+    ) -> Option<Attempt> {
         let template = self.templates.iter().find(|template| template.matches(&client.hub, category, event))?;
         let (received, attempts, url) = match self.request(client, request, template, event) {
             Some(request) => {
@@ -104,7 +104,7 @@ impl Upstream {
                 (received, attempts, request.uri().to_string())
             }
             // .NET cannot send such a header; the service does not try again.
-            None => (Received::Nothing, Vec::new(), template.url().to_owned()),
+            None => (Attempt::Nothing, Vec::new(), template.url().to_owned()),
         };
         self.events.publish(EmulatorEvent::UpstreamCall(UpstreamCall {
             hub: client.hub.clone(),

@@ -16,7 +16,7 @@ pub(crate) enum Reply {
 
 /// What the last attempt brought.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Received {
+pub(crate) enum Attempt {
     Answer {
         status: StatusCode,
         body: Bytes,
@@ -27,7 +27,7 @@ pub(crate) enum Received {
     Nothing,
 }
 
-impl Received {
+impl Attempt {
     pub(super) fn reply(self) -> Reply {
         match self {
             Self::Answer { status: StatusCode::OK, body } if !body.is_empty() => Reply::Verbatim(body),
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &'static str) -> Reply {
-        Received::Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into() }.reply()
+        Attempt::Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into() }.reply()
     }
 
     #[test]
@@ -63,6 +63,6 @@ mod tests {
         for status in [201, 202, 302, 400, 401, 404, 429, 503] {
             assert_eq!(reply(status, "x"), Reply::Error(format!("Invocation failed, status code {status}")));
         }
-        assert_eq!(Received::Nothing.reply(), failed(500));
+        assert_eq!(Attempt::Nothing.reply(), failed(500));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode};
 
-use super::outcome::Received;
+use super::outcome::Attempt;
 
 /// Sends upstream calls.
 #[derive(Clone, Debug)]
@@ -32,15 +32,15 @@ impl Sender {
 
     /// Sends a call, and again after a failed connection, 408 or 5xx. Returns what came last and the status of each
     /// attempt.
-    pub(super) async fn send(&self, request: &Request<Bytes>) -> (Received, Vec<Option<u16>>) {
+    pub(super) async fn send(&self, request: &Request<Bytes>) -> (Attempt, Vec<Option<u16>>) {
         let mut attempts = Vec::new();
         let sending = async {
             let mut delays = self.retry_delays.iter();
             loop {
                 let received = self.attempt(request).await;
                 attempts.push(match &received {
-                    Received::Answer { status, .. } => Some(status.as_u16()),
-                    Received::TooLong | Received::Nothing => None,
+                    Attempt::Answer { status, .. } => Some(status.as_u16()),
+                    Attempt::TooLong | Attempt::Nothing => None,
                 });
                 match delays.next() {
                     Some(delay) if is_worth_repeating(&received) => tokio::time::sleep(*delay).await,
@@ -48,33 +48,33 @@ impl Sender {
                 }
             }
         };
-        let received = tokio::time::timeout(self.timeout, sending).await.unwrap_or(Received::Nothing);
+        let received = tokio::time::timeout(self.timeout, sending).await.unwrap_or(Attempt::Nothing);
         (received, attempts)
     }
 
-    async fn attempt(&self, request: &Request<Bytes>) -> Received {
-        let Ok(request) = reqwest::Request::try_from(request.clone()) else { return Received::Nothing };
-        let Ok(mut answer) = self.client.execute(request).await else { return Received::Nothing };
+    async fn attempt(&self, request: &Request<Bytes>) -> Attempt {
+        let Ok(request) = reqwest::Request::try_from(request.clone()) else { return Attempt::Nothing };
+        let Ok(mut answer) = self.client.execute(request).await else { return Attempt::Nothing };
         let status = answer.status();
         let mut body = BytesMut::new();
         loop {
             match answer.chunk().await {
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Received::Answer { status, body: body.freeze() },
-                Err(_) => return Received::Nothing,
+                Ok(None) => return Attempt::Answer { status, body: body.freeze() },
+                Err(_) => return Attempt::Nothing,
             }
             if body.len() > LONGEST_ANSWER {
-                return Received::TooLong;
+                return Attempt::TooLong;
             }
         }
     }
 }
 
-fn is_worth_repeating(received: &Received) -> bool {
+fn is_worth_repeating(received: &Attempt) -> bool {
     match received {
-        Received::Answer { status, .. } => *status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
-        Received::TooLong => false,
-        Received::Nothing => true,
+        Attempt::Answer { status, .. } => *status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
+        Attempt::TooLong => false,
+        Attempt::Nothing => true,
     }
 }
 

@@ -16,10 +16,10 @@ use crate::rest::Call;
 
 /// The task that asks. Dropping it ends the task.
 #[derive(Debug)]
-pub(crate) struct HealthCheck(Arc<Shared>);
+pub(crate) struct HealthCheck(Arc<HealthCheckState>);
 
 #[derive(Debug)]
-struct Shared {
+struct HealthCheckState {
     endpoints: Vec<Weak<LiveEndpoint>>,
     slot: TaskSlot,
     waiters: Waiters,
@@ -30,7 +30,7 @@ impl HealthCheck {
     pub(crate) fn new(endpoints: &[Arc<LiveEndpoint>]) -> Self {
         let endpoints = endpoints.iter().map(Arc::downgrade).collect();
         // Nobody waits for it.
-        Self(Arc::new(Shared { endpoints, slot: TaskSlot::default(), waiters: Waiters::new(0) }))
+        Self(Arc::new(HealthCheckState { endpoints, slot: TaskSlot::default(), waiters: Waiters::new(0) }))
     }
 
     /// Sees to it that several endpoints are asked.
@@ -47,7 +47,7 @@ impl Drop for HealthCheck {
     }
 }
 
-impl Background for Shared {
+impl Background for HealthCheckState {
     fn slot(&self) -> &TaskSlot {
         &self.slot
     }

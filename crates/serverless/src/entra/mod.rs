@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::azure_error::wrapped;
 use crate::error::{Cause, Error, ErrorKind};
-use crate::renewal::{Failure, Fetch, Lease, Renewal, Subject};
+use crate::renewal::{AttemptFailure, Fetch, Lease, Renewal, Subject};
 use crate::retry_after;
 
 /// The scope of Azure SignalR Service, the same in every cloud.
@@ -56,7 +56,7 @@ pub(crate) fn renewal(
 }
 
 /// The token as it may be used from `now` on.
-pub(crate) fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<BearerToken>, Failure> {
+pub(crate) fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<BearerToken>, AttemptFailure> {
     let wall = now.wall.ok_or_else(|| unusable("the wall clock cannot be read, so the token's end is unknown"))?;
     let expires = UnixTime::from_secs(u64::try_from(token.expires_on.unix_timestamp()).unwrap_or(0));
     let terms = terms::of(expires.saturating_since(wall), jitter)
@@ -72,18 +72,18 @@ pub(crate) fn lease(token: &AccessToken, now: Now, jitter: f64) -> Result<Lease<
     Ok(Lease::new(BearerToken(header), Timestamp::new(now), terms))
 }
 
-fn unusable(text: &'static str) -> Failure {
-    Failure::transient(Error::new(ErrorKind::Unavailable, text))
+fn unusable(text: &'static str) -> AttemptFailure {
+    AttemptFailure::transient(Error::new(ErrorKind::Unavailable, text))
 }
 
 /// `now` is by the wall clock, for a `Retry-After` that is a date.
-pub(crate) fn failure(error: &azure_core::Error, now: Option<UnixTime>) -> Failure {
+pub(crate) fn failure(error: &azure_core::Error, now: Option<UnixTime>) -> AttemptFailure {
     let is_transient = is_transient(error);
     let retry_after = retry_after::of_answer(error).and_then(|value| retry_after::parse(&value, now));
     let kind = if is_transient { ErrorKind::Unavailable } else { ErrorKind::Credential };
     let error = Error::new(kind, "the credential gave no Entra token").with_cause(Cause::of(error));
-    let failure = if is_transient { Failure::transient(error) } else { Failure::lasting(error, None) };
-    Failure { retry_after, ..failure }
+    let failure = if is_transient { AttemptFailure::transient(error) } else { AttemptFailure::lasting(error, None) };
+    AttemptFailure { retry_after, ..failure }
 }
 
 /// Whether another attempt within seconds may succeed. A credential wraps the errors of its requests.

@@ -36,12 +36,12 @@ struct Inner {
     retry_after: Option<Duration>,
     may_be_delivered: bool,
     endpoint: Option<Arc<str>>,
-    source: Option<Source>,
+    source: Option<ErrorSource>,
     endpoints: Vec<EndpointError>,
 }
 
 #[derive(Clone)]
-enum Source {
+enum ErrorSource {
     Service(ServiceError),
     Config(ConfigError),
     Cause(Cause),
@@ -87,15 +87,15 @@ impl Error {
     }
 
     pub(crate) fn with_service(self, error: ServiceError) -> Self {
-        self.change(|inner| inner.source = Some(Source::Service(error)))
+        self.change(|inner| inner.source = Some(ErrorSource::Service(error)))
     }
 
     pub(crate) fn with_cause(self, cause: Cause) -> Self {
-        self.change(|inner| inner.source = Some(Source::Cause(cause)))
+        self.change(|inner| inner.source = Some(ErrorSource::Cause(cause)))
     }
 
     pub(crate) fn with_error(self, error: Self) -> Self {
-        self.change(|inner| inner.source = Some(Source::Error(error)))
+        self.change(|inner| inner.source = Some(ErrorSource::Error(error)))
     }
 
     pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
@@ -152,8 +152,8 @@ impl Error {
     #[must_use]
     pub fn service(&self) -> Option<&ServiceError> {
         match &self.0.source {
-            Some(Source::Service(error)) => Some(error),
-            Some(Source::Error(error)) => error.service(),
+            Some(ErrorSource::Service(error)) => Some(error),
+            Some(ErrorSource::Error(error)) => error.service(),
             _ => None,
         }
     }
@@ -197,7 +197,7 @@ impl Error {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::new(ErrorKind::Config, "the configuration has faults")
-            .change(|inner| inner.source = Some(Source::Config(error)))
+            .change(|inner| inner.source = Some(ErrorSource::Config(error)))
     }
 }
 
@@ -215,10 +215,10 @@ impl fmt::Debug for Error {
             debug.field("may_be_delivered", &true);
         }
         match &self.0.source {
-            Some(Source::Service(error)) => debug.field("source", error),
-            Some(Source::Config(error)) => debug.field("source", error),
-            Some(Source::Cause(error)) => debug.field("source", error),
-            Some(Source::Error(error)) => debug.field("source", error),
+            Some(ErrorSource::Service(error)) => debug.field("source", error),
+            Some(ErrorSource::Config(error)) => debug.field("source", error),
+            Some(ErrorSource::Cause(error)) => debug.field("source", error),
+            Some(ErrorSource::Error(error)) => debug.field("source", error),
             None => &mut debug,
         };
         if !self.0.endpoints.is_empty() {
@@ -240,10 +240,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.0.source.as_ref()? {
-            Source::Service(error) => Some(error),
-            Source::Config(error) => Some(error),
-            Source::Cause(error) => Some(error),
-            Source::Error(error) => Some(error),
+            ErrorSource::Service(error) => Some(error),
+            ErrorSource::Config(error) => Some(error),
+            ErrorSource::Cause(error) => Some(error),
+            ErrorSource::Error(error) => Some(error),
         }
     }
 }

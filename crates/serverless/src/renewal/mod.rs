@@ -7,5 +7,5 @@ mod schedule;
 mod store;
 
 pub(crate) use lease::{Lease, Terms};
-pub(crate) use schedule::Failure;
+pub(crate) use schedule::AttemptFailure;
 pub(crate) use store::{Fetch, Renewal, Status, Subject};

@@ -19,13 +19,13 @@ pub(crate) struct Schedule<V> {
     is_running: bool,
     /// When the latest attempt succeeded.
     succeeded_at: Option<Instant>,
-    last_failure: Option<Failure>,
+    last_failure: Option<AttemptFailure>,
     successes: u64,
 }
 
 /// Why an attempt failed, and what follows from it.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct AttemptFailure {
     pub(crate) error: Error,
     /// Another attempt soon would fail as well: waiters are told at once.
     pub(crate) is_lasting: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
-impl Failure {
+impl AttemptFailure {
     pub(crate) fn transient(error: Error) -> Self {
         Self { error, is_lasting: false, pause: None, retry_after: None }
     }
@@ -54,7 +54,7 @@ pub(crate) enum Step {
 
 /// What a caller is told that found no usable value.
 #[derive(Debug)]
-pub(crate) enum Answer<V> {
+pub(crate) enum ValueLookup<V> {
     Value(Arc<Lease<V>>),
     Failed(Error),
     /// Ask again after the next change.
@@ -105,7 +105,7 @@ impl<V> Schedule<V> {
     }
 
     /// The attempt under way has failed. The value at hand stays. `jitter` is a random number from 0 to 1.
-    pub(crate) fn failed(&mut self, failure: Failure, now: Now, jitter: f64) {
+    pub(crate) fn failed(&mut self, failure: AttemptFailure, now: Now, jitter: f64) {
         self.is_running = false;
         self.failures = self.failures.saturating_add(1);
         let asked = failure.retry_after.map(|wait| RETRY_AFTER.delay(wait, jitter));
@@ -122,7 +122,7 @@ impl<V> Schedule<V> {
             return;
         }
         if has_panicked {
-            self.failed(Failure::transient(Error::new(ErrorKind::Unavailable, "the fetch panicked")), now, 1.0);
+            self.failed(AttemptFailure::transient(Error::new(ErrorKind::Unavailable, "the fetch panicked")), now, 1.0);
         } else {
             // Still due: the attempt began because it was.
             self.is_running = false;
@@ -147,17 +147,17 @@ impl<V> Schedule<V> {
 /// The part of callers.
 impl<V> Schedule<V> {
     /// A caller that found no usable value asks, and may wait until `deadline`.
-    pub(crate) fn ask(&mut self, now: Now, deadline: Instant) -> Answer<V> {
+    pub(crate) fn ask(&mut self, now: Now, deadline: Instant) -> ValueLookup<V> {
         if let Some(lease) = self.lease.as_ref().filter(|lease| lease.is_usable(now)) {
-            return Answer::Value(Arc::clone(lease));
+            return ValueLookup::Value(Arc::clone(lease));
         }
         self.notice(now);
         let is_lasting = self.last_failure.as_ref().is_some_and(|failure| failure.is_lasting);
         if self.is_running || (self.due <= deadline && !(is_lasting && now.monotonic < self.due)) {
-            return Answer::Wait;
+            return ValueLookup::Wait;
         }
         let wait = self.due.saturating_duration_since(now.monotonic);
-        Answer::Failed(match &self.last_failure {
+        ValueLookup::Failed(match &self.last_failure {
             Some(failure) => failure.error.clone().with_retry_after(Some(wait)),
             None => Error::new(ErrorKind::Unavailable, "it has not been fetched yet").with_retry_after(Some(wait)),
         })

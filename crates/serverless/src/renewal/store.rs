@@ -13,13 +13,13 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::lease::Lease;
-use super::schedule::{Answer, Failure, Schedule, Step};
+use super::schedule::{AttemptFailure, Schedule, Step, ValueLookup};
 use crate::error::{Chain, Error, ErrorKind};
 use crate::events;
 use crate::instruments;
 
 /// Fetches the value once.
-pub(crate) type Fetch<V> = Box<dyn Fn() -> BoxFuture<'static, Result<Lease<V>, Failure>> + Send + Sync>;
+pub(crate) type Fetch<V> = Box<dyn Fn() -> BoxFuture<'static, Result<Lease<V>, AttemptFailure>> + Send + Sync>;
 
 /// What is renewed, for events and metrics.
 #[derive(Clone, Debug)]
@@ -31,10 +31,10 @@ pub(crate) struct Subject {
 }
 
 /// The handle on a renewed value. Dropping it ends the task.
-pub(crate) struct Renewal<V: Send + Sync + 'static>(Arc<Shared<V>>);
+pub(crate) struct Renewal<V: Send + Sync + 'static>(Arc<RenewalState<V>>);
 
 /// What the handle, the task and the waiting callers have in common.
-struct Shared<V> {
+struct RenewalState<V> {
     subject: Subject,
     clock: Arc<dyn WallClock>,
     fetch: Fetch<V>,
@@ -59,7 +59,7 @@ pub(crate) struct Status {
 impl<V: Send + Sync + 'static> Renewal<V> {
     /// Starts nothing.
     pub(crate) fn new(subject: Subject, clock: Arc<dyn WallClock>, fetch: Fetch<V>) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(RenewalState {
             subject,
             clock,
             fetch,
@@ -97,9 +97,9 @@ impl<V: Send + Sync + 'static> Renewal<V> {
             // `ask` may have found that an attempt is due at once.
             shared.wake.notify_one();
             match answer {
-                Answer::Value(lease) => Some(Ok(lease)),
-                Answer::Failed(error) => Some(Err(error)),
-                Answer::Wait => None,
+                ValueLookup::Value(lease) => Some(Ok(lease)),
+                ValueLookup::Failed(error) => Some(Err(error)),
+                ValueLookup::Wait => None,
             }
         });
         match waited.await {
@@ -147,7 +147,7 @@ impl<V: Send + Sync + 'static> fmt::Debug for Renewal<V> {
     }
 }
 
-impl<V: Send + Sync + 'static> Background for Shared<V> {
+impl<V: Send + Sync + 'static> Background for RenewalState<V> {
     fn slot(&self) -> &TaskSlot {
         &self.slot
     }
@@ -168,7 +168,8 @@ impl<V: Send + Sync + 'static> Background for Shared<V> {
                 Step::Fetch => {
                     self.schedule().begin();
                     let outcome = tokio::time::timeout(FETCH_LIMIT, (self.fetch)()).await;
-                    let late = || Failure::transient(Error::new(ErrorKind::Unavailable, "the fetch took too long"));
+                    let late =
+                        || AttemptFailure::transient(Error::new(ErrorKind::Unavailable, "the fetch took too long"));
                     self.take_in(outcome.unwrap_or_else(|_| Err(late())));
                 }
             }
@@ -180,8 +181,8 @@ impl<V: Send + Sync + 'static> Background for Shared<V> {
     }
 }
 
-impl<V: Send + Sync + 'static> Shared<V> {
-    fn take_in(&self, outcome: Result<Lease<V>, Failure>) {
+impl<V: Send + Sync + 'static> RenewalState<V> {
+    fn take_in(&self, outcome: Result<Lease<V>, AttemptFailure>) {
         let now = self.now();
         let Subject { what, endpoint } = &self.subject;
         let mut schedule = self.schedule();

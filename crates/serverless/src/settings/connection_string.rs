@@ -7,7 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use super::fields::{Fields, Source};
+use super::fields::{FieldSource, Fields};
 use super::identity::{NO_CERTIFICATES, plain_default_chain};
 use super::report::Report;
 use super::values::{address, guid, quoted, secret, tenant};
@@ -100,7 +100,7 @@ impl<'a> ConnectionString<'a> {
     }
 }
 
-impl Source for ConnectionString<'_> {
+impl FieldSource for ConnectionString<'_> {
     fn name_of(&self, key: &str) -> String {
         field_of(self.find(key).map_or(key, |(written, _)| written), self.name)
     }

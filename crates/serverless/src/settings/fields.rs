@@ -23,7 +23,7 @@ impl std::fmt::Debug for Field {
 }
 
 /// A place from which keys come: a section of settings, or a connection string.
-pub(super) trait Source {
+pub(super) trait FieldSource {
     /// The key's name as written, or as the user would have to write it.
     fn name_of(&self, key: &str) -> String;
     /// Whether the key is there, be its value readable or not.
@@ -32,7 +32,7 @@ pub(super) trait Source {
     fn text(&self, key: &str) -> Result<Option<Zeroizing<String>>, String>;
 }
 
-impl Source for Section<'_> {
+impl FieldSource for Section<'_> {
     fn name_of(&self, key: &str) -> String {
         Section::name_of(self, key)
     }
@@ -55,12 +55,12 @@ impl Source for Section<'_> {
 
 /// The keys of a source, with a note of which were used.
 pub(super) struct Fields<'a> {
-    source: &'a dyn Source,
+    source: &'a dyn FieldSource,
     used: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(source: &'a dyn Source) -> Self {
+    pub(super) const fn new(source: &'a dyn FieldSource) -> Self {
         Self { source, used: RefCell::new(Vec::new()) }
     }
 

@@ -14,7 +14,7 @@ use background_refresh::{Now, Timestamp, UnixTime, WallClock, jitter};
 use crate::client_token::SigningKey;
 use crate::error::{Error, ErrorKind};
 use crate::operation::Operation;
-use crate::renewal::{Failure, Fetch, Lease, Renewal, Subject, Terms};
+use crate::renewal::{AttemptFailure, Fetch, Lease, Renewal, Subject, Terms};
 use crate::rest::{Call, Caller};
 
 /// The key of one endpoint, renewed in the background.
@@ -29,7 +29,7 @@ pub(crate) fn renewal(caller: Arc<Caller>, clock: Arc<dyn WallClock>) -> Renewal
                 let asked = Now::read(&*clock);
                 let call = Call::fixed(Operation::AccessKey, Method::Get, PATH).wants(DOCUMENT_MAX);
                 let answer = caller.call(&call).await.map_err(failure)?;
-                let key = document::read(&answer.body).map_err(Failure::transient)?;
+                let key = document::read(&answer.body).map_err(AttemptFailure::transient)?;
                 Ok(Lease::new(key, Timestamp::new(asked), terms(jitter())))
             })
         }
@@ -50,14 +50,16 @@ fn terms(jitter: f64) -> Terms {
 }
 
 /// Another attempt soon does not help when the role, the endpoint or the credential is wrong.
-fn failure(error: Error) -> Failure {
+fn failure(error: Error) -> AttemptFailure {
     let retry_after = error.retry_after();
     match error.kind() {
         ErrorKind::RoleMissing { .. } | ErrorKind::NotFound => {
-            Failure { retry_after, ..Failure::lasting(error, Some(LONG_PAUSE)) }
+            AttemptFailure { retry_after, ..AttemptFailure::lasting(error, Some(LONG_PAUSE)) }
         }
-        ErrorKind::Credential | ErrorKind::Unauthorized => Failure { retry_after, ..Failure::lasting(error, None) },
-        _ => Failure { retry_after, ..Failure::transient(error) },
+        ErrorKind::Credential | ErrorKind::Unauthorized => {
+            AttemptFailure { retry_after, ..AttemptFailure::lasting(error, None) }
+        }
+        _ => AttemptFailure { retry_after, ..AttemptFailure::transient(error) },
     }
 }
 

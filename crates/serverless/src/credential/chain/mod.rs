@@ -23,13 +23,13 @@ use crate::events::CREDENTIAL;
 /// Tries one credential after the other. A step that is not there passes on to the next; one that is there and was
 /// rejected ends the chain with its error, because the next one would be somebody else. The first that worked stays.
 pub(super) struct DefaultChain {
-    steps: [Step; 5],
+    steps: [ChainStep; 5],
     chosen: OnceLock<usize>,
     /// One choice at a time. Nobody waits for it once a step is chosen.
     choosing: Mutex<()>,
 }
 
-struct Step {
+struct ChainStep {
     name: &'static str,
     kind: Kind,
 }
@@ -80,11 +80,11 @@ impl DefaultChain {
         let azure_cli = Kind::CommandLine(command_line::azure_cli(tenant_id.clone())?);
         let azure_developer_cli = Kind::CommandLine(command_line::azure_developer_cli(tenant_id)?);
         let steps = [
-            Step { name: "environment", kind: environment },
-            Step { name: "workload identity", kind: workload_identity },
-            Step { name: "managed identity", kind: managed_identity },
-            Step { name: "Azure CLI", kind: azure_cli },
-            Step { name: "Azure Developer CLI", kind: azure_developer_cli },
+            ChainStep { name: "environment", kind: environment },
+            ChainStep { name: "workload identity", kind: workload_identity },
+            ChainStep { name: "managed identity", kind: managed_identity },
+            ChainStep { name: "Azure CLI", kind: azure_cli },
+            ChainStep { name: "Azure Developer CLI", kind: azure_developer_cli },
         ];
         Ok(Self { steps, chosen: OnceLock::new(), choosing: Mutex::new(()) })
     }
@@ -121,7 +121,7 @@ impl DefaultChain {
     }
 }
 
-impl Step {
+impl ChainStep {
     async fn attempt(&self, scopes: &[&str]) -> Attempt {
         match &self.kind {
             Kind::Absent(reason) => Attempt::Absent(reason.clone()),

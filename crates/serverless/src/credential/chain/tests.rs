@@ -44,7 +44,7 @@ fn chain(managed_identity: Kind, azure_cli: Kind) -> DefaultChain {
     let kinds = [absent(), absent(), managed_identity, azure_cli, absent()];
     let names = ["environment", "workload identity", "managed identity", "Azure CLI", "Azure Developer CLI"];
     let mut kinds = kinds.into_iter();
-    let steps = names.map(|name| Step { name, kind: kinds.next().unwrap() });
+    let steps = names.map(|name| ChainStep { name, kind: kinds.next().unwrap() });
     DefaultChain { steps, chosen: OnceLock::new(), choosing: Mutex::new(()) }
 }
 

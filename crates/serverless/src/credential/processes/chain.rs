@@ -1,7 +1,7 @@
 //! The default chain.
 
 use super::azure::{APP_SERVICE, Azure, ENTRA, IMDS};
-use super::child::{Report, keys, run, run_and_ask, variables};
+use super::child::{ChildReport, keys, run, run_and_ask, variables};
 use super::{CLIENT, ENDPOINT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
 const AZ_TOKEN: &str = r#"echo '{"accessToken":"token-of-az","expires_on":4102444800,"tokenType":"Bearer"}'"#;
@@ -127,7 +127,7 @@ async fn rejected_step_ends_the_chain_with_its_error() {
     assert_ends_at(&report, "Azure CLI", "AADSTS700082");
 }
 
-fn assert_ends_at(report: &Report, step: &str, error: &str) {
+fn assert_ends_at(report: &ChildReport, step: &str, error: &str) {
     let start = format!("the default chain ends at {step}, which is there but gave no token");
     assert!(report.error().starts_with(&start), "{}", report.error());
     assert!(report.error().contains(error), "{}", report.error());

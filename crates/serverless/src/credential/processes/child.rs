@@ -14,10 +14,10 @@ use crate::retry_after;
 
 /// What a child found.
 #[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct Report {
+pub(super) struct ChildReport {
     /// Field and problem.
     pub(super) faults: Vec<(String, String)>,
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Vec<ChildEndpoint>,
     /// All events of the process.
     pub(super) events: String,
     /// `Debug` of all that has one.
@@ -25,7 +25,7 @@ pub(super) struct Report {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Endpoint {
+pub(super) struct ChildEndpoint {
     pub(super) name: Option<String>,
     pub(super) is_primary: bool,
     pub(super) address: String,
@@ -38,7 +38,7 @@ pub(super) struct Endpoint {
     pub(super) retry_after: Option<String>,
 }
 
-impl Report {
+impl ChildReport {
     pub(super) fn fields(&self) -> Vec<&str> {
         self.faults.iter().map(|(field, _)| field.as_str()).collect()
     }
@@ -64,11 +64,11 @@ const CHILD: &str = "credential::processes::child::child";
 const MARKER: &str = "SIGNALR_SERVERLESS_CHILD_ASKS";
 
 /// Runs a child with these variables and no others, and asks each credential once.
-pub(super) async fn run<V: IntoIterator<Item = (String, String)>>(variables: V) -> Report {
+pub(super) async fn run<V: IntoIterator<Item = (String, String)>>(variables: V) -> ChildReport {
     run_and_ask(1, variables).await
 }
 
-pub(super) async fn run_and_ask<V: IntoIterator<Item = (String, String)>>(times: usize, variables: V) -> Report {
+pub(super) async fn run_and_ask<V: IntoIterator<Item = (String, String)>>(times: usize, variables: V) -> ChildReport {
     let output = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", CHILD, "--nocapture", "--test-threads=1"])
         .env_clear()
@@ -114,9 +114,9 @@ fn child() {
     println!("{REPORT}{}", serde_json::to_string(&report).unwrap());
 }
 
-async fn report(times: usize) -> Report {
+async fn report(times: usize) -> ChildReport {
     let settings = Settings::from_env(PREFIX);
-    let mut report = Report { debug: format!("{settings:?}"), ..Report::default() };
+    let mut report = ChildReport { debug: format!("{settings:?}"), ..ChildReport::default() };
     match settings.endpoints(None) {
         Ok(endpoints) => {
             report.debug += &format!("{endpoints:?}");
@@ -133,8 +133,8 @@ async fn report(times: usize) -> Report {
     report
 }
 
-async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> Endpoint {
-    let mut endpoint = Endpoint {
+async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> ChildEndpoint {
+    let mut endpoint = ChildEndpoint {
         name: config.name,
         is_primary: config.priority == Priority::Primary,
         address: config.endpoint.to_string(),

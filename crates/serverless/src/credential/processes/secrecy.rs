@@ -1,13 +1,13 @@
 //! Nothing secret in events, errors or `Debug`, whatever happens.
 
 use super::azure::{APP_SERVICE, Azure, ENTRA, IDENTITY_HEADER};
-use super::child::{Report, keys, run, run_and_ask, variables};
+use super::child::{ChildReport, keys, run, run_and_ask, variables};
 use super::{CLIENT, ENDPOINT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
 const ACCESS_KEY: &str = "YWNjZXNzLWtleS10aGF0LW5vYm9keS1tYXktc2Vl";
 const KUBERNETES: &str = "token-of-kubernetes";
 
-fn assert_silent(report: &Report) {
+fn assert_silent(report: &ChildReport) {
     let errors: Vec<_> = report
         .endpoints
         .iter()

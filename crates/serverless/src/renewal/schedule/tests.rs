@@ -65,7 +65,7 @@ impl Harness {
         self.schedule.succeeded(Lease::new(value, Timestamp::new(began), terms), now)
     }
 
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: AttemptFailure) {
         let now = self.now();
         assert_eq!(self.schedule.next(now), Step::Fetch);
         self.schedule.begin();
@@ -75,15 +75,15 @@ impl Harness {
     fn ask(&mut self, wait: Duration) -> &'static str {
         let now = self.now();
         match self.schedule.ask(now, now.monotonic + wait) {
-            Answer::Value(_) => "value",
-            Answer::Failed(_) => "failed",
-            Answer::Wait => "wait",
+            ValueLookup::Value(_) => "value",
+            ValueLookup::Failed(_) => "failed",
+            ValueLookup::Wait => "wait",
         }
     }
 }
 
-fn transient() -> Failure {
-    Failure::transient(Error::new(ErrorKind::Unavailable, "down"))
+fn transient() -> AttemptFailure {
+    AttemptFailure::transient(Error::new(ErrorKind::Unavailable, "down"))
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn success_resets_the_backoff() {
 #[test]
 fn success_clears_the_failure_and_is_counted() {
     let mut harness = Harness::new();
-    harness.fail(Failure::lasting(Error::new(ErrorKind::NotFound, "wrong"), None));
+    harness.fail(AttemptFailure::lasting(Error::new(ErrorKind::NotFound, "wrong"), None));
     assert_eq!(harness.schedule.last_error().map(Error::kind), Some(ErrorKind::NotFound));
     harness.wait();
     harness.succeed(1);
@@ -179,16 +179,16 @@ fn success_clears_the_failure_and_is_counted() {
 #[test]
 fn retry_after_is_honored_with_jitter_that_only_adds() {
     let mut harness = Harness::new();
-    harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
+    harness.fail(AttemptFailure { retry_after: Some(MINUTE), ..transient() });
     assert_eq!(harness.wait(), 90.0);
-    harness.fail(Failure { retry_after: Some(MINUTE * 999), ..transient() });
+    harness.fail(AttemptFailure { retry_after: Some(MINUTE * 999), ..transient() });
     assert_eq!(harness.wait(), 930.0);
 }
 
 #[test]
 fn a_pause_holds_and_waiters_are_told_at_once() {
     let mut harness = Harness::new();
-    harness.fail(Failure::lasting(Error::new(ErrorKind::NotFound, "wrong"), Some(MINUTE * 5)));
+    harness.fail(AttemptFailure::lasting(Error::new(ErrorKind::NotFound, "wrong"), Some(MINUTE * 5)));
     assert_eq!(harness.ask(Duration::from_secs(5)), "failed");
     assert_eq!(harness.wait(), 315.0);
     assert_eq!(harness.ask(Duration::from_secs(5)), "wait");
@@ -197,7 +197,7 @@ fn a_pause_holds_and_waiters_are_told_at_once() {
 #[test]
 fn waiters_of_a_lasting_failure_are_told_although_the_next_attempt_is_near() {
     let mut harness = Harness::new();
-    harness.fail(Failure::lasting(Error::new(ErrorKind::Credential, "not set up"), None));
+    harness.fail(AttemptFailure::lasting(Error::new(ErrorKind::Credential, "not set up"), None));
     assert_eq!(harness.ask(Duration::from_secs(5)), "failed");
 }
 
@@ -209,16 +209,16 @@ fn waiters_of_a_transient_failure_wait_for_the_next_attempt_if_it_is_in_time() {
     assert_eq!(harness.ask(Duration::from_millis(500)), "wait", "due at the deadline itself");
     assert_eq!(harness.ask(Duration::from_millis(499)), "failed");
     harness.wait();
-    harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
+    harness.fail(AttemptFailure { retry_after: Some(MINUTE), ..transient() });
     assert_eq!(harness.ask(Duration::from_secs(5)), "failed");
 }
 
 #[test]
 fn error_says_when_to_come_back() {
     let mut harness = Harness::new();
-    harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
+    harness.fail(AttemptFailure { retry_after: Some(MINUTE), ..transient() });
     let now = harness.now();
-    let Answer::Failed(error) = harness.schedule.ask(now, now.monotonic) else { panic!("no failure") };
+    let ValueLookup::Failed(error) = harness.schedule.ask(now, now.monotonic) else { panic!("no failure") };
     assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Unavailable, "down"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
 }
@@ -302,7 +302,7 @@ fn dropping_a_value_while_fetches_fail_keeps_their_backoff() {
     let mut harness = Harness::new();
     let first = harness.succeed(1);
     harness.wait();
-    harness.fail(Failure { retry_after: Some(MINUTE), ..transient() });
+    harness.fail(AttemptFailure { retry_after: Some(MINUTE), ..transient() });
     let now = harness.now();
     assert!(harness.schedule.invalidate(&first, now));
     assert_eq!(harness.wait(), 90.0);
@@ -338,7 +338,7 @@ enum Event {
     Suspend(u64),
     SetBack(u64),
     Success,
-    Failure,
+    AttemptFailure,
     Throttled(u64),
     Lasting,
     Invalidate,
@@ -351,7 +351,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         (1..20_000_u64).prop_map(Event::Suspend),
         (1..20_000_u64).prop_map(Event::SetBack),
         Just(Event::Success),
-        Just(Event::Failure),
+        Just(Event::AttemptFailure),
         (0..4000_u64).prop_map(Event::Throttled),
         Just(Event::Lasting),
         Just(Event::Invalidate),
@@ -374,7 +374,7 @@ proptest! {
                 Event::Pass(seconds) => harness.pass(Duration::from_secs(seconds)),
                 Event::Suspend(seconds) => harness.wall += seconds,
                 Event::SetBack(seconds) => harness.wall -= seconds,
-                Event::Success | Event::Failure | Event::Throttled(_) | Event::Lasting => {
+                Event::Success | Event::AttemptFailure | Event::Throttled(_) | Event::Lasting => {
                     if harness.step() != Step::Fetch {
                         continue;
                     }
@@ -387,11 +387,11 @@ proptest! {
                             harness.succeed(1);
                             obtained = Some((harness.monotonic, harness.wall));
                         }
-                        Event::Failure => harness.fail(transient()),
+                        Event::AttemptFailure => harness.fail(transient()),
                         Event::Throttled(seconds) => {
-                            harness.fail(Failure { retry_after: Some(Duration::from_secs(seconds)), ..transient() });
+                            harness.fail(AttemptFailure { retry_after: Some(Duration::from_secs(seconds)), ..transient() });
                         }
-                        _ => harness.fail(Failure::lasting(Error::new(ErrorKind::NotFound, ""), Some(MINUTE * 5))),
+                        _ => harness.fail(AttemptFailure::lasting(Error::new(ErrorKind::NotFound, ""), Some(MINUTE * 5))),
                     }
                 }
                 Event::Invalidate => {
