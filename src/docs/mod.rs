@@ -79,8 +79,6 @@ pub mod concepts {}
 
 #[doc = include_str!("azure.md")]
 #[doc = ""]
-#[doc = "# Picture of the sequence"]
-#[doc = ""]
 #[doc = include_str!("sequence.svg")]
 pub mod azure {}
 
@@ -148,8 +146,6 @@ pub mod clouds {}
 
 #[doc = include_str!("instances.md")]
 #[doc = ""]
-#[doc = "# Picture of the life of a key"]
-#[doc = ""]
 #[doc = include_str!("keys.svg")]
 pub mod instances {}
 
@@ -173,8 +169,6 @@ pub mod settings {}
 pub mod tuning {}
 
 #[doc = include_str!("rejections.md")]
-#[doc = ""]
-#[doc = "# Picture of the decision"]
 #[doc = ""]
 #[doc = include_str!("status.svg")]
 pub mod rejections {}
