@@ -58,3 +58,43 @@ impl<A: Clone> Workers<A> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_thread_serves_every_second_connection_with_its_own_service() {
+        let mut services = 0;
+        let workers = Workers::start(2, || {
+            services += 1;
+            services
+        })
+        .unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, mut served) = mpsc::unbounded_channel();
+        for _ in 0..6 {
+            let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let (client, sender) = (client.unwrap(), sender.clone());
+            workers.spawn(accepted.unwrap().0, async move |stream, service| {
+                let is_open = stream.writable().await.is_ok();
+                let thread = thread::current().name().unwrap_or_default().to_owned();
+                sender.send((thread, service, is_open)).unwrap();
+                drop((stream, client));
+            });
+        }
+        let mut counts = BTreeMap::new();
+        for _ in 0..6 {
+            *counts.entry(served.recv().await.unwrap()).or_insert(0) += 1;
+        }
+        let expected = [("worker-1", 1), ("worker-2", 2)].map(|(name, service)| ((name.to_owned(), service, true), 3));
+        assert_eq!(counts, BTreeMap::from(expected));
+    }
+}
