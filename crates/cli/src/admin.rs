@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use crate::current::Current;
-use crate::server::Answer;
 use crate::server::phase::{Phase, Phases};
+use crate::server::{Answer, Peer};
 
 /// Answers at the admin address.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Admin {
 }
 
 impl Answer for Admin {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
         match self.0.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -11,18 +11,15 @@
 //! No path is an exception to the check: Envoy hands the path of the request on, and a request for `/healthz` would
 //! otherwise pass without a token.
 
-use std::convert::Infallible;
-
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use signalr_upstream_auth::{Claims, Rejection, rejection_headers};
-use tower::{Layer, ServiceExt, service_fn};
 
 use crate::current::Current;
 use crate::identity;
-use crate::server::Answer;
+use crate::server::{Answer, Peer};
 
 /// Every method and path is the same check.
 #[derive(Clone, Debug)]
@@ -35,23 +32,17 @@ impl ForwardAuth {
 }
 
 impl Answer for ForwardAuth {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let layer = self.0.load().layer.clone().with_rejection_response(rejected);
-        let service = layer.layer(service_fn(async |request: Request<Incoming>| Ok(accepted(&request))));
-        match service.oneshot(request).await {
-            Ok(response) => response,
-            Err::<_, Infallible>(never) => match never {},
+    async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
+        match self.0.load().layer.validate(request.headers()).await {
+            Ok(claims) => accepted(&claims),
+            Err(rejection) => rejected(&rejection),
         }
     }
 }
 
-fn accepted(request: &Request<Incoming>) -> Response<Body> {
+fn accepted(claims: &Claims) -> Response<Body> {
     let mut response = Response::new(Body::empty());
-    match request.extensions().get::<Claims>() {
-        Some(claims) => identity::set(response.headers_mut(), claims),
-        // The layer puts them there. An answer without them must not look like a yes.
-        None => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    identity::set(response.headers_mut(), claims);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

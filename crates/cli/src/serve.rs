@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Builder;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing_subscriber::filter::LevelFilter;
@@ -35,7 +37,8 @@ pub(crate) fn run<A: Answer>(
     service: impl FnOnce(Current) -> A,
 ) -> Result<ExitCode, Failure> {
     log::start(format, LevelFilter::INFO);
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(UNSTARTED, error))?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(UNSTARTED, error))?;
     runtime.block_on(serve(arguments, source, service))
 }
 
@@ -62,11 +65,14 @@ async fn serve<A: Answer>(
     let phases = Phases::new();
     let socket = bind("--listen", arguments.listen)?;
     let probes = listen("--admin", bind("--admin", arguments.admin)?, arguments.admin)?;
-    let server = Server::new(service(current.clone()), phases.clone(), tls, arguments.max_connections);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let server = Server::new(threads, &service(current.clone()), phases.clone(), tls, arguments.max_connections)
+        .map_err(|error| Failure::failed(UNSTARTED, error))?;
     tracing::info!(admin = %shown(&probes, arguments.admin), "serving probes");
     // Its own phases: probes are answered until the end.
     let admin = Admin::new(current.clone(), phases.clone(), exporter);
-    let admin = Server::new(admin, Phases::new(), None, MAX_PROBES);
+    let admin =
+        Server::new(1, &admin, Phases::new(), None, MAX_PROBES).map_err(|error| Failure::failed(UNSTARTED, error))?;
     tokio::spawn(async move { admin.serve(probes).await });
 
     let serving = {

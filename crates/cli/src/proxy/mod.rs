@@ -9,7 +9,6 @@ mod failure;
 mod head;
 mod log;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use signalr_upstream_auth::{Claims, Rejection, rejection_headers};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tower::{Layer, ServiceExt, service_fn};
 
 use self::body::Begun;
 use self::failure::ForwardFailure;
@@ -37,13 +35,22 @@ use crate::server::{Answer, Peer};
 
 /// The check in front of a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Proxy(Arc<Inner>);
+pub(crate) struct Proxy(Arc<Worker>);
 
+/// What one thread works with. A connection to the service stays with the thread that opened it.
 #[derive(Debug)]
-struct Inner {
+struct Worker {
+    shared: Arc<CommonParts>,
+    client: Client<HttpConnector, Begun<Incoming>>,
+}
+
+/// What all threads have in common.
+#[derive(Debug)]
+struct CommonParts {
     current: Current,
     rules: Rules,
-    client: Client<HttpConnector, Begun<Incoming>>,
+    connector: HttpConnector,
+    keep_alive: Duration,
     timeout: Duration,
     requests: Arc<Semaphore>,
     is_shadow: bool,
@@ -62,21 +69,18 @@ impl Proxy {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(arguments.connect_timeout)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(arguments.keep_alive))
-            .build(connector);
         if arguments.dangerous_shadow_mode {
             tracing::warn!("shadow mode: rejected requests are forwarded, marked with X-Upstream-Auth-Shadow");
         }
-        Self(Arc::new(Inner {
+        Self::with_client(Arc::new(CommonParts {
             current,
             rules: Rules {
                 to: arguments.to.clone(),
                 keep_authorization: arguments.keep_authorization,
                 forwarded: arguments.forwarded,
             },
-            client,
+            connector,
+            keep_alive: Duration::from_secs(arguments.keep_alive),
             timeout: Duration::from_secs(arguments.timeout),
             requests: Arc::new(Semaphore::new(
                 usize::try_from(arguments.max_requests).unwrap_or(Semaphore::MAX_PERMITS),
@@ -85,53 +89,55 @@ impl Proxy {
             log: ProxyLog::new(),
         }))
     }
-}
 
-impl Answer for Proxy {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        // Before the check: which of two hosts it would be for must not be a guess.
-        if head::has_two_hosts(request.headers()) {
-            return self.0.failed(ForwardFailure::InvalidRequest, None);
-        }
-        let check = self.0.current.load();
-        if self.0.is_shadow {
-            let verdict = match check.layer.validate(request.headers()).await {
-                Ok(claims) => Verdict::Accepted(claims),
-                Err(rejection) => Verdict::Rejected(rejection),
-            };
-            return self.0.forward(request, verdict).await;
-        }
-        let inner = Arc::clone(&self.0);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let inner = Arc::clone(&inner);
-            async move {
-                Ok(match request.extensions().get::<Claims>().cloned() {
-                    Some(claims) => inner.forward(request, Verdict::Accepted(claims)).await,
-                    // The layer puts them there. Without them nothing was checked.
-                    None => inner.failed(ForwardFailure::InvalidRequest, None),
-                })
-            }
-        });
-        match check.layer.clone().with_rejection_response(rejected).layer(service).oneshot(request).await {
-            Ok(response) => response,
-            Err::<_, Infallible>(never) => match never {},
-        }
+    fn with_client(shared: Arc<CommonParts>) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(shared.keep_alive)
+            .build(shared.connector.clone());
+        Self(Arc::new(Worker { shared, client }))
     }
 }
 
-impl Inner {
-    async fn forward(&self, request: Request<Incoming>, verdict: Verdict) -> Response<Body> {
+impl Answer for Proxy {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let Worker { shared, client } = &*self.0;
+        // Before the check: which of two hosts it would be for must not be a guess.
+        if head::has_two_hosts(request.headers()) {
+            return shared.failed(ForwardFailure::InvalidRequest, None);
+        }
+        let check = shared.current.load();
+        let verdict = match check.layer.validate(request.headers()).await {
+            Ok(claims) => Verdict::Accepted(claims),
+            Err(rejection) if shared.is_shadow => Verdict::Rejected(rejection),
+            Err(rejection) => return rejected(&rejection),
+        };
+        shared.forward(client, request, peer, verdict).await
+    }
+
+    fn for_worker(&self) -> Self {
+        Self::with_client(Arc::clone(&self.0.shared))
+    }
+}
+
+impl CommonParts {
+    async fn forward(
+        &self,
+        client: &Client<HttpConnector, Begun<Incoming>>,
+        request: Request<Incoming>,
+        peer: Peer,
+        verdict: Verdict,
+    ) -> Response<Body> {
         let Ok(permit) = Arc::clone(&self.requests).try_acquire_owned() else {
             return self.failed(ForwardFailure::LimitReached, None);
         };
         let (mut head, body) = request.into_parts();
-        let peer = head.extensions.get::<Peer>().copied();
-        if self.rules.apply(&mut head, peer).is_err() {
+        if self.rules.apply(&mut head, Some(peer)).is_err() {
             return self.failed(ForwardFailure::InvalidRequest, None);
         }
         self.identify(&mut head.headers, &verdict);
         let body = Begun::new(body).await;
-        let answer = timeout(self.timeout, self.client.request(Request::from_parts(head, body))).await;
+        let answer = timeout(self.timeout, client.request(Request::from_parts(head, body))).await;
         let response = match answer {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return self.failed(ForwardFailure::of(&error), Some(&error)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod phase;
 pub(crate) mod tls;
+mod workers;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,8 +26,9 @@ use tokio::time::{sleep, timeout};
 
 use self::phase::{Phase, Phases};
 use self::tls::Tls;
+use self::workers::Workers;
 
-/// Who connected, in the extensions of a request.
+/// Who connected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
@@ -35,13 +37,18 @@ pub(crate) struct Peer {
 
 /// Answers requests.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The same for another thread, which shares no connection with this one.
+    fn for_worker(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// Serves connections with one service.
 #[derive(Clone, Debug)]
 pub(crate) struct Server<A> {
-    service: A,
+    workers: Workers<A>,
     phases: Phases,
     tls: Option<Tls>,
     http: Builder<TokioExecutor>,
@@ -50,7 +57,18 @@ pub(crate) struct Server<A> {
 }
 
 impl<A: Answer> Server<A> {
-    pub(crate) fn new(service: A, phases: Phases, tls: Option<Tls>, max_connections: u32) -> Self {
+    /// With so many threads.
+    ///
+    /// # Errors
+    ///
+    /// The operating system starts no thread.
+    pub(crate) fn new(
+        threads: usize,
+        service: &A,
+        phases: Phases,
+        tls: Option<Tls>,
+        max_connections: u32,
+    ) -> io::Result<Self> {
         let mut http = Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MAX_HEAD);
         let max_head = u32::try_from(MAX_HEAD).unwrap_or(u32::MAX);
@@ -60,7 +78,8 @@ impl<A: Answer> Server<A> {
             .max_concurrent_streams(MAX_STREAMS)
             .keep_alive_interval(PATIENCE);
         let connections = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { service, phases, tls, http, connections: Arc::new(Semaphore::new(connections)), max_connections }
+        let workers = Workers::start(threads, || service.for_worker())?;
+        Ok(Self { workers, phases, tls, http, connections: Arc::new(Semaphore::new(connections)), max_connections })
     }
 
     /// Serves the connections of a listener until the drain begins.
@@ -103,46 +122,45 @@ impl<A: Answer> Server<A> {
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let server = self.clone();
-        tokio::spawn(async move {
+        self.workers.spawn(stream, async move |stream, service| {
             let _permit = permit;
             // Small answers are not to wait for more.
             let _ = stream.set_nodelay(true);
             let is_tls = server.tls.is_some();
             let peer = Peer { address: peer, is_tls };
             match &server.tls {
-                None => server.connection(stream, peer, &server.http).await,
+                None => server.connection(stream, peer, service, &server.http).await,
                 // In a box: a connection without TLS keeps no room for it.
-                Some(tls) => Box::pin(server.handshake(stream, peer, tls)).await,
+                Some(tls) => Box::pin(server.handshake(stream, peer, service, tls)).await,
             }
         });
     }
 
-    async fn handshake(&self, stream: TcpStream, peer: Peer, tls: &Tls) {
+    async fn handshake(&self, stream: TcpStream, peer: Peer, service: A, tls: &Tls) {
         match timeout(PATIENCE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let http = self.http.clone();
                 let http = if is_http2 { http.http2_only() } else { http.http1_only() };
-                self.connection(stream, peer, &http).await;
+                self.connection(stream, peer, service, &http).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
 
-    async fn connection<S>(&self, stream: S, peer: Peer, http: &Builder<TokioExecutor>)
+    async fn connection<S>(&self, stream: S, peer: Peer, service: A, http: &Builder<TokioExecutor>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = Arc::new(Notify::new());
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let service = service_fn(|request: Request<Incoming>| {
             asked.notify_one();
-            request.extensions_mut().insert(peer);
-            let (service, phases) = (self.service.clone(), self.phases.clone());
+            let (service, phases) = (service.clone(), self.phases.clone());
             // In a box: an idle connection keeps no room for it.
             Box::pin(async move {
                 let version = request.version();
-                let mut response = service.answer(request).await;
+                let mut response = service.answer(request, peer).await;
                 // A client must not send its next request just when an idle connection is closed.
                 if phases.current() > Phase::Serving && version < Version::HTTP_2 {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
