@@ -101,7 +101,7 @@ impl Validator {
                 self.check_with_key(token, key, self.now())?
             }
         };
-        Ok(authorized.claims)
+        Ok(authorized.into_claims())
     }
 }
 

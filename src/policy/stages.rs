@@ -92,9 +92,36 @@ impl<'t> VerifiedToken<'t> {
 /// An accepted token: its claims, and what a later request with the same token has to check again.
 #[derive(Debug)]
 pub(crate) struct AuthorizedToken {
-    pub(crate) claims: Claims,
+    claims: Claims,
+    key_id: KeyId,
+    key: VerificationKey,
+    validity: Validity,
+}
+
+impl AuthorizedToken {
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(crate) fn into_claims(self) -> Claims {
+        self.claims
+    }
+
     /// The `kid` of the token. A key source may list the same key under another `kid`, too.
-    pub(crate) key_id: KeyId,
-    pub(crate) key: VerificationKey,
-    pub(crate) validity: Validity,
+    pub(crate) fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    pub(crate) fn key(&self) -> &VerificationKey {
+        &self.key
+    }
+
+    pub(crate) fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample(claims: Claims, key: VerificationKey, validity: Validity) -> Self {
+        Self { claims, key_id: key.id().clone(), key, validity }
+    }
 }

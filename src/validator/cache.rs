@@ -53,7 +53,7 @@ pub(crate) struct CachedToken {
 impl CachedToken {
     /// The bytes that the token takes in the main tier.
     fn weight(&self) -> usize {
-        self.token.len() + self.authorized.claims.weight() + OVERHEAD
+        self.token.len() + self.authorized.claims().weight() + OVERHEAD
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct HotEntry {
 
 impl HotEntry {
     fn new(tail: Tail, cached: Arc<CachedToken>) -> Self {
-        let claims = ShardedClaims::new(&cached.authorized.claims);
+        let claims = ShardedClaims::new(cached.authorized.claims());
         Self { tail, cached, claims }
     }
 
@@ -119,7 +119,7 @@ impl TokenCache {
         if self.main_hits.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
             self.promote(HotEntry::new(tail, Arc::clone(&cached)), None);
         }
-        check(&cached, &cached.authorized.claims)
+        check(&cached, cached.authorized.claims())
     }
 
     /// Inserts a token that was just accepted at `now`.
@@ -127,7 +127,7 @@ impl TokenCache {
         let token = token.as_bytes();
         let Some(tail) = self.tail_of(token) else { return };
         let lifetime = self.lifetime(&authorized, now);
-        let (tenant, window) = (authorized.claims.tenant_id(), authorized.validity.window(self.skew));
+        let (tenant, window) = (authorized.claims().tenant_id(), authorized.validity().window(self.skew));
         let cached = Arc::new(CachedToken { token: token.into(), tenant, authorized, window, lifetime });
         let hot = self.hot.load();
         let has_room = hot.iter().filter(|entry| !self.is_over(entry, now)).count() < HOT;
@@ -164,7 +164,7 @@ impl TokenCache {
     /// How long a token is valid from `now` on. The times are checked with each hit, so an unknown time harms nothing.
     fn lifetime(&self, authorized: &AuthorizedToken, now: Option<UnixTime>) -> Duration {
         let Some(now) = now else { return Duration::MAX };
-        let end = authorized.validity.ends().as_secs().saturating_add(self.skew.as_secs());
+        let end = authorized.validity().ends().as_secs().saturating_add(self.skew.as_secs());
         Duration::from_secs(end.saturating_sub(now.as_secs()))
     }
 }
@@ -253,7 +253,7 @@ mod tests {
 
     fn get(tokens: &TokenCache, token: &[u8]) -> Option<String> {
         tokens.get(BearerToken::from_token68(token).unwrap(), |cached, claims| {
-            assert_eq!(claims, &cached.authorized.claims);
+            assert_eq!(claims, cached.authorized.claims());
             Some(claims.audience().to_owned())
         })
     }
@@ -268,12 +268,8 @@ mod tests {
         let keys =
             format!(r#"{{"keys":[{{"kty":"RSA","kid":"k","e":"AQAB","n":"{}"}}]}}"#, URL_SAFE_NO_PAD.encode(modulus));
         let key = KeySet::from_json(keys.as_bytes()).unwrap().usable().next().unwrap().clone();
-        let authorized = AuthorizedToken {
-            claims: Claims::sample(audience),
-            key_id: key.id().clone(),
-            key,
-            validity: Validity { exp: i64::try_from(exp).unwrap(), nbf: None, iat: None },
-        };
+        let validity = Validity { exp: i64::try_from(exp).unwrap(), nbf: None, iat: None };
+        let authorized = AuthorizedToken::sample(Claims::sample(audience), key, validity);
         tokens.insert(BearerToken::from_token68(token).unwrap(), authorized, at(now));
     }
 
@@ -335,7 +331,7 @@ mod tests {
     #[test]
     fn an_entry_weighs_its_token_claims_and_overhead() {
         let tokens = with(1 << 20, 0..3);
-        let claims = tokens.hot.load()[0].cached.authorized.claims.weight();
+        let claims = tokens.hot.load()[0].cached.authorized.claims().weight();
         assert_eq!(tokens.main.weighted_size(), u64::try_from(3 * (1500 + claims + OVERHEAD)).unwrap());
     }
 

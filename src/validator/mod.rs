@@ -287,7 +287,7 @@ impl Validator {
     fn cached(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         let now = now?;
         self.0.cache.get(token, |cached, claims| {
-            let AuthorizedToken { key_id, key, .. } = &cached.authorized;
+            let (key_id, key) = (cached.authorized.key_id(), cached.authorized.key());
             let is_accepted = cached.window.contains(now) && self.0.keys.is_current(cached.tenant, key_id, key, now);
             is_accepted.then(|| {
                 meter::token_cache_hit();
@@ -326,7 +326,7 @@ impl Validator {
     /// Counts an accepted token and inserts it into the cache.
     fn accept(&self, token: BearerToken<'_>, authorized: AuthorizedToken, now: Option<UnixTime>) -> Claims {
         meter::accepted();
-        let claims = authorized.claims.clone();
+        let claims = authorized.claims().clone();
         self.0.cache.insert(token, authorized, now);
         claims
     }
