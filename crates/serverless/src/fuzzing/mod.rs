@@ -73,10 +73,9 @@ mod tests {
         if root.join("Cargo.toml.orig").exists() {
             return;
         }
-        let corpus = root.join("fuzz/corpus");
+        let seeds = root.join("fuzz/seeds");
         for (name, run) in targets {
-            let files: Vec<_> =
-                std::fs::read_dir(corpus.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
+            let files: Vec<_> = std::fs::read_dir(seeds.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
             assert!(files.len() >= 5, "{name} has too few seeds");
             for file in files {
                 let input = std::fs::read(&file).unwrap();
