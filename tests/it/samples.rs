@@ -1,7 +1,4 @@
-//! The samples that people paste: whichever serves an upstream route is protected, and axum's layers protect what they say.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! The samples that people paste: axum's layers protect what they say. `.ci/guide` finds samples without protection.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,67 +8,6 @@ use mock_entra::{MockEntra, UpstreamRequest};
 use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use support::{entra, fixed_layer};
 use tower::ServiceExt;
-
-/// The files with this ending below a folder.
-fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            files(&path, ending, found);
-        } else if path.extension().is_some_and(|extension| extension == ending) {
-            found.push(path);
-        }
-    }
-}
-
-/// The blocks of code in documentation, comment marks removed, with where they are.
-fn samples() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut paths = vec![root.join("README.md")];
-    files(&root.join("src"), "md", &mut paths);
-    files(&root.join("src"), "rs", &mut paths);
-    files(&root.join("examples"), "md", &mut paths);
-    let mut samples = Vec::new();
-    for path in paths {
-        let text = fs::read_to_string(&path).unwrap();
-        let is_code = path.extension().is_some_and(|extension| extension == "rs");
-        let comment = |line: &str| {
-            let line = line.trim_start();
-            line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).map(|line| line.trim_start().to_owned())
-        };
-        let lines: Vec<_> = match is_code {
-            true => text.lines().filter_map(comment).collect(),
-            false => text.lines().map(str::to_owned).collect(),
-        };
-        for block in lines.join("\n").split("```").skip(1).step_by(2) {
-            samples.push((path.display().to_string(), block.to_owned()));
-        }
-    }
-    samples
-}
-
-#[test]
-fn every_sample_with_an_upstream_route_puts_the_layer_in_front() {
-    let samples = samples();
-    let serves = |block: &str| {
-        ["route(\"/upstream", "route_service(", "Request<Incoming>"].iter().any(|part| block.contains(part))
-    };
-    let serving: Vec<_> = samples.iter().filter(|(_, block)| serves(block)).collect();
-    assert!(serving.len() >= 10, "the samples were not found: {}", serving.len());
-    // A layer of the caller's own, as in `migration`, wraps the whole router, too.
-    // Without tower, the handler begins with the check.
-    let layers = [
-        "layer(UpstreamAuthLayer",
-        "layer(auth)",
-        "auth.layer(service_fn",
-        "layer(from_fn_with_state(validator",
-        "match validator.validate_header_values(",
-    ];
-    for (path, block) in serving {
-        let code: String = block.lines().map(|line| line.split("//").next().unwrap()).collect();
-        assert!(layers.iter().any(|layer| code.contains(layer)), "{path}\n{block}");
-    }
-}
 
 async fn status(app: &Router, request: Request<Body>) -> StatusCode {
     app.clone().oneshot(request).await.unwrap().status()
