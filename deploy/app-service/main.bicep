@@ -72,6 +72,11 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           name: 'SIGNALR_UPSTREAM_CALLER_OBJECT_IDS'
           value: callerObjectIds
         }
+        {
+          // In seconds: the check takes up to 25 to end, and App Service gives 5 by default.
+          name: 'WEBSITES_CONTAINER_STOP_TIME_LIMIT'
+          value: '40'
+        }
       ]
     }
   }
