@@ -17,11 +17,14 @@ use serde_json::{Value, json};
 use signalr_emulator::{Emulator, EmulatorEvent, LoggedRequest, Operation};
 use signalr_upstream_auth::Claims;
 use tokio::sync::broadcast::{Sender, error::RecvError};
+use tokio::sync::mpsc;
 
 /// Tells whoever listens. It stands on both sides of the layer: [`called`] outside, [`accepted`] inside.
 #[derive(Clone)]
 pub(super) struct Tap {
     steps: Sender<Arc<str>>,
+    /// The answers, which come after what the app has sent until then.
+    answers: mpsc::Sender<Value>,
     flows: Arc<AtomicU64>,
 }
 
@@ -36,14 +39,19 @@ pub(super) struct Attack(pub(super) &'static str);
 impl Tap {
     /// Also tells what the app sends through the emulator.
     pub(super) fn start(emulator: &Emulator) -> Self {
-        let tap = Self { steps: Sender::new(LATEST), flows: Arc::default() };
-        let (mut events, own) = (emulator.events(), tap.clone());
+        let (answers, mut answered) = mpsc::channel(LATEST);
+        let tap = Self { steps: Sender::new(LATEST), answers, flows: Arc::default() };
+        let (mut events, steps) = (emulator.events(), tap.steps.clone());
         tokio::spawn(async move {
             loop {
-                match events.recv().await {
-                    Ok(EmulatorEvent::Request(request)) if is_send(request.operation) => own.tell(&send(&request)),
-                    Ok(_) | Err(RecvError::Lagged(_)) => (),
-                    Err(RecvError::Closed) => return,
+                tokio::select! {
+                    biased;
+                    event = events.recv() => match event {
+                        Ok(EmulatorEvent::Request(request)) if is_send(request.operation) => tell(&steps, &send(&request)),
+                        Ok(_) | Err(RecvError::Lagged(_)) => (),
+                        Err(RecvError::Closed) => return,
+                    },
+                    Some(answer) = answered.recv() => tell(&steps, &answer),
                 }
             }
         });
@@ -51,9 +59,13 @@ impl Tap {
     }
 
     fn tell(&self, step: &Value) {
-        // Nobody has to listen.
-        let _ = self.steps.send(step.to_string().into());
+        tell(&self.steps, step);
     }
+}
+
+fn tell(steps: &Sender<Arc<str>>, step: &Value) {
+    // Nobody has to listen.
+    let _ = steps.send(step.to_string().into());
 }
 
 /// Before the layer: the call as it came. After it: the answer, and why it was rejected.
@@ -64,7 +76,9 @@ pub(super) async fn called(State(tap): State<Tap>, request: Request, next: Next)
     request.extensions_mut().insert(Flow(flow));
     let response = next.run(request).await;
     let (status, reason) = (response.status().as_u16(), reason(response.headers()));
-    tap.tell(&json!({"step": "answered", "flow": flow, "status": status, "reason": reason}));
+    let answer = json!({"step": "answered", "flow": flow, "status": status, "reason": reason});
+    // It fails only when the emulator has ended.
+    let _ = tap.answers.send(answer).await;
     response
 }
 
