@@ -27,7 +27,7 @@ impl Rules {
     /// # Errors
     ///
     /// Why there is no such request.
-    pub(super) fn apply(&self, head: &mut Parts, peer: Option<Peer>) -> Result<(), &'static str> {
+    pub(super) fn apply(&self, head: &mut Parts, peer: Peer) -> Result<(), &'static str> {
         if head.method == Method::CONNECT {
             return Err("this is no tunnel");
         }
@@ -49,7 +49,7 @@ impl Rules {
             headers.remove(AUTHORIZATION);
         }
         join_cookies(headers);
-        if let (Some(peer), true) = (peer, self.forwarded != PeerHeaders::Pass) {
+        if self.forwarded != PeerHeaders::Pass {
             forwarded(headers, self.forwarded, peer, host.as_ref());
         }
         match host {
@@ -149,7 +149,7 @@ mod tests {
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let peer = Peer { address: "[2001:db8::1]:4711".parse().unwrap(), is_tls: true };
-        rules.apply(&mut head, Some(peer)).unwrap();
+        rules.apply(&mut head, peer).unwrap();
         assert_eq!(head.uri, "http://app:8080/upstream/chat?a=b");
         head.headers
     }

@@ -132,7 +132,7 @@ impl CommonParts {
             return self.failed(ForwardFailure::LimitReached, None);
         };
         let (mut head, body) = request.into_parts();
-        if self.rules.apply(&mut head, Some(peer)).is_err() {
+        if self.rules.apply(&mut head, peer).is_err() {
             return self.failed(ForwardFailure::InvalidRequest, None);
         }
         self.identify(&mut head.headers, &verdict);

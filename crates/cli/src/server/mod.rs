@@ -57,7 +57,7 @@ pub(crate) struct Server<A> {
 }
 
 impl<A: Answer> Server<A> {
-    /// With so many threads.
+    /// Starts so many threads, which serve nothing yet.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use std::thread;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 
-/// One thread for each processor, with a service for each.
+/// Threads with a service for each.
 #[derive(Clone, Debug)]
 pub(super) struct Workers<A>(Arc<All<A>>);
 
@@ -49,11 +49,12 @@ impl<A: Clone> Workers<A> {
         let All { workers, next } = &*self.0;
         let turn = next.fetch_add(1, Ordering::Relaxed) % workers.len();
         // A socket belongs to the runtime that waits for it.
-        let (Some((handle, service)), Ok(stream)) = (workers.get(turn), stream.into_std()) else { return };
-        let service = service.clone();
+        let Some((handle, service)) = workers.get(turn) else { return };
+        let (stream, service) = (stream.into_std(), service.clone());
         handle.spawn(async move {
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                serve(stream, service).await;
+            match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => serve(stream, service).await,
+                Err(error) => tracing::error!(%error, "a connection cannot be served"),
             }
         });
     }
