@@ -45,7 +45,7 @@ fn new_keys() -> Vec<Entry> {
     add("a stranger of version 2", signed(403, K::CallerNotAllowed), |token| stranger(token.v2()));
     add("a user", signed(403, K::DelegatedToken), TokenBuilder::delegated);
     add("no object", signed(401, K::MissingClaim), |token| token.without_claim("oid"));
-    // What is implausible is rejected before, and nobody looks for its key.
+    // A token that fails an earlier check causes no fetch of its key.
     add("an end in the past", rejected(401, K::Expired), TokenBuilder::expired);
     add("another tenant", rejected(401, K::WrongTenant), |token| token.tenant(OTHER_TENANT.parse().unwrap()));
 

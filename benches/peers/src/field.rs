@@ -54,13 +54,13 @@ pub async fn ours(world: &World, entra: &MockEntra) -> Vec<Contender> {
     let fixed = FixedKeys::new(KeySet::from_json(world.keys.as_bytes()).expect("a key document"));
     let (remote, fixed): (Arc<dyn KeySource>, Arc<dyn KeySource>) = (Arc::new(remote), Arc::new(fixed));
     let layer = move |keys: &Arc<dyn KeySource>| UpstreamAuthLayer::from_keys(policy.clone(), Arc::clone(keys));
-    let (with_remote, with_fixed, forgetful) = (layer.clone(), layer.clone(), layer);
+    let (with_remote, with_fixed, without_cache) = (layer.clone(), layer.clone(), layer);
     let keys = Arc::clone(&remote);
     vec![
         Contender::service(OURS, move || with_remote(&keys).layer(inner::<Body>())),
         Contender::service(OURS_FIXED, move || with_fixed(&fixed).layer(inner::<Body>())),
         Contender::service(OURS_WITHOUT_CACHE, move || {
-            forgetful(&remote).with_token_cache_bytes(0).layer(inner::<Body>())
+            without_cache(&remote).with_token_cache_bytes(0).layer(inner::<Body>())
         }),
     ]
 }
