@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "reads the recorded documents from the folder named by UPSTREAM_AUTH_VECTORS"]
+    #[ignore = "reads the recorded documents: .ci/vectors recorded"]
     fn public_v2_documents_match_recorded_ones() {
         let folder = std::env::var("UPSTREAM_AUTH_VECTORS").unwrap();
         for (directory, name) in [(Directory::Common, "common"), (Directory::Organizations, "organizations")] {

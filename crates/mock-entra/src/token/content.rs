@@ -36,7 +36,7 @@ impl TokenBuilder {
             .with_some("idp", v1.then(|| self.authority.issuer(tenant, TokenVersion::V1)))
             .with_some("idtyp", self.graph.then_some("app"))
             .with("oid", caller_object_id.to_string())
-            .with("rh", REFRESH_HINT)
+            .with("rh", RH)
             .with_some("roles", self.roles.as_ref())
             .with("sub", caller_object_id.to_string())
             .with_some("tenant_region_scope", self.graph.then_some("EU"))
@@ -63,7 +63,7 @@ impl TokenBuilder {
             .with("name", "Ada Example")
             .with("oid", USER_OBJECT_ID)
             .with_some("preferred_username", v2.then_some(USER_NAME))
-            .with("rh", REFRESH_HINT)
+            .with("rh", RH)
             .with_some("roles", self.roles.as_ref())
             .with("scp", "user_impersonation")
             .with("sub", USER_SUBJECT)
@@ -113,7 +113,8 @@ impl Segment {
 }
 
 const DEFAULT_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
-const REFRESH_HINT: &str = "0.AXXXEREREaqqu0uMzCIiIiIiIkREREQAAAAAwAAAAAAAAAAAAAA.";
+/// The claim `rh`, which Entra documents as its own to revalidate tokens. A made-up value.
+const RH: &str = "0.AVQAEREREaqqu0uMzCIiIiIiIkREREQAAAAAwAAAAAAAAAAAAAA.";
 const SIGNALR_RESOURCE: &str = "/subscriptions/99999999-0000-4000-8000-aaaaaaaaaaaa/resourcegroups/rg/providers/Microsoft.SignalRService/SignalR/contoso";
 const USER_NAME: &str = "ada@contoso.example";
 const USER_OBJECT_ID: &str = "bbbbbbbb-5678-4cde-8fab-cccccccccccc";

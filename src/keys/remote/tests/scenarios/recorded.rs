@@ -13,7 +13,7 @@ use crate::cloud::Cloud;
 use crate::keys::remote::discovery::Discovery;
 
 #[tokio::test(start_paused = true)]
-#[ignore = "reads the recorded Entra answers named by UPSTREAM_AUTH_VECTORS"]
+#[ignore = "reads the recorded answers of Entra: .ci/vectors recorded"]
 async fn months_of_recorded_documents_lose_no_request() {
     for name in ["common", "organizations"] {
         replay(name).await;
@@ -66,7 +66,7 @@ async fn replay(name: &str) {
 }
 
 #[test]
-#[ignore = "reads the recorded Entra answers named by UPSTREAM_AUTH_VECTORS"]
+#[ignore = "reads the recorded answers of Entra: .ci/vectors recorded"]
 fn reads_recorded_discovery_documents_and_rejects_those_without_tenant() {
     let tenant = "11111111-aaaa-4bbb-8ccc-222222222222";
     for name in ["common", "organizations"] {
