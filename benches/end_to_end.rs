@@ -174,8 +174,10 @@ impl Load {
         ];
         let mut runs: Vec<Vec<Run>> = loads.iter().map(|_| Vec::new()).collect();
         let mut memory = vec![0; loads.len()];
-        for _ in 0..self.rounds {
-            for (at, (_, url, script)) in loads.iter().enumerate() {
+        for round in 0..self.rounds {
+            // Each round begins with another load, so that none always follows the same one.
+            for at in (0..loads.len()).map(|at| (at + round) % loads.len()) {
+                let (_, url, script) = &loads[at];
                 let cpu = self.cpu();
                 let text = finish(self.wrk(url, script, CONNECTIONS));
                 let mut run = parse(&text);

@@ -2,8 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{self, KeyPair as _, ParsedPublicKey, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
@@ -17,8 +24,41 @@ impl TokenCredential for Fixed {
     async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         // Far ahead of any clock.
         let expires = OffsetDateTime::from_unix_timestamp(32_503_680_000).expect("the year 3000");
-        Ok(AccessToken::new("entra-token", expires))
+        Ok(AccessToken::new(ENTRA.token.clone(), expires))
     }
+}
+
+/// What stands for Entra: a key, and a token of the usual length.
+pub(crate) struct Entra {
+    pub(crate) token: String,
+    key: ParsedPublicKey,
+}
+
+pub(crate) static ENTRA: LazyLock<Entra> = LazyLock::new(|| {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let claims = serde_json::json!({ "aud": "https://signalr.azure.com", "padding": "x".repeat(800) }).to_string();
+    let input = [r#"{"typ":"JWT","alg":"RS256"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).expect("signed");
+    let key = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key()).expect("a key");
+    Entra { token: [input, URL_SAFE_NO_PAD.encode(signature)].join("."), key }
+});
+
+/// What the service has to do for `:generateToken` at least: verify the Entra token, and sign a client token. `None` if
+/// the first fails.
+fn minted(request: &[u8]) -> Option<String> {
+    let head = std::str::from_utf8(request).ok()?;
+    let (_, rest) = head.split_once("authorization: Bearer ")?;
+    let (input, end) = rest.lines().next()?.rsplit_once('.')?;
+    ENTRA.key.verify_sig(input.as_bytes(), &URL_SAFE_NO_PAD.decode(end).ok()?).ok()?;
+    let claims =
+        br#"{"aud":"https://localhost/client/?hub=chat","iat":1790000000,"exp":1790003600,"asrs.s.uid":"anna"}"#;
+    let mut token = [&br#"{"alg":"HS256","typ":"JWT"}"#[..], claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"a-key-of-the-length-that-keys-have-in-azure=");
+    let tag = hmac::sign(&key, token.as_bytes());
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(tag, &mut token);
+    Some(format!(r#"{{"token":"{token}"}}"#))
 }
 
 /// A service on loopback that gives one answer to each path, and counts requests for the key.
@@ -57,11 +97,11 @@ fn serve(mut stream: impl Read + Write, keys: &AtomicUsize) {
         while let Some(length) = request_length(&bytes) {
             let body = if bytes.starts_with(b"GET /api/v1/auth/accessKey") {
                 keys.fetch_add(1, Ordering::SeqCst);
-                r#"{"AccessKey":"a-key-of-the-length-that-keys-have-in-azure=","KeyId":"a-key-id"}"#
+                String::from(r#"{"AccessKey":"a-key-of-the-length-that-keys-have-in-azure=","KeyId":"a-key-id"}"#)
             } else if bytes.windows(14).any(|window| window == b":generateToken") {
-                r#"{"token":"minted"}"#
+                minted(&bytes[..length]).expect("an Entra token")
             } else {
-                ""
+                String::new()
             };
             let status = if body.is_empty() { "202 Accepted" } else { "200 OK" };
             let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
