@@ -25,7 +25,7 @@ use cpu_time::ThreadTime;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use mock_entra::MockEntra;
 use peak_alloc::PeakAlloc;
-use signalr_upstream_auth::clock::UnixTime;
+use signalr_upstream_auth::clock::{Clock, SystemClock, UnixTime};
 use signalr_upstream_auth::keys::{FixedKeys, KeyId, KeySet, KeySource, Lookup, RemoteKeys};
 use signalr_upstream_auth::{
     Audiences, Callers, Claims, Policy, Rejection, TenantId, Tenants, TokenVersion, Validator,
@@ -99,11 +99,11 @@ fn print_keys(world: &World) {
 }
 
 fn look_up(source: Arc<dyn KeySource>, tenants: Vec<TenantId>, keys: Vec<KeyId>) -> impl FnMut() -> bool {
-    let mut turn = 0;
+    let (mut turn, now) = (0, SystemClock::default().now().unwrap());
     move || {
         turn += 1;
         let (tenant, key) = (tenants[turn % tenants.len()], &keys[turn % keys.len()]);
-        matches!(source.lookup(black_box(tenant), black_box(key)), Lookup::Found(_))
+        matches!(source.lookup(black_box(tenant), black_box(key), black_box(now)), Lookup::Found(_))
     }
 }
 

@@ -101,7 +101,7 @@ impl<'e> Evidence<'e> {
 
     /// The key the token names, if it is at hand.
     pub(super) fn key(&self) -> Option<VerificationKey> {
-        match self.validator.keys().lookup(self.tenant()?, &self.key_id()?) {
+        match self.validator.keys().lookup(self.tenant()?, &self.key_id()?, self.validator.now()?) {
             Lookup::Found(key) => Some(key),
             Lookup::Miss | Lookup::Rejected(_) => None,
         }

@@ -40,28 +40,27 @@ impl FixedKeys {
     pub fn new(keys: KeySet) -> Self {
         Self { keys }
     }
+
+    fn find(&self, key: &KeyId) -> Result<VerificationKey, KeyError> {
+        match self.keys.entry(key) {
+            Some(KeyEntry::Usable(key)) => Ok(key.clone()),
+            Some(KeyEntry::Unusable(_)) => Err(KeyError::unusable()),
+            None => Err(KeyError::unknown()),
+        }
+    }
 }
 
 impl KeySource for FixedKeys {
-    fn lookup(&self, _tenant: TenantId, key: &KeyId) -> Lookup {
-        match self.keys.entry(key) {
-            Some(KeyEntry::Usable(key)) => Lookup::Found(key.clone()),
-            Some(KeyEntry::Unusable(_)) => Lookup::Rejected(KeyError::unusable()),
-            None => Lookup::Rejected(KeyError::unknown()),
-        }
+    fn lookup(&self, _tenant: TenantId, key: &KeyId, _now: UnixTime) -> Lookup {
+        self.find(key).map_or_else(Lookup::Rejected, Lookup::Found)
     }
 
     fn is_current(&self, _tenant: TenantId, id: &KeyId, key: &VerificationKey, _now: UnixTime) -> bool {
         self.keys.get(id) == Some(key)
     }
 
-    fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        let answer = match self.lookup(tenant, key) {
-            Lookup::Found(key) => Ok(key),
-            Lookup::Rejected(error) => Err(error),
-            Lookup::Miss => Err(KeyError::unknown()),
-        };
-        Box::pin(std::future::ready(answer))
+    fn resolve(&self, _tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
+        Box::pin(std::future::ready(self.find(key)))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::signature::key::VerificationKey;
 /// use std::sync::{PoisonError, RwLock};
 ///
 /// use signalr_upstream_auth::TenantId;
+/// use signalr_upstream_auth::clock::UnixTime;
 /// use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey};
 ///
 /// #[derive(Debug)]
@@ -40,8 +41,8 @@ use crate::signature::key::VerificationKey;
 /// }
 ///
 /// impl KeySource for ReplacedKeys {
-///     fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup {
-///         self.current().lookup(tenant, id)
+///     fn lookup(&self, tenant: TenantId, id: &KeyId, now: UnixTime) -> Lookup {
+///         self.current().lookup(tenant, id, now)
 ///     }
 ///
 ///     fn resolve(&self, tenant: TenantId, id: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
@@ -51,19 +52,18 @@ use crate::signature::key::VerificationKey;
 /// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// What is known of a key now. Must not wait, neither for a lock that is held long nor for anything else.
-    fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup;
-
-    /// Whether a key that was [`Lookup::Found`] before is still the one of this `kid`, for tokens that were verified with
-    /// it. Must not wait either.
     ///
     /// `now` is the time of the request on the validator's clock, so that a source whose keys age need not read a wall
     /// clock again.
+    fn lookup(&self, tenant: TenantId, id: &KeyId, now: UnixTime) -> Lookup;
+
+    /// Whether a key that was [`Lookup::Found`] before is still the one of this `kid`, for tokens that were verified with
+    /// it. Must not wait either. `now` is that of [`lookup`](Self::lookup).
     ///
-    /// The default ignores it and looks the key up again. A source that can tell without a copy saves some time: it
+    /// The default looks the key up again. A source that can tell without a copy saves some time: it
     /// compares keys with `==`.
     fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey, now: UnixTime) -> bool {
-        let _ = now;
-        matches!(self.lookup(tenant, id), Lookup::Found(found) if found == *key)
+        matches!(self.lookup(tenant, id, now), Lookup::Found(found) if found == *key)
     }
 
     /// Finds out about a key that [`lookup`](Self::lookup) did not know. May wait.
@@ -113,8 +113,8 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 }
 
 impl<K: KeySource + ?Sized> KeySource for Arc<K> {
-    fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup {
-        (**self).lookup(tenant, id)
+    fn lookup(&self, tenant: TenantId, id: &KeyId, now: UnixTime) -> Lookup {
+        (**self).lookup(tenant, id, now)
     }
 
     fn is_current(&self, tenant: TenantId, id: &KeyId, key: &VerificationKey, now: UnixTime) -> bool {

@@ -136,16 +136,17 @@ impl Policy {
         self.check_issuer(&token.claims, tenant, version)?;
         self.check_audience(&token, version)?;
         let validity = Self::validity(&token.claims)?;
-        self.check_times(&validity, now)?;
+        let now = self.check_times(&validity, now)?;
         if self.0.revoked_keys.contains(&token.key_id) {
             return Err(RejectionKind::RevokedKey.into());
         }
-        Ok(CheckedToken::new(token, tenant, version, validity))
+        Ok(CheckedToken::new(token, tenant, version, validity, now))
     }
 
-    /// Checks `exp`, `nbf` and `iat` at `now`. A cached token is checked again with each request.
-    pub(crate) fn check_times(&self, validity: &Validity, now: Option<UnixTime>) -> Result<(), RejectionKind> {
-        validity.check(now, self.0.clock_skew)
+    /// Checks `exp`, `nbf` and `iat` at `now`, and returns the time. A cached token is checked again with each request.
+    pub(crate) fn check_times(&self, validity: &Validity, now: Option<UnixTime>) -> Result<UnixTime, RejectionKind> {
+        let now = now.ok_or(RejectionKind::ClockUnavailable)?;
+        validity.check(now, self.0.clock_skew).map(|()| now)
     }
 
     /// Checks that the key may sign for the token's tenant, by the key's own `issuer` and `cloud_instance_name` where

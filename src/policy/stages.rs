@@ -4,6 +4,7 @@
 //! So no check can be skipped, and no key check counts for another token than its own.
 
 use super::claims::Claims;
+use crate::clock::UnixTime;
 use crate::error::{CheckName, Rejection, RejectionKind};
 use crate::ids::{KeyId, TenantId};
 use crate::signature::key::VerificationKey;
@@ -19,11 +20,23 @@ pub(crate) struct CheckedToken<'t> {
     tenant: TenantId,
     version: TokenVersion,
     validity: Validity,
+    at: UnixTime,
 }
 
 impl<'t> CheckedToken<'t> {
-    pub(super) fn new(token: UnverifiedToken<'t>, tenant: TenantId, version: TokenVersion, validity: Validity) -> Self {
-        Self { token, tenant, version, validity }
+    pub(super) fn new(
+        token: UnverifiedToken<'t>,
+        tenant: TenantId,
+        version: TokenVersion,
+        validity: Validity,
+        at: UnixTime,
+    ) -> Self {
+        Self { token, tenant, version, validity, at }
+    }
+
+    /// The time by which its times were checked.
+    pub(crate) fn at(&self) -> UnixTime {
+        self.at
     }
 
     pub(crate) fn tenant(&self) -> TenantId {

@@ -355,7 +355,7 @@ impl Validator {
         let jws = CompactJws::decode(token).map_err(Rejection::from)?;
         let checked = self.0.policy.check_claims(UnverifiedToken::parse(&jws)?, now)?;
         let tenant = checked.tenant();
-        match self.0.keys.lookup(tenant, checked.key_id()) {
+        match self.0.keys.lookup(tenant, checked.key_id(), checked.at()) {
             Lookup::Found(key) => Ok(self.finish(checked, key)?),
             Lookup::Rejected(error) => Err(Rejection::from(error).into()),
             Lookup::Miss => Err(Unfinished::NeedsKey(tenant, checked.key_id().clone())),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{FixedKeys, KeyErrorKind, KeyId, KeySet, KeySource, Lookup};
 
 use super::plain_json::{Fault, Json, parse};
@@ -34,7 +35,7 @@ pub fn run(data: &[u8]) {
     let keys = FixedKeys::new(found);
     let tenant = super::reference::TENANT.parse().unwrap();
     for (id, expected) in expected {
-        let standing = match keys.lookup(tenant, &KeyId::new(&id)) {
+        let standing = match keys.lookup(tenant, &KeyId::new(&id), UnixTime::from_secs(1_790_000_000)) {
             Lookup::Found(key) => {
                 assert_eq!(key.id().as_str(), id);
                 assert!(matches!(key.bits(), 2048 | 3072 | 4096));

@@ -188,7 +188,7 @@ impl Clock for Noon {
 pub struct Far(pub FixedKeys);
 
 impl KeySource for Far {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId, _: UnixTime) -> Lookup {
         Lookup::Miss
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::Request;
 use mock_entra::UpstreamRequest;
 use signalr_upstream_auth::TenantId;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
 
 /// A call of SignalR's with this token.
@@ -23,7 +24,7 @@ impl LateRejection {
 }
 
 impl KeySource for LateRejection {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId, _: UnixTime) -> Lookup {
         Lookup::Miss
     }
 

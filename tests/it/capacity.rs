@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use mock_entra::MockEntra;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
 use signalr_upstream_auth::{RejectionKind, TenantId, UpstreamAuthLayer};
 use support::{entra, fixed_keys, request};
@@ -24,8 +25,8 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 struct Hanging(Arc<FixedKeys>);
 
 impl KeySource for Hanging {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
-        match self.0.lookup(tenant, key) {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
+        match self.0.lookup(tenant, key, now) {
             Lookup::Found(key) => Lookup::Found(key),
             _ => Lookup::Miss,
         }
@@ -44,7 +45,7 @@ impl KeySource for Hanging {
 struct Late(Arc<FixedKeys>);
 
 impl KeySource for Late {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId, _: UnixTime) -> Lookup {
         Lookup::Miss
     }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use mock_entra::MockEntra;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
 use signalr_upstream_auth::{Claims, Rejection, RejectionKind, TenantId, UpstreamAuth, UpstreamAuthLayer};
 use support::{NOON, Picky, StillClock, entra, fixed_keys, fixed_layer, request};
@@ -266,10 +267,10 @@ impl Gate {
 }
 
 impl KeySource for Gate {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
         match *self.state.borrow() {
             State::Closed => Lookup::Miss,
-            State::Open => self.keys.lookup(tenant, key),
+            State::Open => self.keys.lookup(tenant, key, now),
             State::Withdrawn => Lookup::Rejected(KeyError::revoked()),
         }
     }

@@ -570,7 +570,7 @@ struct NoKey {
 }
 
 impl KeySource for NoKey {
-    fn lookup(&self, _: TenantId, _: &KeyId) -> Lookup {
+    fn lookup(&self, _: TenantId, _: &KeyId, _: UnixTime) -> Lookup {
         if self.at_once { Lookup::Rejected((self.error)()) } else { Lookup::Miss }
     }
 

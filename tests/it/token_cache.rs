@@ -1,10 +1,13 @@
 //! The token cache: a cached token gets the answer that the full check would give it now.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mock_entra::{Jwk, MockEntra, SigningKey};
-use signalr_upstream_auth::clock::UnixTime;
-use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, VerificationKey};
+use signalr_upstream_auth::clock::{Clock, UnixTime};
+use signalr_upstream_auth::keys::{
+    FixedKeys, KeyError, KeyFuture, KeyId, KeySource, Lookup, RemoteKeys, VerificationKey,
+};
 use signalr_upstream_auth::{RejectionKind, TenantId, TokenVersion, UpstreamAuthLayer, Validator};
 use support::{NOON, StillClock, entra, fixed_keys, rejection};
 
@@ -53,6 +56,37 @@ async fn cached_token_gets_the_answer_of_the_full_check() {
     assert_eq!(rejection(&caching, &token).await, None);
 }
 
+/// The key source is told the time, so that it reads no wall clock of its own.
+#[tokio::test]
+async fn a_request_reads_the_wall_clock_once() {
+    let clock = Arc::new(CountingClock { clock: StillClock::at(NOON), reads: AtomicU64::new(0) });
+    let entra = entra().await;
+    let keys = RemoteKeys::builder(&entra.policy()).clock(clock.clone()).build().unwrap();
+    keys.wait_for_keys().await.unwrap();
+    let layer = UpstreamAuthLayer::from_keys(entra.policy(), keys).with_clock(clock.clone());
+    let (good, unknown) = (entra.token().mint(), entra.token().key_id("unknown").mint());
+    // What waits for its key reads the clock after the wait again.
+    assert_eq!(rejection(&layer, &unknown).await, Some(RejectionKind::UnknownKey));
+    for (token, expected) in [(&good, None), (&good, None), (&unknown, Some(RejectionKind::UnknownKey))] {
+        let before = clock.reads.load(Ordering::Relaxed);
+        assert_eq!(rejection(&layer, token).await, expected);
+        assert_eq!(clock.reads.load(Ordering::Relaxed) - before, 1, "{expected:?}");
+    }
+}
+
+#[derive(Debug)]
+struct CountingClock {
+    clock: Arc<StillClock>,
+    reads: AtomicU64,
+}
+
+impl Clock for CountingClock {
+    fn now(&self) -> Option<UnixTime> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.clock.now()
+    }
+}
+
 /// A key source may know a key by more than one name. The one that the token names is asked about.
 #[tokio::test]
 async fn asks_for_the_kid_of_the_token_not_of_the_key() {
@@ -73,8 +107,8 @@ struct Alias {
 }
 
 impl KeySource for Alias {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
-        self.keys.lookup(tenant, if key.as_str() == "alias" { &self.own } else { key })
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
+        self.keys.lookup(tenant, if key.as_str() == "alias" { &self.own } else { key }, now)
     }
 
     fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
@@ -96,11 +130,11 @@ impl Withdrawable {
 }
 
 impl KeySource for Withdrawable {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
         if key.as_str() == "alias" && std::mem::replace(&mut *self.asked.lock().unwrap(), true) {
             return Lookup::Rejected(KeyError::revoked());
         }
-        self.keys.lookup(tenant, key)
+        self.keys.lookup(tenant, key, now)
     }
 
     fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
@@ -127,9 +161,9 @@ impl Changing {
 }
 
 impl KeySource for Changing {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
         match &*self.0.lock().unwrap() {
-            KeyState::Keys(keys) => keys.lookup(tenant, key),
+            KeyState::Keys(keys) => keys.lookup(tenant, key, now),
             KeyState::Rejected(error) => Lookup::Rejected(error()),
             KeyState::Absent(_) => Lookup::Miss,
         }

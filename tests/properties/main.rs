@@ -19,6 +19,7 @@ use fuzz::reference::{self, CLIENT, OBJECT};
 use mock_entra::{Jwk, MockEntra};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use signalr_upstream_auth::clock::{Clock, UnixTime};
 use signalr_upstream_auth::keys::{FixedKeys, KeyError, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey};
 use signalr_upstream_auth::{Cloud, RejectionKind, Settings, TenantId, TokenVersion, UpstreamAuthLayer};
 use support::signatures::verified as signatures_verified;
@@ -371,15 +372,15 @@ enum Standing {
 
 impl Changing {
     /// The key as it stands, be it far or near.
-    fn find(&self, tenant: TenantId, key: &KeyId) -> Lookup {
+    fn find(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
         let state = self.state.lock().unwrap();
         if state.is_out {
             return Lookup::Rejected(KeyError::unavailable("out"));
         }
         match state.standing[self.number(key)] {
-            Standing::Good => self.variants[0].lookup(tenant, key),
-            Standing::Foreign => self.variants[1].lookup(tenant, key),
-            Standing::Replaced => self.variants[2].lookup(tenant, key),
+            Standing::Good => self.variants[0].lookup(tenant, key, now),
+            Standing::Foreign => self.variants[1].lookup(tenant, key, now),
+            Standing::Replaced => self.variants[2].lookup(tenant, key, now),
             Standing::Withdrawn => Lookup::Rejected(KeyError::revoked()),
         }
     }
@@ -394,13 +395,13 @@ impl Changing {
 }
 
 impl KeySource for Changing {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
         let is_far = self.state.lock().unwrap().is_far[self.number(key)];
-        if is_far { Lookup::Miss } else { self.find(tenant, key) }
+        if is_far { Lookup::Miss } else { self.find(tenant, key, now) }
     }
 
     fn resolve(&self, tenant: TenantId, key: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {
-        let answer = match self.find(tenant, key) {
+        let answer = match self.find(tenant, key, self.clock.now().unwrap()) {
             Lookup::Found(key) => Ok(key),
             Lookup::Rejected(error) => Err(error),
             other => unreachable!("{other:?}"),
@@ -421,8 +422,8 @@ impl KeySource for Changing {
 struct AtHand(Arc<Changing>);
 
 impl KeySource for AtHand {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
-        self.0.find(tenant, key)
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
+        self.0.find(tenant, key, now)
     }
 
     fn resolve(&self, _: TenantId, _: &KeyId) -> KeyFuture<Result<VerificationKey, KeyError>> {

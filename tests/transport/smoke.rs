@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mock_entra::{Endpoint, Fault, MockEntra, SigningKey};
 use signalr_upstream_auth::Validator;
+use signalr_upstream_auth::clock::{Clock, SystemClock};
 use signalr_upstream_auth::keys::{KeyId, KeySource, Lookup, RemoteKeys};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -128,7 +129,7 @@ impl Flood {
         for _ in 0..shots {
             self.shots += 1;
             let id = KeyId::new(&format!("unknown-{}", self.shots));
-            match keys.lookup(entra.tenant(), &id) {
+            match keys.lookup(entra.tenant(), &id, SystemClock::default().now().unwrap()) {
                 Lookup::Miss => {}
                 // The latest on-demand refresh has just said so.
                 Lookup::Rejected(_) => continue,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use mock_entra::MockEntra;
+use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::{
     FixedKeys, KeyError, KeyErrorKind, KeyFuture, KeyId, KeySet, KeySource, Lookup, VerificationKey,
 };
@@ -81,8 +82,8 @@ impl KeyFile {
 }
 
 impl KeySource for KeyFile {
-    fn lookup(&self, tenant: TenantId, key: &KeyId) -> Lookup {
-        match self.0.keys.read().unwrap_or_else(PoisonError::into_inner).lookup(tenant, key) {
+    fn lookup(&self, tenant: TenantId, key: &KeyId, now: UnixTime) -> Lookup {
+        match self.0.keys.read().unwrap_or_else(PoisonError::into_inner).lookup(tenant, key, now) {
             // The file may have changed since.
             Lookup::Rejected(error) if error.kind() == KeyErrorKind::Unknown => Lookup::Miss,
             found => found,
@@ -94,11 +95,8 @@ impl KeySource for KeyFile {
         Box::pin(async move {
             let reader = file.clone();
             tokio::task::spawn_blocking(move || reader.read_again()).await.map_err(KeyError::unavailable)??;
-            match file.lookup(tenant, &key) {
-                Lookup::Found(key) => Ok(key),
-                Lookup::Rejected(error) => Err(error),
-                _ => Err(KeyError::unknown()),
-            }
+            let found = file.0.keys.read().unwrap_or_else(PoisonError::into_inner).resolve(tenant, &key);
+            found.await
         })
     }
 }

@@ -149,9 +149,9 @@ impl RemoteKeys {
 }
 
 impl KeySource for RemoteKeys {
-    fn lookup(&self, tenant: TenantId, id: &KeyId) -> Lookup {
+    fn lookup(&self, tenant: TenantId, id: &KeyId, now: UnixTime) -> Lookup {
         match self.0.find(tenant) {
-            Some(store) => store.lookup(id),
+            Some(store) => store.lookup(id, now),
             None => Lookup::Rejected(not_ours(tenant)),
         }
     }

@@ -97,9 +97,18 @@ impl KeyStore {
         }))
     }
 
-    /// What is known of a key now: one atomic load, no lock.
-    pub(crate) fn lookup(&self, id: &KeyId) -> Lookup {
-        let now = self.0.now();
+    /// What is known of a key at `wall`: one atomic load, no lock. Reads the monotonic clock only.
+    pub(crate) fn lookup(&self, id: &KeyId, wall: UnixTime) -> Lookup {
+        self.lookup_at(id, Now { monotonic: runtime::now(), wall: Some(wall) })
+    }
+
+    /// The same by the clocks of the store, for tests that have no request.
+    #[cfg(test)]
+    pub(crate) fn lookup_now(&self, id: &KeyId) -> Lookup {
+        self.lookup_at(id, self.0.now())
+    }
+
+    fn lookup_at(&self, id: &KeyId, now: Now) -> Lookup {
         let published = self.0.published.load();
         self.0.keep_running(&published, now);
         match published.keys.find(id, now, &self.0.timing) {

@@ -103,7 +103,7 @@ async fn scenario_56_frozen_in_the_middle_of_a_fetch() {
             let thaw = Instant::now();
             while harness.status().refreshes() == before && thaw.elapsed() < MINUTE {
                 sleep(Duration::from_millis(10)).await;
-                lost += u64::from(!matches!(harness.store.lookup(&id("a")), Lookup::Found(_)));
+                lost += u64::from(!matches!(harness.store.lookup_now(&id("a")), Lookup::Found(_)));
             }
             slowest = slowest.max(thaw.elapsed());
             sleep(MINUTE).await;
@@ -178,7 +178,7 @@ async fn wall_clock_set_back_does_not_prolong_the_stale_limit() {
         sleep_until(warm + DAY - MOMENT).await;
         assert_eq!(harness.request("a").await.0, Outcome::Pass);
         sleep_until(warm + DAY + MOMENT).await;
-        assert!(matches!(harness.store.lookup(&id("a")), Lookup::Miss), "{hangs}");
+        assert!(matches!(harness.store.lookup_now(&id("a")), Lookup::Miss), "{hangs}");
         drop(attempt);
         let late = harness.serve(HOUR, SECOND, &["a"]).await;
         assert_eq!((late.passed, late.invalid), (0, 0));
@@ -193,7 +193,7 @@ async fn wall_clock_set_back_does_not_prolong_the_retention() {
     sleep_until(seen + DAY - MOMENT).await;
     assert_eq!(harness.request("gone").await.0, Outcome::Pass);
     sleep_until(seen + DAY + MOMENT).await;
-    assert!(!matches!(harness.store.lookup(&id("gone")), Lookup::Found(_)));
+    assert!(!matches!(harness.store.lookup_now(&id("gone")), Lookup::Found(_)));
 }
 
 #[tokio::test(start_paused = true)]

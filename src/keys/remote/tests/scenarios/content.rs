@@ -99,7 +99,7 @@ async fn scenario_28_another_key_under_the_same_name() {
         _ => Reply::Document(document(&[another_key("a", 1), key("b")])),
     })
     .await;
-    let held = |harness: &Harness| match harness.store.lookup(&"a".into()) {
+    let held = |harness: &Harness| match harness.store.lookup_now(&"a".into()) {
         crate::keys::Lookup::Found(key) => key,
         other => panic!("{other:?}"),
     };

@@ -60,7 +60,7 @@ async fn shoot(
     attack: &mut Tally,
 ) {
     let id = KeyId::new(&format!("kid-{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    let known = match store.lookup(&id) {
+    let known = match store.lookup_now(&id) {
         Lookup::Miss => None,
         Lookup::Found(key) => Some(Ok(key)),
         Lookup::Rejected(error) => Some(Err(error)),

@@ -103,7 +103,7 @@ impl Load {
     /// One request for each key. Those that are answered at once are not made to wait.
     pub(super) fn use_all(&mut self, store: &Arc<KeyStore>) {
         for id in &self.ids {
-            match store.lookup(id) {
+            match store.lookup_now(id) {
                 Lookup::Found(_) => self.tally.count(Outcome::Pass),
                 Lookup::Rejected(error) => self.tally.count(Outcome::from(&error)),
                 Lookup::Miss => {
@@ -127,7 +127,7 @@ impl Load {
 }
 
 pub(super) async fn request(store: &KeyStore, id: &KeyId) -> Outcome {
-    match store.lookup(id) {
+    match store.lookup_now(id) {
         Lookup::Found(_) => Outcome::Pass,
         Lookup::Rejected(error) => Outcome::from(&error),
         Lookup::Miss => Outcome::of(ended(store.resolve(id.clone())).await),

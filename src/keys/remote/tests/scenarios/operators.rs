@@ -128,7 +128,7 @@ fn nothing_panics_or_starts_without_a_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async { Harness::cold(|_| Reply::keys(&["a"])) })
     };
-    assert!(matches!(harness.store.lookup(&KeyId::new("a")), Lookup::Miss));
+    assert!(matches!(harness.store.lookup_now(&KeyId::new("a")), Lookup::Miss));
     assert!(!harness.is_ready());
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     for mut future in [harness.store.wait_for_keys(), harness.store.refresh_now()] {
@@ -163,7 +163,7 @@ async fn key_is_current_until_it_is_revoked_or_replaced() {
         _ => Reply::Document(document(&[another_key("a", 1), key("b")])),
     })
     .await;
-    let held = |name: &str| match harness.store.lookup(&id(name)) {
+    let held = |name: &str| match harness.store.lookup_now(&id(name)) {
         Lookup::Found(key) => key,
         other => panic!("{other:?}"),
     };
@@ -187,11 +187,11 @@ async fn key_is_current_until_it_is_revoked_or_replaced() {
 #[tokio::test(start_paused = true)]
 async fn unknown_key_is_rejected_at_once_after_a_successful_on_demand_refresh() {
     let harness = Harness::warm(|_| Reply::keys(&["a"])).await;
-    assert!(matches!(harness.store.lookup(&id("unknown")), Lookup::Miss));
+    assert!(matches!(harness.store.lookup_now(&id("unknown")), Lookup::Miss));
     assert_eq!(harness.request("unknown").await.0, Outcome::Invalid);
-    assert!(matches!(harness.store.lookup(&id("another")), Lookup::Rejected(_)));
+    assert!(matches!(harness.store.lookup_now(&id("another")), Lookup::Rejected(_)));
     sleep(Timing::default().refetch_cooldown).await;
-    assert!(matches!(harness.store.lookup(&id("another")), Lookup::Miss));
+    assert!(matches!(harness.store.lookup_now(&id("another")), Lookup::Miss));
 }
 
 /// Without a runtime there is no task, so nobody else would notice. Real time, since only a runtime's can be paused.
@@ -204,6 +204,6 @@ fn keys_age_by_the_monotonic_clock_without_a_task() {
     let harness = Harness::build(timing, Some(seed), |_| Reply::DOWN);
     std::thread::sleep(Duration::from_millis(40));
     harness.clock.set_ahead(-1000);
-    assert!(matches!(harness.store.lookup(&id("a")), Lookup::Miss));
+    assert!(matches!(harness.store.lookup_now(&id("a")), Lookup::Miss));
     assert!(!harness.store.is_current(key.id(), &key, harness.clock.now().unwrap()));
 }
