@@ -28,7 +28,7 @@ use crate::token::times::Window;
 /// prefers frequent tokens. A token enters a full hot tier only after many hits, so that a caller with any number of
 /// valid tokens that shows each once evicts nothing from it.
 ///
-/// A token leaves both tiers when it is no longer valid at any skew.
+/// A token that is no longer valid at any skew leaves the main tier then, and the hot tier when another enters it.
 pub(crate) struct TokenCache {
     hot: ArcSwap<Vec<HotEntry>>,
     main: Cache<Tail, Arc<CachedToken>, RandomState>,
@@ -100,11 +100,13 @@ impl TokenCache {
         }
     }
 
-    /// Looks a token up. A hit is an accepted token that equals this one, byte by byte: `check` gets what is known of it,
-    /// and the claims for this thread to clone.
+    /// Looks a token up at `now`. A hit is an accepted token that equals this one, byte by byte: `check` gets what is known
+    /// of it, and the claims for this thread to clone. It is called here, where the snapshot is borrowed: to return what is
+    /// known would count a reference up and down with each hit.
     pub(crate) fn get<T>(
         &self,
         token: BearerToken<'_>,
+        now: UnixTime,
         check: impl FnOnce(&CachedToken, &Claims) -> Option<T>,
     ) -> Option<T> {
         let token = token.as_bytes();
@@ -117,7 +119,7 @@ impl TokenCache {
         let cached = self.main.get(&tail).filter(|cached| *cached.token == *token)?;
         // Not with each hit: with more frequent tokens than hot places, every hit would write.
         if self.main_hits.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
-            self.promote(HotEntry::new(tail, Arc::clone(&cached)), None);
+            self.promote(HotEntry::new(tail, Arc::clone(&cached)), Some(now));
         }
         check(&cached, cached.authorized.claims())
     }
@@ -252,7 +254,11 @@ mod tests {
     }
 
     fn get(tokens: &TokenCache, token: &[u8]) -> Option<String> {
-        tokens.get(BearerToken::from_token68(token).unwrap(), |cached, claims| {
+        get_at(tokens, token, NOW)
+    }
+
+    fn get_at(tokens: &TokenCache, token: &[u8], now: u64) -> Option<String> {
+        tokens.get(BearerToken::from_token68(token).unwrap(), UnixTime::from_secs(now), |cached, claims| {
             assert_eq!(claims, cached.authorized.claims());
             Some(claims.audience().to_owned())
         })
@@ -293,9 +299,9 @@ mod tests {
     #[test]
     fn hits_only_a_token_that_is_equal_in_every_byte() {
         let tokens = with(1 << 20, 0..=HOT);
-        for (number, is_front) in [(0, true), (HOT, false)] {
+        for (number, is_in_hot_tier) in [(0, true), (HOT, false)] {
             let known = token(number);
-            assert_eq!(is_hot(&tokens, &known), is_front);
+            assert_eq!(is_hot(&tokens, &known), is_in_hot_tier);
             for place in 0..known.len() {
                 let mut other = known.clone();
                 other[place] = b'b';
@@ -392,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_leave_both_tiers_when_they_are_over() {
+    fn tokens_leave_the_main_tier_when_they_are_over() {
         let tokens = cache(1 << 20);
         // Valid for the last second of the skew, and no longer.
         insert_until(&tokens, &token(1), "last second", NOW - 299, NOW);
@@ -429,6 +435,20 @@ mod tests {
     }
 
     #[test]
+    fn a_frequent_token_takes_the_hot_place_of_those_that_are_over() {
+        let tokens = cache(1 << 20);
+        for number in 0..HOT {
+            insert_until(&tokens, &token(number), "old", NOW, NOW);
+        }
+        insert(&tokens, &token(100), "frequent");
+        assert!(!is_hot(&tokens, &token(100)));
+        let later = NOW + 300;
+        (0..=PROMOTE_EVERY).for_each(|_| drop(get_at(&tokens, &token(100), later)));
+        assert!(is_hot(&tokens, &token(100)));
+        assert_eq!(tokens.hot.load().len(), 1, "those that are over have left");
+    }
+
+    #[test]
     fn hot_tier_takes_the_first_tokens_then_frequent_ones() {
         let tokens = with(1 << 20, 0..100);
         assert!((0..HOT).all(|number| is_hot(&tokens, &token(number))));
@@ -437,7 +457,7 @@ mod tests {
             get(&tokens, &token(99));
         }
         assert!(is_hot(&tokens, &token(99)));
-        // The one that got there longest ago has made room, and is found behind.
+        // The one that got there longest ago has made room, and is found in the main tier.
         assert!(!is_hot(&tokens, &token(0)) && get(&tokens, &token(0)).is_some());
         assert_eq!(tokens.hot.load().len(), HOT);
     }

@@ -224,7 +224,7 @@ impl Validator {
     }
 
     /// The same for the headers of a request that is passed on: marks its `Authorization` header sensitive. A hit looks
-    /// the header up once.
+    /// the header up once, as long as no other header is repeated.
     pub(crate) fn check_and_mark(&self, headers: &mut HeaderMap) -> Verdict {
         let now = self.now();
         let missed = match BearerToken::from_marked_headers(headers) {
@@ -286,7 +286,7 @@ impl Validator {
     /// the rest follows from the same bytes and the same policy. When one of them fails, the full check finds the reason.
     fn cached(&self, token: BearerToken<'_>, now: Option<UnixTime>) -> Option<Claims> {
         let now = now?;
-        self.0.cache.get(token, |cached, claims| {
+        self.0.cache.get(token, now, |cached, claims| {
             let (key_id, key) = (cached.authorized.key_id(), cached.authorized.key());
             let is_accepted = cached.window.contains(now) && self.0.keys.is_current(cached.tenant, key_id, key, now);
             is_accepted.then(|| {
