@@ -10,8 +10,7 @@ use crate::error::RejectionKind;
 /// The token of a request as it stands in the header, not looked into.
 ///
 /// At most 16 KiB that begin with no space. Whether every byte is of the token68 alphabet is only asked
-/// when nothing else has shown it: a token that equals an accepted one, or whose segments are base64url,
-/// needs no look of its own.
+/// when nothing else has shown it: a token that equals an accepted one, or whose segments are base64url, is one.
 #[derive(Clone, Copy)]
 pub(crate) struct BearerToken<'h>(&'h [u8]);
 
@@ -26,7 +25,8 @@ impl<'h> BearerToken<'h> {
     }
 
     /// The same, with one look-up for the token and for a mark on its header: it becomes sensitive, so that it is not
-    /// printed and enters no compression table.
+    /// printed and enters no compression table. Whether the header stays after that, the middleware decides. Where any
+    /// other header is repeated, it takes another look-up to tell that this one is not.
     pub(crate) fn from_marked_headers(headers: &'h mut HeaderMap) -> Result<Self, RejectionKind> {
         if is_repeated(headers) {
             return Err(RejectionKind::MultipleCredentials);

@@ -356,6 +356,27 @@ async fn the_first_check_that_fails_decides() {
     }
 }
 
+#[tokio::test]
+async fn of_a_repeated_name_and_a_wrong_type_the_first_in_the_text_decides() {
+    let fixture = Fixture::new().await;
+    let rejection = async |token: TokenBuilder| support::rejection(&fixture.layer(), &token.mint()).await;
+    let header = |text: &str| fixture.token().raw_header(text);
+    assert_eq!(rejection(header(r#"{"kid":"a","kid":"b","alg":1}"#)).await, Some(K::DuplicateMember));
+    assert_eq!(rejection(header(r#"{"alg":1,"kid":"a","kid":"b"}"#)).await, Some(K::MalformedHeader));
+    assert_eq!(rejection(header(r#"{"alg":1,"kid":"a","kid":"b""#)).await, Some(K::MalformedToken));
+    let claims = |text: &str| fixture.token().raw_claims(text);
+    assert_eq!(rejection(claims(r#"{"ver":"1.0","ver":"1.0","exp":""}"#)).await, Some(K::DuplicateMember));
+    assert_eq!(rejection(claims(r#"{"exp":"","ver":"1.0","ver":"1.0"}"#)).await, Some(K::MalformedClaims));
+}
+
+#[tokio::test]
+async fn several_audiences_and_a_nonce_are_a_token_of_graph() {
+    let fixture = Fixture::new().await;
+    let token = fixture.token().claim("aud", ["api://one", "api://another"]);
+    assert_eq!(support::rejection(&fixture.layer(), &token.clone().mint()).await, Some(K::WrongAudience));
+    assert_eq!(support::rejection(&fixture.layer(), &token.header("nonce", "x").mint()).await, Some(K::GraphToken));
+}
+
 /// The guide's page lists these rejections in this order.
 fn assert_rows_in_order(kinds: impl Iterator<Item = K>) {
     let mut rows = support::checks::rows().into_iter();
