@@ -1,6 +1,5 @@
 //! How long to wait after a failure, so that many clients do not come back at once.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Waits that double from the first to the longest.
@@ -65,11 +64,10 @@ impl RetryAfter {
     }
 }
 
-/// A random number from 0 to 1; a fresh hasher's keys are random.
+/// A random number from 0 to 1.
 #[must_use]
 pub fn jitter() -> f64 {
-    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or(0);
-    f64::from(random) / f64::from(u32::MAX)
+    fastrand::f64()
 }
 
 #[cfg(test)]
