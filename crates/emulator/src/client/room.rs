@@ -89,7 +89,7 @@ impl ClientRoom {
             return (self.cors.preflight(&parts.headers), ClientNote::default());
         }
         let query = Query::read(parts.uri.query().unwrap_or_default());
-        let (mut answer, note) = match self.admit(parts, &query) {
+        let (mut answer, note) = match self.check(parts, &query) {
             Ok((hub, token)) => {
                 let note = ClientNote { hub: Some(hub.clone()), rejection: None };
                 let answer = match target {
@@ -108,7 +108,7 @@ impl ClientRoom {
     }
 
     /// Checks hub and token.
-    fn admit(&self, parts: &Parts, query: &Query) -> Result<(String, ClientToken), (StatusCode, String)> {
+    fn check(&self, parts: &Parts, query: &Query) -> Result<(String, ClientToken), (StatusCode, String)> {
         let bad = |text: &str| Err((StatusCode::BAD_REQUEST, text.to_owned()));
         let mut hubs = query.all("hub");
         let (Some(hub), None) = (hubs.next(), hubs.next()) else {
