@@ -1,13 +1,13 @@
 //! Runs programs under callgrind and reads their profiles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// What a number of requests cost.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Costs {
     /// All instructions.
     total: u64,
@@ -15,22 +15,34 @@ pub(crate) struct Costs {
     crypto: u64,
     /// Calls of `malloc` and its like.
     allocations: u64,
+    /// Cache lines of code that every request executes.
+    pub(crate) code_lines: usize,
+    /// Instructions of each function itself.
+    functions: HashMap<String, u64>,
 }
 
 impl Costs {
     /// Instructions per request, without those of AWS-LC.
-    pub(crate) fn own(self, requests: u64) -> f64 {
+    pub(crate) fn own(&self, requests: u64) -> f64 {
         (self.total - self.crypto) as f64 / requests as f64
     }
 
     /// Instructions per request.
-    pub(crate) fn all(self, requests: u64) -> f64 {
+    pub(crate) fn all(&self, requests: u64) -> f64 {
         self.total as f64 / requests as f64
     }
 
     /// Allocations per request, rounded: a cache that grows allocates now and then.
-    pub(crate) fn allocations(self, requests: u64) -> u64 {
+    pub(crate) fn allocations(&self, requests: u64) -> u64 {
         (self.allocations + requests / 2) / requests
+    }
+
+    /// Instructions per request of each function itself, the most expensive first.
+    pub(crate) fn functions(&self, requests: u64) -> Vec<(&str, f64)> {
+        let mut functions: Vec<_> =
+            self.functions.iter().map(|(name, cost)| (name.as_str(), *cost as f64 / requests as f64)).collect();
+        functions.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        functions
     }
 }
 
@@ -56,7 +68,7 @@ pub(crate) fn command_line(name: &str) -> Vec<String> {
 }
 
 /// Runs a command that calls a program under callgrind, and reads the profile.
-pub(crate) fn costs(name: &str, command: &mut Command, input: &str) -> Costs {
+pub(crate) fn costs(name: &str, command: &mut Command, input: &str, requests: u64) -> Costs {
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let ended = child.wait_with_output().unwrap();
@@ -64,7 +76,7 @@ pub(crate) fn costs(name: &str, command: &mut Command, input: &str) -> Costs {
     let out = out(name);
     let profile = fs::read_to_string(&out).unwrap();
     fs::remove_file(&out).unwrap();
-    read(&profile)
+    read(&profile, requests)
 }
 
 fn out(name: &str) -> String {
@@ -77,12 +89,13 @@ fn out(name: &str) -> String {
 /// of their own, one for each address; the line after `calls=` is the cost of calls to the function that `cfn=` names.
 /// Its number of calls includes those outside `measured`. So allocations are counted by the first instruction of the
 /// function.
-fn read(profile: &str) -> Costs {
+fn read(profile: &str, requests: u64) -> Costs {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let (mut caller, mut callee) = ("", "");
     let mut costs = Costs::default();
     let mut first_instructions: HashMap<&str, (u64, u64)> = HashMap::new();
     let mut address = 0;
+    let mut code_lines = HashSet::new();
     let mut is_call = false;
     for line in profile.lines() {
         if let Some(name) = line.strip_prefix("fn=") {
@@ -99,6 +112,10 @@ fn read(profile: &str) -> Costs {
             match std::mem::take(&mut is_call) {
                 false => {
                     costs.total += cost;
+                    *costs.functions.entry(caller.to_owned()).or_default() += cost;
+                    if cost >= requests {
+                        code_lines.insert(address / CACHE_LINE);
+                    }
                     if ALLOCATORS.contains(&caller) {
                         let first = first_instructions.entry(caller).or_insert((address, cost));
                         *first = (*first).min((address, cost));
@@ -111,6 +128,7 @@ fn read(profile: &str) -> Costs {
         }
     }
     costs.allocations = first_instructions.values().map(|(_, executed)| executed).sum();
+    costs.code_lines = code_lines.len();
     costs
 }
 
@@ -142,6 +160,9 @@ fn resolve<'p>(name: &'p str, names: &mut HashMap<&'p str, &'p str>) -> &'p str 
 fn is_rust(name: &str) -> bool {
     name.contains("::") || name.starts_with("_R") || name.starts_with("_ZN")
 }
+
+/// Bytes of a cache line of x86-64.
+const CACHE_LINE: u64 = 64;
 
 /// The functions of the C library that allocate.
 const ALLOCATORS: &[&str] = &["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"];

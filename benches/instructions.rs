@@ -4,13 +4,18 @@
 //! ```text
 //! cargo bench -p benches --bench instructions
 //! cargo bench -p benches --bench instructions -- --accept
+//! cargo bench -p benches --bench instructions -- --functions accepted_cached
 //! ```
 //!
 //! The first fails when a case takes more than 3 % more instructions than before, or allocates more than 3 % more often.
-//! The second writes the new figures down.
+//! The second writes the new figures down. The third prints which functions the instructions of one case are in.
 //!
 //! The counts include what the harness does with each request: it calls the service, and the inner service drops the
-//! request. The cases `unprotected` tell how much that is.
+//! request. The cases `unprotected` tell how much that is. `floor` compares the header with one constant value and puts
+//! claims into the extensions.
+//!
+//! Code lines are the cache lines of 64 bytes whose code every request executes. They are shown, not compared: the
+//! linker chooses where a function begins.
 //!
 //! What AWS-LC executes is told apart and not compared: it depends on what the processor offers. Its allocations are
 //! compared: they do not.
@@ -57,6 +62,7 @@ fn main() -> ExitCode {
             execute(case);
             ExitCode::SUCCESS
         }
+        [.., "--functions", case] => print_functions(case),
         _ => compare(arguments.iter().any(|argument| argument == "--accept")),
     }
 }
@@ -71,8 +77,8 @@ fn compare(accept: bool) -> ExitCode {
     let mut figures = String::from(HEAD);
     let mut has_failed = false;
     println!(
-        "{:<24}{:>12}{:>12}{:>9}{:>14}{:>13}{:>6}",
-        "case", "accepted", "now", "change", "with AWS-LC", "allocations", "now"
+        "{:<24}{:>12}{:>12}{:>9}{:>14}{:>13}{:>6}{:>12}",
+        "case", "accepted", "now", "change", "with AWS-LC", "allocations", "now", "code lines"
     );
     for (case, costs) in all_costs() {
         let requests = u64::try_from(REQUESTS).unwrap();
@@ -83,11 +89,12 @@ fn compare(accept: bool) -> ExitCode {
             || before.is_none_or(|(_, before)| exceeds(allocations, before));
         has_failed |= is_worse;
         println!(
-            "{case:<24}{:>12}{own:>12.0}{:>9}{:>14.0}{:>13}{allocations:>6}{}",
+            "{case:<24}{:>12}{own:>12.0}{:>9}{:>14.0}{:>13}{allocations:>6}{:>12}{}",
             before.map_or("-".to_owned(), |(before, _)| format!("{before:.0}")),
             change.map_or("-".to_owned(), |change| format!("{change:+.1} %")),
             costs.all(requests),
             before.map_or("-".to_owned(), |(_, before)| before.to_string()),
+            costs.code_lines,
             if is_worse && !accept { "  FAILED" } else { "" },
         );
         writeln!(figures, "{case} {own:.0} {allocations}").unwrap();
@@ -105,18 +112,36 @@ fn compare(accept: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Prints what each function of a case executes, down to one instruction in a hundred.
+fn print_functions(case: &str) -> ExitCode {
+    if !callgrind::is_installed() {
+        println!("NOT RUN: instruction counts: valgrind is not installed");
+        return ExitCode::from(NOT_RUN);
+    }
+    let inputs = runtime().block_on(Inputs::make()).to_text();
+    let requests = u64::try_from(REQUESTS).unwrap();
+    let costs = callgrind::costs(case, &mut this_program(case), &inputs, requests);
+    let all = costs.all(requests);
+    println!("{all:>8.0} all of {case}, on {} cache lines of code", costs.code_lines);
+    for (name, cost) in costs.functions(requests).into_iter().take_while(|(_, cost)| *cost * 100.0 >= all) {
+        println!("{cost:>8.0} {name}");
+    }
+    ExitCode::SUCCESS
+}
+
 /// The costs of every case, in their order. A thread for each processor takes the next case.
 fn all_costs() -> Vec<(&'static str, Costs)> {
     let inputs = runtime().block_on(Inputs::make()).to_text();
+    let requests = u64::try_from(REQUESTS).unwrap();
     let (next, costs) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let counted = if *case == NEGOTIATE {
-                        callgrind::costs(case, &mut negotiate(), "")
+                        callgrind::costs(case, &mut negotiate(), "", requests)
                     } else {
-                        callgrind::costs(case, &mut this_program(case), &inputs)
+                        callgrind::costs(case, &mut this_program(case), &inputs, requests)
                     };
                     costs.lock().unwrap().push((*case, counted));
                 }
@@ -191,24 +216,44 @@ fn execute(case: &str) {
         drop(request);
         std::future::ready(Ok::<_, Infallible>(Response::new(())))
     });
-    let mut service = UpstreamAuthLayer::from_keys(policy, source).layer(inner);
-    let mut answer = |request: Request<()>, is_counted: bool| {
-        let response = match (case.starts_with("unprotected"), is_counted) {
-            (true, true) => measured(|| now(inner.call(request))),
-            (true, false) => now(inner.call(request)),
-            (false, true) => measured(|| now(service.call(request))),
-            (false, false) => now(service.call(request)),
-        };
-        assert_eq!(response.status().is_success(), is_accepted, "{case}");
-    };
+    let layer = UpstreamAuthLayer::from_keys(policy, source);
     let (warm_up, tokens) = inputs.of_case(case);
-    // What is done once in a process is done before.
-    for _ in 0..3 {
-        answer(request(warm_up), false);
+    let answer_all = |service: &mut dyn FnMut(Request<()>, bool) -> Response<()>| {
+        let mut answer = |token, is_counted| {
+            let response = service(request(token), is_counted);
+            assert_eq!(response.status().is_success(), is_accepted, "{case}");
+        };
+        // What is done once in a process is done before.
+        (0..3).for_each(|_| answer(warm_up, false));
+        tokens.iter().for_each(|token| answer(token, true));
+    };
+    match case {
+        "unprotected" | "unprotected_no_header" => {
+            answer_all(&mut |request, is_counted| call(&mut inner, request, is_counted))
+        }
+        FLOOR => {
+            let known = request(warm_up).headers()[AUTHORIZATION].clone();
+            let claims = runtime.block_on(layer.validate(request(warm_up).headers())).unwrap();
+            let mut floor = service_fn(move |mut request: Request<()>| {
+                assert_eq!(request.headers()[AUTHORIZATION].as_bytes(), known.as_bytes());
+                request.extensions_mut().insert(claims.clone());
+                inner.call(request)
+            });
+            answer_all(&mut |request, is_counted| call(&mut floor, request, is_counted));
+        }
+        _ => {
+            let mut service = layer.layer(inner);
+            answer_all(&mut |request, is_counted| call(&mut service, request, is_counted));
+        }
     }
-    for token in tokens {
-        answer(request(token), true);
-    }
+}
+
+/// Calls the service, and has valgrind count that if told so.
+fn call<S>(service: &mut S, request: Request<()>, is_counted: bool) -> Response<()>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    if is_counted { measured(|| now(service.call(request))) } else { now(service.call(request)) }
 }
 
 fn request(token: &str) -> Request<()> {
@@ -272,7 +317,7 @@ impl Inputs {
                 let (warm_up, tokens) = self.good.split_last().unwrap();
                 return (warm_up, tokens.iter().map(String::as_str).collect());
             }
-            "unprotected" | "accepted_cached" => &self.good[0],
+            "unprotected" | FLOOR | "accepted_cached" => &self.good[0],
             "unprotected_no_header" | "rejected_no_header" => "",
             other => own().unwrap_or_else(|| panic!("there is no case {other}")),
         };
@@ -308,6 +353,7 @@ fn runtime() -> tokio::runtime::Runtime {
 const CASES: &[&str] = &[
     "unprotected",
     "unprotected_no_header",
+    FLOOR,
     "accepted_cached",
     "accepted_first_sight",
     "rejected_no_header",
@@ -321,6 +367,9 @@ const CASES: &[&str] = &[
     "rejected_bad_signature",
     NEGOTIATE,
 ];
+
+/// The least that a check could cost.
+const FLOOR: &str = "floor";
 
 /// The client token of `signalr-serverless` with a temporary key at hand.
 const NEGOTIATE: &str = "negotiate";
