@@ -218,7 +218,7 @@ fn is_empty(member: &RawValue) -> bool {
 /// An exact size means that the topmost bit is set, which also rules out a leading zero byte
 /// (RFC 7518 section 6.3.1.1). No product of two odd primes is even.
 fn is_acceptable_modulus(modulus: &[u8]) -> bool {
-    matches!(modulus.len(), 256 | 384 | 512)
+    Rs256Key::MODULUS_BYTES.contains(&modulus.len())
         && modulus.first().is_some_and(|first| first & 0x80 != 0)
         && modulus.last().is_some_and(|last| last & 1 == 1)
 }

@@ -17,6 +17,9 @@ use crate::telemetry::events;
 pub(crate) struct Rs256Key(ParsedPublicKey);
 
 impl Rs256Key {
+    /// The sizes of a modulus, and so of a signature: 2048, 3072 or 4096 bits.
+    pub(crate) const MODULUS_BYTES: [usize; 3] = [256, 384, 512];
+
     /// A key from modulus and exponent, big-endian and without leading zeros. `None` if they form no key.
     pub(crate) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let components = RsaPublicKeyComponents { n: modulus, e: exponent };

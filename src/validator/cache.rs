@@ -18,6 +18,7 @@ use crate::clock::UnixTime;
 use crate::ids::TenantId;
 use crate::policy::claims::Claims;
 use crate::policy::stages::AuthorizedToken;
+use crate::signature::rs256::Rs256Key;
 use crate::token::bearer::BearerToken;
 use crate::token::times::Window;
 
@@ -116,6 +117,9 @@ impl TokenCache {
             return check(&entry.cached, entry.claims.of_this_thread());
         }
         drop(hot);
+        if !ends_in_signature(token) {
+            return None;
+        }
         let cached = self.main.get(&tail).filter(|cached| *cached.token == *token)?;
         // Not with each hit: with more frequent tokens than hot places, every hit would write.
         if self.main_hits.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROMOTE_EVERY) {
@@ -208,6 +212,16 @@ impl Tail {
     }
 }
 
+/// Whether a token ends in a segment as long as a signature that some key verifies. No other token is accepted, so most
+/// that are none cost no look-up.
+fn ends_in_signature(token: &[u8]) -> bool {
+    let is_dot = |at: usize| token.get(at) == Some(&b'.');
+    Rs256Key::MODULUS_BYTES.into_iter().any(|bytes| {
+        let characters = (bytes * 4).div_ceil(3);
+        token.len().checked_sub(characters + 1).is_some_and(is_dot)
+    })
+}
+
 /// Longer tokens are rare and would crowd out many usual ones (1.5 KiB).
 const MAX_TOKEN: usize = 4096;
 
@@ -235,9 +249,10 @@ mod tests {
     use crate::keys::jwks::KeySet;
     use crate::token::times::Validity;
 
-    /// A token as long as Entra's, told apart by its end.
+    /// A token as long as Entra's with a signature of 256 bytes, told apart by its end.
     fn token(number: usize) -> Vec<u8> {
         let mut token = vec![b'a'; 1500];
+        token[1500 - 343] = b'.';
         token[1484..].copy_from_slice(format!("{number:016}").as_bytes());
         token
     }
@@ -323,6 +338,18 @@ mod tests {
         insert(&tokens, &other, "other");
         assert_eq!(get(&tokens, &one), None);
         assert_eq!(get(&tokens, &other).as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn main_tier_hits_tokens_with_a_signature_of_any_size_and_looks_no_other_up() {
+        let tokens = with(1 << 20, 0..HOT);
+        for (bytes, expected) in [(255, false), (256, true), (257, false), (384, true), (512, true), (513, false)] {
+            let signature = URL_SAFE_NO_PAD.encode(vec![u8::try_from(bytes % 256).unwrap(); bytes]);
+            let token = format!("header.claims.{signature}");
+            insert(&tokens, token.as_bytes(), "a");
+            assert!(!is_hot(&tokens, token.as_bytes()));
+            assert_eq!(get(&tokens, token.as_bytes()).is_some(), expected, "{bytes}");
+        }
     }
 
     #[test]
