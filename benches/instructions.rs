@@ -56,13 +56,14 @@ use tower::{Layer, Service, service_fn};
 use crate::callgrind::Costs;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
+    // Cargo adds the one of its own.
+    let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["case", case] => {
             execute(case);
             ExitCode::SUCCESS
         }
-        [.., "--functions", case] => print_functions(case),
+        ["--functions", case] => print_functions(case),
         _ => compare(arguments.iter().any(|argument| argument == "--accept")),
     }
 }

@@ -343,11 +343,7 @@ fn rejected(entra: &MockEntra) -> Vec<Rejected> {
         case("10 other audience", WrongAudience, token.clone().audience("api://another").mint()),
         case("11 expired", Expired, token.clone().expired().mint()),
         case("12 unknown key", UnknownKey, token.clone().key_id("unknown").mint()),
-        case(
-            "13 bad signature",
-            InvalidSignature,
-            with_signature_of(&another, &good),
-        ),
+        case("13 bad signature", InvalidSignature, with_signature_of(&another, &good)),
         case(
             "14 other caller",
             CallerNotAllowed,
