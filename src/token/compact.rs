@@ -1,8 +1,8 @@
 //! The compact serialization of a JWS (RFC 7515 section 7.1), split and decoded.
 
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use base64::{DecodeError, Engine as _};
+use base64::DecodeError;
 
+use super::base64url;
 use super::bearer::{BearerToken, is_token68};
 use super::claims_set::ClaimsSet;
 use super::header::JoseHeader;
@@ -39,7 +39,7 @@ impl<'h> CompactJws<'h> {
             _ => return Err(RejectionKind::MalformedToken),
         }
         let decode = |segment: &[u8]| {
-            URL_SAFE_NO_PAD.decode(segment).map_err(|error| match error {
+            base64url::decode(segment).map_err(|error| match error {
                 // It makes the request malformed, whatever the other bytes are.
                 DecodeError::InvalidByte(_, byte) if !is_token68(&[byte]) => RejectionKind::MalformedCredentials,
                 _ => RejectionKind::MalformedToken,

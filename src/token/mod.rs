@@ -1,5 +1,6 @@
 //! The text of a token: from the header line to parsed claims, without a policy (RFC 6750, 7515, 7519).
 
+mod base64url;
 pub(crate) mod bearer;
 pub(crate) mod claims_set;
 pub(crate) mod compact;
