@@ -32,11 +32,11 @@ macro_rules! checks {
 checks! {
     /// One `Authorization: Bearer` header with one token of at most 16,384 bytes (RFC 6750 section 2.1).
     Credentials = "credentials";
-    /// Three segments of strict base64url, of which the first two are JSON objects (RFC 7515 section 5.2).
+    /// Three segments of strict base64url, of which the first is a JSON object (RFC 7515 section 5.2).
     Form = "form";
     /// The JOSE header: `alg`, `kid`, `typ`, no extension, no name twice (RFC 7515 section 4).
     Header = "header";
-    /// The JSON types of the claims, no name twice (RFC 7519 section 4).
+    /// The claims set: a JSON object, the types of its members, no name twice (RFC 7519 sections 4 and 7.2).
     ClaimTypes = "claims";
     /// `ver`.
     Version = "version";

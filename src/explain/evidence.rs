@@ -114,9 +114,9 @@ impl<'e> Evidence<'e> {
             CheckName::Credentials => {
                 format!("one Authorization header: Bearer and one token, at most {MAX_CREDENTIALS} bytes")
             }
-            CheckName::Form => "three segments of base64url, the first two JSON objects".to_owned(),
+            CheckName::Form => "three segments of base64url, the first a JSON object".to_owned(),
             CheckName::Header => "alg RS256, a kid, typ JWT or none".to_owned(),
-            CheckName::ClaimTypes => "no name twice, every claim of its type".to_owned(),
+            CheckName::ClaimTypes => "a JSON object, no name twice, every claim of its type".to_owned(),
             CheckName::Version => "1.0 or 2.0".to_owned(),
             CheckName::Tenant => list(policy.tenants().iter()),
             CheckName::Issuer => match (self.tenant(), self.version()) {

@@ -30,21 +30,20 @@ pub(crate) struct UnverifiedToken<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Checks the form, then the header, then the types of the claims.
+    /// Checks the header, then the claims set. So the header alone decides about a token that it makes unfit, and nothing
+    /// else of it is parsed.
     pub(crate) fn parse(jws: &'t CompactJws<'_>) -> Result<Self, Rejection> {
-        let (header, claims) = (jws.header(), jws.claims());
-        if let (Err(ObjectFault::NotAnObject), _) | (_, Err(ObjectFault::NotAnObject)) = (&header, &claims) {
-            return Err(RejectionKind::MalformedToken.into());
-        }
-        let header = header.map_err(|fault| match fault {
+        let header = jws.header().map_err(|fault| match fault {
+            ObjectFault::NotAnObject => RejectionKind::MalformedToken,
             ObjectFault::Duplicate => RejectionKind::DuplicateMember,
-            ObjectFault::NotAnObject | ObjectFault::WrongType => RejectionKind::MalformedHeader,
+            ObjectFault::WrongType => RejectionKind::MalformedHeader,
         })?;
         header.check()?;
         let key_id = header.key_id()?;
-        let claims = claims.map_err(|fault| match fault {
+        let claims = jws.claims().map_err(|fault| match fault {
+            ObjectFault::NotAnObject => Rejection::at(CheckName::ClaimTypes, RejectionKind::MalformedToken),
             ObjectFault::Duplicate => Rejection::at(CheckName::ClaimTypes, RejectionKind::DuplicateMember),
-            ObjectFault::NotAnObject | ObjectFault::WrongType => RejectionKind::MalformedClaims.into(),
+            ObjectFault::WrongType => RejectionKind::MalformedClaims.into(),
         })?;
         Ok(Self {
             key_id,

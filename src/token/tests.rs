@@ -44,10 +44,12 @@ fn a_token_has_three_segments_of_strict_base64url() {
 }
 
 #[test]
-fn form_outranks_the_header_and_the_header_outranks_the_claims() {
+fn form_outranks_the_header_and_the_header_outranks_all_of_the_claims() {
     let none = r#"{"alg":"none","kid":"k"}"#;
-    assert_eq!(kind(none, "[]"), Some(RejectionKind::MalformedToken));
     assert_eq!(kind("[]", "{}"), Some(RejectionKind::MalformedToken));
+    assert_eq!(parse(&format!("{}.e30.AAAAA", URL_SAFE_NO_PAD.encode(none))), Some(RejectionKind::MalformedToken));
+    assert_eq!(kind(none, "[]"), Some(RejectionKind::AlgorithmNotAllowed));
+    assert_eq!(kind(HEADER, "[]"), Some(RejectionKind::MalformedToken));
     assert_eq!(kind(none, r#"{"exp":"1"}"#), Some(RejectionKind::AlgorithmNotAllowed));
     assert_eq!(kind(none, r#"{"a":1,"a":1}"#), Some(RejectionKind::AlgorithmNotAllowed));
     assert_eq!(kind(HEADER, r#"{"exp":"1"}"#), Some(RejectionKind::MalformedClaims));
@@ -155,6 +157,7 @@ fn a_rejection_names_the_check_that_failed() {
     };
     assert_eq!(check("[]", "{}"), Some(CheckName::Form));
     assert_eq!(check(r#"{"alg":"RS256","kid":"k","x":1,"x":2}"#, "{}"), Some(CheckName::Header));
+    assert_eq!(check(HEADER, "[]"), Some(CheckName::ClaimTypes));
     assert_eq!(check(HEADER, r#"{"x":1,"x":2}"#), Some(CheckName::ClaimTypes));
     assert_eq!(check(HEADER, r#"{"exp":"1"}"#), Some(CheckName::ClaimTypes));
 }

@@ -313,11 +313,11 @@ async fn good_tokens_pass_the_same_layer() {
 async fn the_first_check_that_fails_decides() {
     type Spoil = fn(TokenBuilder) -> TokenBuilder;
     let stages: &[(K, Spoil)] = &[
-        (K::MalformedToken, |token| token.raw_claims("[]")),
         (K::AlgorithmNotAllowed, |token| token.algorithm("none")),
         (K::CriticalHeader, |token| token.header("crit", ["x"])),
         (K::UnsupportedType, |token| token.header("typ", "id+jwt")),
         (K::MissingKeyId, |token| token.header("kid", "")),
+        (K::MalformedToken, |token| token.raw_claims("[]")),
         (K::MalformedClaims, |token| token.claim("uti", 7)),
         (K::UnsupportedVersion, |token| token.claim("ver", "3.0")),
         (K::WrongTenant, |token| token.claim("tid", OTHER_TENANT)),
