@@ -28,6 +28,7 @@ use crate::credential::{Transports, build};
 use crate::endpoint::{AccessKey, Auth, EndpointConfig, Priority};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
+use crate::settings::fields::NOT_UTF_8;
 pub(crate) use crate::settings::reading::Reading;
 use crate::settings::reading::{read, read_connection_string};
 pub(crate) use crate::settings::report::Report;
@@ -192,6 +193,9 @@ impl Settings {
         let transports = Transports::new(transport);
         let endpoints: Vec<_> =
             read.into_iter().filter_map(|reading| configure(reading, &ambient, &transports, &mut report)).collect();
+        for variable in ambient.into_unreadable() {
+            report.fault(variable, NOT_UTF_8);
+        }
         report.finish()?;
         Ok(endpoints)
     }
