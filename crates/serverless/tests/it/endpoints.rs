@@ -225,11 +225,39 @@ fn faults_of_all_endpoints_are_reported_at_once() {
     let endpoints = Endpoints::default()
         .with(Endpoint::access_key("not a url", key()).name("east"))
         .with(Endpoint::access_key("https://a", key()).client_url("::").server_url("//"));
-    let error = ServiceClient::from_endpoints(endpoints, ServiceClientOptions::default()).unwrap_err();
-    let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
-    assert_eq!(fields, ["east", "endpoints[1].client_url", "endpoints[1].server_url"]);
-    let none = ServiceClient::from_endpoints(Endpoints::default(), ServiceClientOptions::default()).unwrap_err();
-    assert_eq!(none.faults().count(), 1);
+    assert_eq!(faults(endpoints), ["east", "endpoints[1].client_url", "endpoints[1].server_url"]);
+    assert_eq!(faults(Endpoints::default()), ["endpoints"]);
     let secondary = Endpoints::default().with(Endpoint::access_key("https://a", key()).secondary());
-    assert!(ServiceClient::from_endpoints(secondary, ServiceClientOptions::default()).is_err());
+    assert_eq!(faults(secondary), ["endpoints"]);
+}
+
+/// The fields of a configuration with faults.
+fn faults(endpoints: Endpoints) -> Vec<String> {
+    let error = ServiceClient::from_endpoints(endpoints, ServiceClientOptions::default()).unwrap_err();
+    error.faults().map(|fault| fault.field().to_owned()).collect()
+}
+
+/// Whatever is wrong with them: no URL at all, one that cannot be used, or all of them secondary.
+#[test]
+fn faults_name_endpoints_as_the_code_writes_them() {
+    let credential = || as_credential(&Arc::new(TestCredential::new(Arc::new(TestClock::new()))));
+    let endpoints = Endpoints::default()
+        .with(Endpoint::entra("http://a.example", credential()).client_url("ftp://a.example").secondary())
+        .with(Endpoint::entra("https://user@b.example", credential()).server_url("http://b.example").secondary())
+        .with(Endpoint::entra("https://c.example?q", credential()).server_url("::").name("west").secondary());
+    let expected = [
+        "endpoints",
+        "endpoints[0]",
+        "endpoints[0].client_url",
+        "endpoints[1]",
+        "endpoints[1].server_url",
+        "west",
+        "west.server_url",
+    ];
+    assert_eq!(faults(endpoints), expected);
+    for url in ["http://a.example", "a.example"] {
+        let error = ServiceClient::new(url, credential(), ServiceClientOptions::default()).unwrap_err();
+        let fields: Vec<_> = error.faults().map(|fault| fault.field()).collect();
+        assert_eq!(fields, ["endpoint"], "{url}");
+    }
 }
