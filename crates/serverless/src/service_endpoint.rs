@@ -33,7 +33,8 @@ impl Endpoint {
 
     /// An endpoint with an access key of the resource, which is erased from memory as soon as it was read.
     ///
-    /// Prefer Microsoft Entra: an access key does not end by itself, and whoever has it has every right.
+    /// Prefer Microsoft Entra: an access key does not end by itself, and whoever has it has every right. A blank key is
+    /// a fault.
     pub fn access_key(url: impl Into<String>, key: impl Into<Zeroizing<String>>) -> Self {
         Self::new(url.into(), Auth::AccessKey(AccessKey::new(key)))
     }
@@ -83,6 +84,10 @@ impl Endpoint {
         let endpoint = parse(&url, "");
         let client_endpoint = client_url.as_deref().map(|url| parse(url, ".client_url"));
         let server_endpoint = server_url.as_deref().map(|url| parse(url, ".server_url"));
+        if matches!(&auth, Auth::AccessKey(key) if key.is_blank()) {
+            let problem = "is blank; pass an access key of the resource";
+            faults.push(ConfigFault::new(format!("{field}.access_key"), problem));
+        }
         Some(EndpointConfig {
             name,
             priority,

@@ -261,3 +261,11 @@ fn faults_name_endpoints_as_the_code_writes_them() {
         assert_eq!(fields, ["endpoint"], "{url}");
     }
 }
+
+#[test]
+fn rejects_access_key_that_is_blank() {
+    let endpoints = ["", " \n"].into_iter().fold(Endpoints::default(), |endpoints, key| {
+        endpoints.with(Endpoint::access_key("https://a.example", String::from(key)))
+    });
+    assert_eq!(faults(endpoints), ["endpoints[0].access_key", "endpoints[1].access_key"]);
+}
