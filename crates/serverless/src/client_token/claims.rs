@@ -86,7 +86,8 @@ impl Claims<'_> {
     }
 }
 
-/// A further member: one text as itself, several as a list, none not at all.
+/// A further member: one text as itself, several as a list. Without values nothing is written: a single `sub` has no
+/// rest.
 fn write_values(json: &mut Vec<u8>, name: &str, values: &[String]) -> io::Result<()> {
     if values.is_empty() {
         return Ok(());

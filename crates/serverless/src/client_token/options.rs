@@ -65,7 +65,9 @@ impl NegotiateOptions {
         self.claim_values(name, [value])
     }
 
-    /// Adds several claims of the same name.
+    /// Adds several claims of the same name. Without any value,
+    /// [`negotiate`](crate::HubClient::negotiate) fails with
+    /// [`InvalidOptions`](crate::ErrorKind::InvalidOptions): the claim would silently be missing.
     #[must_use]
     pub fn claim_values(
         mut self,
@@ -136,6 +138,10 @@ impl NegotiateOptions {
         }
         if self.claims.iter().any(|(name, _)| name.is_empty()) {
             return Err(invalid("a claim has no name"));
+        }
+        if let Some((name, _)) = self.claims.iter().find(|(_, values)| values.is_empty()) {
+            let text = format!("the claim {name:?} has no value; leave it out, or pass one");
+            return Err(Error::new(ErrorKind::InvalidOptions, text));
         }
         Ok(())
     }
