@@ -124,12 +124,21 @@ fn renames_claims_that_clash() {
 }
 
 #[test]
-fn no_claim_replaces_the_user_id() {
+fn no_claim_overwrites_the_user_id() {
     let options = NegotiateOptions::default().user_id("anna").claim("asrs.s.uid", "admin").claim("asrs.u.x", "y");
     let (_, claims) = minted(&options, None).unwrap();
     assert_eq!(claims["asrs.s.uid"], "anna");
     assert_eq!(claims["asrs.u.asrs.s.uid"], "admin");
     assert_eq!(claims["asrs.u.asrs.u.x"], "y");
+}
+
+/// The service reads them, in this order, when there is no user id.
+#[test]
+fn without_user_id_the_claims_that_name_the_user_keep_their_names() {
+    let options = NegotiateOptions::default().claim("nameid", "anna").claim("sub", "bob");
+    let (_, claims) = minted(&options, None).unwrap();
+    assert_eq!(claims.get("asrs.s.uid"), None);
+    assert_eq!((&claims["nameid"], &claims["sub"]), (&json!("anna"), &json!("bob")));
 }
 
 #[test]
