@@ -5,5 +5,5 @@ mod live;
 mod spread;
 
 pub(crate) use health_check::{HealthCheck, check};
-pub(crate) use live::{Destination, LiveEndpoint};
+pub(crate) use live::{Destination, KeyWait, LiveEndpoint};
 pub(crate) use spread::{Reports, at_each};

@@ -85,8 +85,8 @@ impl HubClient {
     /// [`ClientTokens::Service`]. Source:
     /// [Client negotiation](https://learn.microsoft.com/azure/azure-signalr/signalr-concept-client-negotiation).
     ///
-    /// With a temporary key at hand this makes no call. The first negotiation waits for the key, at most 5 s, and 1,024
-    /// may wait at once.
+    /// With a temporary key at hand this makes no call. The first negotiation waits for the key, at most 5 s for all
+    /// endpoints together, and 1,024 may wait at once.
     ///
     /// # Errors
     ///

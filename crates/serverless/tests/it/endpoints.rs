@@ -9,6 +9,7 @@ use signalr_serverless::{
     Endpoint, EndpointStatus, Endpoints, Error, ErrorKind, NegotiateOptions, Negotiation, Priority, ServiceClient,
     ServiceClientOptions,
 };
+use tokio::time::Instant;
 
 use crate::clock::TestClock;
 use crate::credential::{TestCredential, Token};
@@ -130,6 +131,32 @@ async fn secondary_takes_clients_while_no_primary_is_healthy() {
     lives(&bed.east);
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(bed.hosts().await, ["east"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn negotiation_waits_five_seconds_in_all_for_endpoints_that_hang() {
+    let bed = bed(|options| options);
+    for service in [&bed.east, &bed.west, &bed.reserve] {
+        service.then(On::Key, Reaction::Hangs);
+    }
+    let chat = bed.client.hub("chat").unwrap();
+    let before = Instant::now();
+    let error = chat.negotiate(NegotiateOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), before.elapsed()), (ErrorKind::KeyUnavailable, Duration::from_secs(5)));
+}
+
+/// The keys of all endpoints are fetched at once, so the one that answers has its key when the wait is over.
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_hang_leave_clients_to_the_one_that_answers() {
+    let bed = bed(|options| options);
+    for service in [&bed.east, &bed.west] {
+        service.then(On::Key, Reaction::Hangs);
+    }
+    bed.reserve.then(On::Key, Reaction::Slow(Duration::from_secs(4)));
+    let before = Instant::now();
+    let response = bed.client.hub("chat").unwrap().negotiate(NegotiateOptions::default()).await.unwrap();
+    assert!(response.url().starts_with("https://reserve.example/"), "{}", response.url());
+    assert_eq!(before.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
