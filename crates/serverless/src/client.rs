@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::endpoint::EndpointConfig;
-use crate::endpoints::{HealthCheck, LiveEndpoint, check};
+use crate::endpoints::{HealthCheck, LiveEndpoint, check, labels};
 use crate::error::{ConfigError, EndpointError, Error, ErrorKind, Result};
 use crate::hub::HubClient;
 use crate::ids;
@@ -76,9 +76,11 @@ impl ServiceClient {
             Some(client) => Transport::Given(Arc::clone(client)),
             None => Transport::own()?,
         };
+        let labels = labels(&configs);
         let endpoints: Vec<_> = configs
             .into_iter()
-            .map(|config| Arc::new(LiveEndpoint::new(config, transport.clone(), &options)))
+            .zip(labels)
+            .map(|(config, label)| Arc::new(LiveEndpoint::new(config, label, transport.clone(), &options)))
             .collect();
         let health_check = HealthCheck::new(&endpoints);
         let ServiceClientOptions { client_tokens, router, .. } = options;

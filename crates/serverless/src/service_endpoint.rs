@@ -43,7 +43,8 @@ impl Endpoint {
         Self { url, auth, name: None, priority: Priority::Primary, client_url: None, server_url: None }
     }
 
-    /// The name in errors, events, metrics and for a router. Without one it is the host.
+    /// The name in errors, events, metrics and for a router. Without one it is the host. Endpoints of one name are told
+    /// apart by their priority, as `west/primary` and `west/secondary`, or else by a number behind it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

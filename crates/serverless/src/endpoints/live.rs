@@ -58,11 +58,12 @@ enum Key {
 
 impl LiveEndpoint {
     /// Starts nothing.
-    pub(crate) fn new(config: EndpointConfig, transport: Transport, options: &ServiceClientOptions) -> Self {
-        let label: Arc<str> = match &config.name {
-            Some(name) => name.as_str().into(),
-            None => config.endpoint.host_str().unwrap_or_default().into(),
-        };
+    pub(crate) fn new(
+        config: EndpointConfig,
+        label: Arc<str>,
+        transport: Transport,
+        options: &ServiceClientOptions,
+    ) -> Self {
         let health = Arc::new(Health::default());
         let clock = Arc::clone(&options.clock);
         let (authorization, own_key) = match config.auth {

@@ -58,7 +58,8 @@ pub(crate) use crate::settings::report::Report;
 ///
 /// Several endpoints have names: `Azure__SignalR__Endpoints__<name>__<key>` with the keys above, or
 /// `Azure__SignalR__Endpoints__<name>`, `…__<name>__primary` and `…__<name>__secondary` with connection strings.
-/// An endpoint of the prefix is added to them, without a name.
+/// An endpoint of the prefix is added to them, without a name. Errors, events and metrics tell endpoints of one name
+/// apart, as `<name>/primary` and `<name>/secondary`.
 ///
 /// # In a document
 ///

@@ -246,6 +246,31 @@ async fn pages_of_each_endpoint_follow_one_another() {
     assert_eq!(pages, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn endpoints_of_one_name_are_told_apart() {
+    let key = |url: &str| Endpoint::access_key(url, String::from("k"));
+    let services: BTreeMap<_, _> =
+        ["a.example", "b.example", "c.example"].map(|host| (host, Arc::new(TestService::default()))).into();
+    services["b.example"].then(On::Data, Reaction::status(500));
+    services["c.example"].then(On::Data, Reaction::status(500));
+    let endpoints = Endpoints::default()
+        .with(key("https://a.example").name("west"))
+        .with(key("https://b.example").name("west").secondary())
+        .with(key("https://c.example:1"))
+        .with(key("https://c.example:2"))
+        .with(key("https://a.example"));
+    let options = ServiceClientOptions::default().transport(Arc::new(ByHost(services)));
+    let client = ServiceClient::from_endpoints(endpoints, options).unwrap();
+    let labels: Vec<_> = client.status().iter().map(|status| status.name().to_owned()).collect();
+    let expected = ["west/primary", "west/secondary", "c.example/primary/1", "c.example/primary/2", "a.example"];
+    assert_eq!(labels, expected);
+    let error = client.hub("chat").unwrap().send_to_all("m", &(1,)).await.unwrap_err();
+    let failed: Vec<_> =
+        error.endpoints().iter().filter(|end| end.error().is_some()).map(|end| end.endpoint().to_owned()).collect();
+    assert_eq!(failed, expected[1..4]);
+    assert!(error.to_string().ends_with("3 of 5 endpoints: west/secondary, c.example/primary/1, c.example/primary/2"));
+}
+
 #[test]
 fn faults_of_all_endpoints_are_reported_at_once() {
     let key = || String::from("k");
