@@ -168,6 +168,15 @@ async fn health_is_asked_every_30_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn endpoint_that_hangs_delays_no_health_check() {
+    let bed = bed(|options| options);
+    bed.west.then(On::Health, Reaction::Hangs);
+    assert!(!bed.client.is_ready());
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!((bed.reserve.requests(On::Health), bed.west.requests(On::Health)), (11, 11));
+}
+
+#[tokio::test(start_paused = true)]
 async fn router_decides() {
     let to_reserve = |negotiation: Negotiation<'_>, endpoints: &[EndpointStatus]| {
         assert_eq!((negotiation.hub(), negotiation.user_id()), ("chat", None));
