@@ -17,7 +17,10 @@ use crate::rest::Segment;
 impl HubClient {
     /// Lists the connections of a group: `GET groups/{group}/connections`, up to 200 a page.
     ///
-    /// Role: *SignalR REST API Reader*. With several endpoints, the pages of one follow those of the other.
+    /// With several endpoints, the pages of one follow those of the other. Role: *SignalR REST API Reader*. Source:
+    /// [REST API](https://learn.microsoft.com/azure/azure-signalr/signalr-reference-data-plane-rest-api).
+    ///
+    /// Errors are those of [`next_page`](GroupConnections::next_page).
     ///
     /// ```no_run
     /// # async fn list(chat: &signalr_serverless::HubClient) -> signalr_serverless::Result<()> {
