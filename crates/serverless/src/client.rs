@@ -8,15 +8,15 @@ use background_refresh::monotonic_now;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::endpoint::{EndpointConfig, Priority, url_problem};
-use crate::endpoints::{HealthCheck, LiveEndpoint, check};
-use crate::error::{ConfigError, ConfigFault, EndpointError, Error, ErrorKind, Result};
+use crate::endpoint::EndpointConfig;
+use crate::endpoints::{HealthCheck, LiveEndpoint, check, labels};
+use crate::error::{ConfigError, EndpointError, Error, ErrorKind, Result};
 use crate::hub::HubClient;
 use crate::ids;
 use crate::options::ServiceClientOptions;
 use crate::rest::{CALL_LIMIT, Transport};
 use crate::router::EndpointStatus;
-use crate::service_endpoint::Endpoints;
+use crate::service_endpoint::{Endpoint, Endpoints};
 use crate::shared::Shared;
 
 /// Azure SignalR Service in serverless mode. Cloning is cheap.
@@ -49,7 +49,12 @@ impl ServiceClient {
         credential: Arc<dyn TokenCredential>,
         options: ServiceClientOptions,
     ) -> Result<Self, ConfigError> {
-        Self::from_endpoints(Endpoints::default().entra(endpoint, credential), options)
+        let mut faults = Vec::new();
+        let config = Endpoint::entra(endpoint, credential).into_config("endpoint", &mut faults);
+        if let Some(error) = ConfigError::from_faults(faults) {
+            return Err(error);
+        }
+        Self::from_configs(config.into_iter().collect(), options)
     }
 
     /// Several endpoints, each with a credential of its own.
@@ -61,40 +66,21 @@ impl ServiceClient {
         Self::from_configs(endpoints.into_configs()?, options)
     }
 
-    /// What the settings, the environment and connection strings come down to.
+    /// What code, settings, the environment and connection strings come down to. There is at least one, and one is a
+    /// primary.
     pub(crate) fn from_configs(
         configs: Vec<EndpointConfig>,
         options: ServiceClientOptions,
     ) -> Result<Self, ConfigError> {
-        let mut faults = Vec::new();
-        if configs.is_empty() {
-            faults.push(ConfigFault::new("endpoints", "there is none; name at least one"));
-        } else if !configs.iter().any(|config| config.priority == Priority::Primary) {
-            faults.push(ConfigFault::new("endpoints", "all are secondary; make one primary at least"));
-        }
-        for config in &configs {
-            let field = config.name.clone().unwrap_or_else(|| String::from("endpoint"));
-            let urls = [
-                (field.clone(), Some(&config.endpoint)),
-                (format!("{field}: clientEndpoint"), config.client_endpoint.as_ref()),
-                (format!("{field}: serverEndpoint"), config.server_endpoint.as_ref()),
-            ];
-            for (field, url) in urls {
-                if let Some(problem) = url.and_then(|url| url_problem(url, &config.auth)) {
-                    faults.push(ConfigFault::new(field, problem));
-                }
-            }
-        }
-        if let Some(error) = ConfigError::from_faults(faults) {
-            return Err(error);
-        }
         let transport = match &options.transport {
             Some(client) => Transport::Given(Arc::clone(client)),
             None => Transport::own()?,
         };
+        let labels = labels(&configs);
         let endpoints: Vec<_> = configs
             .into_iter()
-            .map(|config| Arc::new(LiveEndpoint::new(config, transport.clone(), &options)))
+            .zip(labels)
+            .map(|(config, label)| Arc::new(LiveEndpoint::new(config, label, transport.clone(), &options)))
             .collect();
         let health_check = HealthCheck::new(&endpoints);
         let ServiceClientOptions { client_tokens, router, .. } = options;

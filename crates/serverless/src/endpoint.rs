@@ -53,17 +53,25 @@ impl fmt::Debug for Auth {
 /// An access key of the resource, as HMAC key. The text is erased as soon as this is built, and the HMAC key
 /// when it is dropped.
 #[derive(Clone)]
-pub(crate) struct AccessKey(Arc<hmac::Key>);
+pub(crate) struct AccessKey {
+    hmac: Arc<hmac::Key>,
+    is_blank: bool,
+}
 
 impl AccessKey {
     /// The HMAC key is the UTF-8 text of the access key; it is not decoded from base64.
     pub(crate) fn new(text: impl Into<Zeroizing<String>>) -> Self {
         let text = text.into();
-        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())))
+        Self { hmac: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())), is_blank: text.trim().is_empty() }
     }
 
     pub(crate) fn hmac(&self) -> &Arc<hmac::Key> {
-        &self.0
+        &self.hmac
+    }
+
+    /// Whether the text was empty or white space, which is no key of any resource.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.is_blank
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use azure_core::http::Method;
 use background_refresh::jitter;
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::client_token::{self, Claims, NegotiateOptions, TOKEN_LENGTH_MAX, Validity};
-use crate::endpoints::{Destination, LiveEndpoint};
+use crate::endpoints::{Destination, KeyWait, LiveEndpoint};
 use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::events;
 use crate::operation::Operation;
@@ -77,8 +76,9 @@ pub(crate) async fn negotiate(
     options.check()?;
     let Places { hub, endpoints, destinations } = places;
     let get = |index| endpoints.get(index).zip(destinations.get(index));
+    let mut wait = KeyWait::default();
     if let ([endpoint], [destination]) = (endpoints, destinations) {
-        return at(endpoint, destination, hub, options).await;
+        return at(endpoint, destination, hub, options, &mut wait).await;
     }
     if let Some(router) = router {
         let statuses: Vec<EndpointStatus> = endpoints.iter().map(|endpoint| endpoint.status()).collect();
@@ -86,12 +86,12 @@ pub(crate) async fn negotiate(
             .route(Negotiation { hub, user_id: options.user() }, &statuses)
             .and_then(get)
             .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the router chose no endpoint"))?;
-        return at(endpoint, destination, hub, options).await;
+        return at(endpoint, destination, hub, options, &mut wait).await;
     }
     let candidates: Vec<_> = endpoints.iter().map(|endpoint| endpoint.candidate()).collect();
     let mut failed = Error::new(ErrorKind::Unavailable, "there is no endpoint");
     for (endpoint, destination) in order(&candidates, jitter).into_iter().filter_map(get) {
-        match at(endpoint, destination, hub, options).await {
+        match at(endpoint, destination, hub, options, &mut wait).await {
             Err(error) if may_differ_elsewhere(error.kind()) => {
                 let (endpoint, cause) = (endpoint.label(), Chain(&error));
                 tracing::warn!(target: events::ENDPOINTS, %endpoint, %cause, "the client is sent to another endpoint");
@@ -129,8 +129,9 @@ async fn at(
     destination: &Destination,
     hub: &str,
     options: &NegotiateOptions,
+    wait: &mut KeyWait,
 ) -> Result<NegotiateResponse> {
-    let signed = endpoint.with_key(KEY_WAIT, |key, now, end| {
+    let signed = endpoint.with_key(wait, |key, now, end| {
         let validity = Validity::new(now, options.valid_for(), end).ok_or_else(|| {
             Error::new(ErrorKind::KeyUnavailable, "the temporary access key ends before a token could be used")
         })?;
@@ -176,9 +177,6 @@ async fn minted_by_service(
     }
     Ok(minted.token)
 }
-
-/// How long a negotiation waits for the key.
-const KEY_WAIT: Duration = Duration::from_secs(5);
 
 /// Far more than the longest token.
 const MINTED_MAX: usize = 64 * 1024;

@@ -19,7 +19,8 @@ pub struct EndpointStatus {
 }
 
 impl EndpointStatus {
-    /// The endpoint's name, or its host if it has none.
+    /// The endpoint's name, or its host if it has none. See [`Endpoint::name`](crate::Endpoint::name) for several of one
+    /// name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -71,7 +71,7 @@ impl Claims<'_> {
         }
         for (name, values) in self.options.claims() {
             if name == "sub" {
-                // The service takes the first as the user if there is no other user id.
+                // The service takes the first as the user if there is neither a user id nor a `nameid`.
                 let (first, rest) = values.split_at(values.len().min(1));
                 write_values(json, "sub", first)?;
                 write_values(json, "asrs.u.sub", rest)?;
@@ -86,7 +86,8 @@ impl Claims<'_> {
     }
 }
 
-/// A further member: one text as itself, several as a list, none not at all.
+/// A further member: one text as itself, several as a list. Without values nothing is written: a single `sub` has no
+/// rest.
 fn write_values(json: &mut Vec<u8>, name: &str, values: &[String]) -> io::Result<()> {
     if values.is_empty() {
         return Ok(());
@@ -103,7 +104,7 @@ fn write_values(json: &mut Vec<u8>, name: &str, values: &[String]) -> io::Result
 
 /// Whether a claim of the app's travels as `asrs.u.<name>`: its name means something to the service or to a JWT library.
 ///
-/// The whole namespace of the service is reserved, so that no claim can set another user id, and so that one named
+/// The whole namespace of the service is reserved, so that no claim overwrites the user id, and so that one named
 /// `asrs.u.x` keeps its name when the service takes the prefix off.
 fn is_reserved(name: &str) -> bool {
     matches!(name, "aud" | "exp" | "iat" | "nbf" | "iss" | "actort" | "acr" | "azp" | "c_hash" | "jti" | "nonce")

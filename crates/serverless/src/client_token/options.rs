@@ -47,8 +47,8 @@ impl Default for NegotiateOptions {
 impl NegotiateOptions {
     /// The user whom the client belongs to. Take it from your app's own authentication, never from the client.
     ///
-    /// Without one the connection belongs to nobody. An empty id, `.` and `..` are rejected: no message could be
-    /// sent to such a user.
+    /// Without one the service takes the claim `nameid` for the user, else the first `sub`. With neither the connection
+    /// belongs to nobody. An empty id, `.` and `..` are rejected: no message could be sent to such a user.
     #[must_use]
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.user_id = Some(user_id.into());
@@ -60,12 +60,17 @@ impl NegotiateOptions {
     /// Claims of the same name become a list. Names that the service uses itself (`aud`, `exp`, `iat`, `nbf`, `iss`,
     /// `actort`, `acr`, `azp`, `c_hash`, `jti`, `nonce`, all that begin with `asrs.`, and every `sub` after the first)
     /// travel as `asrs.u.<name>`, and the service takes that prefix off again.
+    ///
+    /// `nameid` and the first `sub` keep their names. Pass them only from a source that may say who the user is, or set
+    /// [`user_id`](Self::user_id).
     #[must_use]
     pub fn claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.claim_values(name, [value])
     }
 
-    /// Adds several claims of the same name.
+    /// Adds several claims of the same name. Without any value,
+    /// [`negotiate`](crate::HubClient::negotiate) fails with
+    /// [`InvalidOptions`](crate::ErrorKind::InvalidOptions): the claim would silently be missing.
     #[must_use]
     pub fn claim_values(
         mut self,
@@ -136,6 +141,10 @@ impl NegotiateOptions {
         }
         if self.claims.iter().any(|(name, _)| name.is_empty()) {
             return Err(invalid("a claim has no name"));
+        }
+        if let Some((name, _)) = self.claims.iter().find(|(_, values)| values.is_empty()) {
+            let text = format!("the claim {name:?} has no value; leave it out, or pass one");
+            return Err(Error::new(ErrorKind::InvalidOptions, text));
         }
         Ok(())
     }

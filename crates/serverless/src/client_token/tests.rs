@@ -64,7 +64,6 @@ fn token_is_written_byte_for_byte() {
         .claim("role", "member")
         .claim_values("team", ["blue", "a\\b\n"])
         .claim("iss", "mine")
-        .claim_values("none", Vec::<String>::new())
         .claim_values("sub", ["a", "b"]);
     let validity = Validity::new(NOW, options.valid_for(), None).unwrap();
     let token = mint(&key(Some("kid-1")), &Claims { audience: &audience(), validity, options: &options }).unwrap();
@@ -125,12 +124,21 @@ fn renames_claims_that_clash() {
 }
 
 #[test]
-fn a_claim_cannot_set_another_user() {
+fn no_claim_overwrites_the_user_id() {
     let options = NegotiateOptions::default().user_id("anna").claim("asrs.s.uid", "admin").claim("asrs.u.x", "y");
     let (_, claims) = minted(&options, None).unwrap();
     assert_eq!(claims["asrs.s.uid"], "anna");
     assert_eq!(claims["asrs.u.asrs.s.uid"], "admin");
     assert_eq!(claims["asrs.u.asrs.u.x"], "y");
+}
+
+/// The service reads them, in this order, when there is no user id.
+#[test]
+fn without_user_id_the_claims_that_name_the_user_keep_their_names() {
+    let options = NegotiateOptions::default().claim("nameid", "anna").claim("sub", "bob");
+    let (_, claims) = minted(&options, None).unwrap();
+    assert_eq!(claims.get("asrs.s.uid"), None);
+    assert_eq!((&claims["nameid"], &claims["sub"]), (&json!("anna"), &json!("bob")));
 }
 
 #[test]
@@ -172,6 +180,17 @@ fn rejects_options_out_of_bounds() {
     assert_eq!(kind(NegotiateOptions::default().lifetime(Duration::from_millis(999))), ErrorKind::InvalidOptions);
     assert!(NegotiateOptions::default().lifetime(Duration::from_secs(1)).check().is_ok());
     assert_eq!(kind(NegotiateOptions::default().claim("", "x")), ErrorKind::InvalidOptions);
+}
+
+/// It would vanish without a trace, and an app that reads roles from it would not know.
+#[test]
+fn rejects_claim_without_values_and_names_it() {
+    let none = || NegotiateOptions::default().claim("plan", "gold").claim_values("role", Vec::<String>::new());
+    for error in [none().check().unwrap_err(), none().check_for_service().unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+        assert!(error.to_string().contains("the claim \"role\" has no value"), "{error}");
+    }
+    assert!(none().claim("role", "member").check().is_ok());
 }
 
 #[test]
@@ -228,7 +247,7 @@ proptest! {
                     "(asrs\\.[us]\\.){1,2}[a-z]{0,4}",
                     prop::sample::select(vec!["aud", "exp", "sub", "nonce", "iss", "nameid", "ü\"\\"]).prop_map(str::to_owned),
                 ],
-                prop::collection::vec("\\PC{0,8}", 1..4),
+                prop::collection::vec("\\PC{0,8}", 0..4),
             ),
             0..6,
         ),
@@ -243,6 +262,11 @@ proptest! {
             options = options.claim_values(name, values);
             expected.entry(name.clone()).or_default().extend(values.iter().cloned());
         }
+        if expected.values().any(Vec::is_empty) {
+            prop_assert_eq!(options.check().unwrap_err().kind(), ErrorKind::InvalidOptions);
+            return Ok(());
+        }
+        prop_assert!(options.check().is_ok());
         let (_, read) = minted(&options, None).unwrap();
         prop_assert_eq!(read.get("asrs.s.uid").and_then(Value::as_str), user.as_deref());
         let sorted = |mut claims: BTreeMap<String, Vec<String>>| {

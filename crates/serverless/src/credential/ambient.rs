@@ -1,27 +1,54 @@
 //! The variables that Azure's hosts and tools set. Every Azure SDK reads them, whatever the prefix of your settings is.
 
+use std::cell::RefCell;
+use std::ffi::OsString;
+
 /// The variables of the process, or of a test.
-pub(crate) struct Ambient<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(crate) struct Ambient<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Variables that were asked for and are not UTF-8.
+    unreadable: RefCell<Vec<&'static str>>,
+}
 
 impl<'a> Ambient<'a> {
-    pub(crate) const fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self(lookup)
+    pub(crate) const fn new(lookup: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self { lookup, unreadable: RefCell::new(Vec::new()) }
     }
 
     /// A value that is more than white space, trimmed.
-    pub(crate) fn get(&self, variable: &str) -> Option<String> {
+    pub(crate) fn get(&self, variable: &'static str) -> Option<String> {
         self.get_untrimmed(variable).map(|value| value.trim().to_owned())
     }
 
     /// The same to the letter, for secrets and paths.
-    pub(crate) fn get_untrimmed(&self, variable: &str) -> Option<String> {
-        (self.0)(variable).filter(|value| !value.trim().is_empty())
+    pub(crate) fn get_untrimmed(&self, variable: &'static str) -> Option<String> {
+        match (self.lookup)(variable)?.into_string() {
+            Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
+            Err(_) => {
+                let mut unreadable = self.unreadable.borrow_mut();
+                if !unreadable.contains(&variable) {
+                    unreadable.push(variable);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the variable is there but was not UTF-8 when it was asked for.
+    pub(crate) fn is_unreadable(&self, variable: &str) -> bool {
+        self.unreadable.borrow().contains(&variable)
+    }
+
+    /// Every variable that was asked for and is not UTF-8. `azure_identity` takes such a one for missing, and a
+    /// credential would then be somebody else's.
+    pub(crate) fn into_unreadable(self) -> Vec<&'static str> {
+        self.unreadable.into_inner()
     }
 }
 
-/// A variable of the process. One that is not UTF-8 counts as missing, as it does for `azure_identity`.
-pub(crate) fn of_process(variable: &str) -> Option<String> {
-    std::env::var(variable).ok()
+/// A variable of the process.
+pub(crate) fn of_process(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
 }
 
 pub(crate) const TENANT_ID: &str = "AZURE_TENANT_ID";

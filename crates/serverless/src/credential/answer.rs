@@ -3,23 +3,25 @@
 //! `azure_identity` 1.0 quotes a value of the wrong type in its error, which may be a token; it panics when the lifetime
 //! of a token is beyond its calendar; and it takes an error without a JSON body, such as a gateway's page, for a lasting
 //! one. So each answer is read here and written again with what was understood of it.
+//!
+//! Whoever answers may repeat the request with its secrets, so an error keeps only documented texts, without secrets.
 
 use azure_core::Error;
 use azure_core::error::ErrorKind;
-use azure_core::http::StatusCode;
+use azure_core::http::{Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::error::without_tokens;
+use super::request_secrets::RequestSecrets;
 
-/// The body as `azure_identity` reads it.
+/// The body of the answer to a request, as `azure_identity` reads it.
 ///
 /// # Errors
 ///
 /// A success that is no token; another attempt may bring one.
-pub(super) fn rewritten(status: StatusCode, body: &[u8]) -> azure_core::Result<Vec<u8>> {
-    let body = if status.is_success() { success(body)? } else { failure(body) };
+pub(super) fn rewritten(request: &Request, status: StatusCode, body: &[u8]) -> azure_core::Result<Vec<u8>> {
+    let body = if status.is_success() { success(body)? } else { failure(&RequestSecrets::of(request), status, body) };
     serde_json::to_vec(&body).map_err(|_| unusable("cannot be written again"))
 }
 
@@ -61,10 +63,10 @@ fn success(body: &[u8]) -> azure_core::Result<Value> {
     Ok(body)
 }
 
-/// What a failure says, of a body that [`rewritten`] wrote.
-pub(super) fn description(body: &[u8]) -> Option<String> {
+/// What a failure says beside its status, of a body that [`rewritten`] wrote.
+pub(super) fn description(status: StatusCode, body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    body["error_description"].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    body["error_description"].as_str().filter(|text| *text != undocumented(status)).map(str::to_owned)
 }
 
 /// A number, or a text that is one; Entra and identity endpoints differ.
@@ -73,25 +75,26 @@ fn seconds(value: &Value) -> Option<i64> {
     (0..=LATEST).contains(&number).then_some(number)
 }
 
-/// RFC 6749 section 5.2. A page says nothing, and other text is kept.
-fn failure(body: &[u8]) -> Value {
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let document: Value = serde_json::from_str(text).unwrap_or_default();
+/// RFC 6749 section 5.2, and the documents of identity endpoints. Of any other body only the status is kept.
+fn failure(secrets: &RequestSecrets, status: StatusCode, body: &[u8]) -> Value {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let names = ["error_description", "message", "Message", "error"];
-    let said = match &document {
-        Value::Object(_) => names.iter().find_map(|name| document[name].as_str()).unwrap_or_default(),
-        _ => Some(text).filter(|text| !text.trim_start().starts_with(['<', '{', '['])).unwrap_or_default(),
-    };
+    let said = names.iter().find_map(|name| document.get(name)?.as_str());
+    let description = said.map(|said| described(secrets, said)).filter(|description| !description.is_empty());
     let codes: Vec<i32> = match document["error_codes"].as_array() {
         Some(codes) => codes.iter().filter_map(|code| i32::try_from(code.as_i64()?).ok()).take(CODES_MAX).collect(),
         None => Vec::new(),
     };
-    json!({ "error_codes": codes, "error_description": described(said) })
+    json!({ "error_codes": codes, "error_description": description.unwrap_or_else(|| undocumented(status)) })
+}
+
+fn undocumented(status: StatusCode) -> String {
+    format!("status {} without an error document", u16::from(status))
 }
 
 /// One line. `azure_identity` takes no escape sequence in it, so nothing is left that needs one.
-fn described(text: &str) -> String {
-    let text = without_tokens(text);
+fn described(secrets: &RequestSecrets, text: &str) -> String {
+    let text = secrets.removed_from(text);
     let line =
         text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     line.chars()
@@ -116,10 +119,18 @@ const DESCRIPTION_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use azure_core::http::{Method, Url};
+
     use super::*;
 
+    fn request() -> Request {
+        let mut request = Request::new(Url::parse("https://login.microsoftonline.com").unwrap(), Method::Post);
+        request.set_body("client_id=app&client_secret=Q%7E8");
+        request
+    }
+
     fn read(status: StatusCode, body: &str) -> Value {
-        serde_json::from_slice(&rewritten(status, body.as_bytes()).unwrap()).unwrap()
+        serde_json::from_slice(&rewritten(&request(), status, body.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
@@ -148,7 +159,7 @@ mod tests {
             r#"{"access_token":{"hidden":1},"expires_in":3600}"#,
             "<html>hidden</html>",
         ] {
-            let error = rewritten(StatusCode::Ok, body.as_bytes()).unwrap_err();
+            let error = rewritten(&request(), StatusCode::Ok, body.as_bytes()).unwrap_err();
             assert_eq!(*error.kind(), ErrorKind::DataConversion, "{body}");
             assert!(!format!("{error:?} {error}").contains("hidden"), "{error:?}");
         }
@@ -161,16 +172,34 @@ mod tests {
         assert_eq!(read(StatusCode::Unauthorized, entra), expected);
         let description = |body: &str| read(StatusCode::ServiceUnavailable, body)["error_description"].clone();
         for (body, expected) in [
-            ("<html>busy</html>", ""),
-            ("", ""),
-            ("busy", "busy"),
             (r#"{"statusCode":500,"message":"no identity"}"#, "no identity"),
             (r#"{"error":"slow_down"}"#, "slow_down"),
-            (r#"{"access_token":"hidden"#, ""),
-            ("got eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "got (a token)"),
+            (r#"{"message":"got eyJhbGciOiJIUzI1NiJ9.e30.c2ln"}"#, "got (a token)"),
+            (r#"{"message":"got client_secret=Q%7E8, Q~8"}"#, "got client_secret=(a secret), (a secret)"),
         ] {
             assert_eq!(description(body), expected, "{body}");
         }
-        assert_eq!(description(&"x".repeat(9999)).as_str().unwrap().len(), 1024);
+        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(9999));
+        assert_eq!(description(&long).as_str().unwrap().len(), 1024);
+    }
+
+    #[test]
+    fn failure_that_is_no_error_document_keeps_its_status_alone() {
+        let expected = json!({ "error_codes": [], "error_description": "status 503 without an error document" });
+        for body in [
+            "<html>busy</html>",
+            "",
+            "busy",
+            "\u{feff}client_secret=cut",
+            r#"{"access_token":"hidden"#,
+            r#"["hidden"]"#,
+            r#""hidden""#,
+            r#"{"error":{"hidden":1}}"#,
+            r#"{"error":"\u0007"}"#,
+        ] {
+            assert_eq!(read(StatusCode::ServiceUnavailable, body), expected, "{body}");
+            let written = rewritten(&request(), StatusCode::ServiceUnavailable, body.as_bytes()).unwrap();
+            assert_eq!(description(StatusCode::ServiceUnavailable, &written), None, "{body}");
+        }
     }
 }

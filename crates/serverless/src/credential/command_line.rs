@@ -14,6 +14,7 @@ use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, AzureDeveloperCliCredentialOptions,
     Executor,
 };
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::BuildFault;
 
@@ -43,8 +44,9 @@ struct Tool {
 #[async_trait]
 impl Executor for Tool {
     async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
-        let output = tokio::process::Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
-        let output = tokio::time::timeout(TIMEOUT, output).await.map_err(|_| {
+        let mut command = tokio::process::Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let output = tokio::time::timeout(TIMEOUT, self.output(command)).await.map_err(|_| {
             let problem = format!("{} did not answer within {} s", self.name, TIMEOUT.as_secs());
             io::Error::new(io::ErrorKind::TimedOut, problem)
         })??;
@@ -56,6 +58,27 @@ impl Executor for Tool {
 }
 
 impl Tool {
+    /// What the tool writes. A tool that writes too much is ended, because the child is dropped.
+    ///
+    /// `azure_identity` takes the output over and does not erase the token in it.
+    async fn output(&self, mut command: tokio::process::Command) -> io::Result<Output> {
+        let mut child = command.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = tokio::try_join!(self.read(stdout), self.read(stderr))?;
+        Ok(Output { status: child.wait().await?, stdout, stderr })
+    }
+
+    async fn read(&self, pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let Some(pipe) = pipe else { return Ok(bytes) };
+        pipe.take(OUTPUT_MAX + 1).read_to_end(&mut bytes).await?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= OUTPUT_MAX) {
+            return Ok(bytes);
+        }
+        let problem = format!("{} wrote more than {} KiB; it was ended", self.name, OUTPUT_MAX / 1024);
+        Err(io::Error::new(io::ErrorKind::InvalidData, problem))
+    }
+
     fn absence(&self, output: &Output) -> Option<ToolAbsent> {
         if output.status.success() {
             return None;
@@ -99,6 +122,9 @@ pub(super) fn absence(error: &(dyn StdError + 'static)) -> Option<String> {
 /// As in .NET: `az` starts Python and may renew a token of its own.
 const TIMEOUT: Duration = Duration::from_secs(13);
 
+/// Of each stream. Tokens have a few kilobytes.
+const OUTPUT_MAX: u64 = 64 * 1024;
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -122,6 +148,17 @@ mod tests {
         assert_eq!(absence(&error).as_deref(), Some("az is not on PATH"));
         let error = run("echo \"Please run 'az login'\" >&2; exit 1").await.unwrap_err();
         assert_eq!(absence(&error).as_deref(), Some("nobody is signed in to az; run `az login`"));
+    }
+
+    #[tokio::test]
+    async fn output_without_bound_is_an_error() {
+        for script in ["head -c 65537 /dev/zero", "head -c 65537 /dev/zero >&2; exit 1"] {
+            let error = run(script).await.unwrap_err();
+            assert_eq!(error.to_string(), "az wrote more than 64 KiB; it was ended");
+            assert_eq!(absence(&error), None);
+        }
+        let output = run("head -c 65536 /dev/zero; head -c 65536 /dev/zero >&2").await.unwrap();
+        assert_eq!((output.stdout.len(), output.stderr.len()), (65_536, 65_536));
     }
 
     #[tokio::test]

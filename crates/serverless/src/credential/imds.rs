@@ -65,7 +65,7 @@ impl HttpClient for ImdsClient {
             return Ok(response);
         }
         let answer = response.try_into_raw_response().await?;
-        let message = match answer::description(answer.body()) {
+        let message = match answer::description(status, answer.body()) {
             Some(description) => format!("IMDS answered {status}: {description}"),
             None => format!("IMDS answered {status}"),
         };

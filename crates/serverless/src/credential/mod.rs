@@ -19,6 +19,8 @@ mod principal;
 #[cfg(all(test, feature = "identity", unix))]
 #[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
 mod processes;
+#[cfg(feature = "identity")]
+mod request_secrets;
 #[cfg(all(test, feature = "identity"))]
 #[allow(clippy::unwrap_used, reason = "a test that cannot be set up should stop")]
 mod throttling;

@@ -101,7 +101,7 @@ impl HttpClient for Bounded {
                 return Err(Error::with_message(ErrorKind::DataConversion, problem));
             }
         }
-        let body = answer::rewritten(status, &body)?;
+        let body = answer::rewritten(request, status, &body)?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use azure_core::http::Method;
 use background_refresh::{Background, TaskSlot, Waiters, ensure_running};
 use futures_util::future::join_all;
+use tokio::time::MissedTickBehavior;
 
 use super::live::LiveEndpoint;
 use crate::error::{Chain, Result};
@@ -57,12 +58,15 @@ impl Background for HealthCheckState {
     }
 
     async fn run(&self) {
+        let mut checks = tokio::time::interval(INTERVAL);
+        // After a suspend one check is enough.
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            checks.tick().await;
             join_all(self.endpoints.iter().filter_map(Weak::upgrade).map(|endpoint| async move {
                 let _ = check(&endpoint).await;
             }))
             .await;
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -95,5 +99,7 @@ fn late() -> crate::error::Error {
     crate::error::Error::new(crate::error::ErrorKind::Unavailable, "the health endpoint did not answer in time")
 }
 
+/// From the start of one check to the start of the next.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// Shorter, so that one that hangs delays no check.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -37,6 +37,17 @@ pub(crate) struct Destination {
     pub(crate) audience: Audience,
 }
 
+/// How long one negotiation waits for keys, whichever endpoints it asks.
+#[derive(Debug, Default)]
+pub(crate) struct KeyWait(Option<Instant>);
+
+impl KeyWait {
+    /// The first wait sets it: a negotiation that finds a key reads the clock once.
+    fn deadline(&mut self, now: Now) -> Instant {
+        *self.0.get_or_insert(now.monotonic + KEY_WAIT_MAX)
+    }
+}
+
 /// What signs client tokens.
 enum Key {
     Temporary(Renewal<SigningKey>),
@@ -47,11 +58,12 @@ enum Key {
 
 impl LiveEndpoint {
     /// Starts nothing.
-    pub(crate) fn new(config: EndpointConfig, transport: Transport, options: &ServiceClientOptions) -> Self {
-        let label: Arc<str> = match &config.name {
-            Some(name) => name.as_str().into(),
-            None => config.endpoint.host_str().unwrap_or_default().into(),
-        };
+    pub(crate) fn new(
+        config: EndpointConfig,
+        label: Arc<str>,
+        transport: Transport,
+        options: &ServiceClientOptions,
+    ) -> Self {
         let health = Arc::new(Health::default());
         let clock = Arc::clone(&options.clock);
         let (authorization, own_key) = match config.auth {
@@ -103,11 +115,11 @@ impl LiveEndpoint {
         }
     }
 
-    /// Signs with the key, with its end if it has one; waits for it at most so long. `None` if the service mints the
-    /// tokens.
+    /// Signs with the key, with its end if it has one; waits for it as long as the negotiation may. `None` if the
+    /// service mints the tokens.
     pub(crate) async fn with_key<T>(
         &self,
-        wait: Duration,
+        wait: &mut KeyWait,
         sign: impl FnOnce(&SigningKey, UnixTime, Option<UnixTime>) -> Result<T>,
     ) -> Result<Option<T>> {
         let clock = &*self.caller.clock;
@@ -120,7 +132,7 @@ impl LiveEndpoint {
                     Some(lease) => lease,
                     None => {
                         // Boxed, so that the future of a negotiation that does not wait is small.
-                        let lease = Box::pin(renewal.get(now.monotonic + wait)).await.map_err(key_error)?;
+                        let lease = Box::pin(renewal.get(wait.deadline(now))).await.map_err(key_error)?;
                         now = Now::read(clock);
                         lease
                     }
@@ -204,6 +216,9 @@ fn key_error(error: Error) -> Error {
 fn origin(url: &Url) -> String {
     format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
 }
+
+/// Beyond this a client is better told to come back.
+const KEY_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What a caller is told when nothing better is known.
 const COME_BACK: Duration = Duration::from_secs(1);

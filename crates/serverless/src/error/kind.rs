@@ -14,7 +14,7 @@ pub enum ErrorKind {
         /// The role with the least rights that the operation needs.
         role: Role,
     },
-    /// The service answered 401, also to a new token.
+    /// The service answered 401, also to a new token if a try was left for one.
     Unauthorized,
     /// The service answered 404. With a [`service_code`](super::Error::service_code), what the call names does not
     /// exist; without one, the endpoint may be wrong.

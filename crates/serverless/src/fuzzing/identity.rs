@@ -19,7 +19,7 @@ use crate::entra;
 use crate::error::{Chain, ErrorKind};
 
 /// An answer to a credential, from a line `entra STATUS` or `imds STATUS` and the body. A token is taken as the body has
-/// it; an error is one bounded line that quotes no token; nothing panics.
+/// it; an error is one bounded line that quotes neither a token nor the request's secret; nothing panics.
 pub fn identity_answer(data: &[u8]) {
     let Some((head, body)) = head_and_body(data) else { return };
     let Some((provider, status)) = head.split_once(' ') else { return };

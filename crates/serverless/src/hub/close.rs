@@ -13,7 +13,10 @@ use crate::rest::Segment;
 
 /// # Closing connections
 ///
-/// What does not exist counts as closed. Role: *SignalR REST API Owner*.
+/// What does not exist counts as closed. Role: *SignalR REST API Owner*. Source:
+/// [REST API](https://learn.microsoft.com/azure/azure-signalr/signalr-reference-data-plane-rest-api).
+///
+/// Errors of each: [`InvalidId`](crate::ErrorKind::InvalidId), and those of a call.
 impl HubClient {
     /// Closes one connection: `DELETE connections/{connection}`.
     pub fn close_connection(&self, connection: &str) -> CloseConnection {

@@ -10,9 +10,10 @@ use crate::rest::Segment;
 
 /// # Asking what exists
 ///
-/// Role: *SignalR REST API Reader*. `false` is an answer of the service itself, with one of its codes; any other 404 is
+/// `false` is an answer of the service itself, with one of its codes; any other 404 is
 /// [`NotFound`](crate::ErrorKind::NotFound), since the endpoint may be wrong. With several endpoints, one that says
-/// `true` is enough, and for `false` each has to say so.
+/// `true` is enough, and for `false` each has to say so. Role: *SignalR REST API Reader*. Source:
+/// [REST API](https://learn.microsoft.com/azure/azure-signalr/signalr-reference-data-plane-rest-api).
 impl HubClient {
     /// Whether the connection exists: `HEAD connections/{connection}`.
     ///

@@ -14,7 +14,8 @@ use crate::rest::{Call, Segment};
 
 /// # Groups
 ///
-/// Role: *SignalR REST API Owner*. What is not in a group counts as removed.
+/// What is not in a group counts as removed. Role: *SignalR REST API Owner*. Source:
+/// [REST API](https://learn.microsoft.com/azure/azure-signalr/signalr-reference-data-plane-rest-api).
 impl HubClient {
     /// Adds a connection to a group: `PUT groups/{group}/connections/{connection}`.
     ///
@@ -50,6 +51,10 @@ impl HubClient {
     }
 
     /// Adds a user to a group, with the connections that come later: `PUT users/{user}/groups/{group}`.
+    ///
+    /// # Errors
+    ///
+    /// When you await it: [`InvalidId`](crate::ErrorKind::InvalidId), and those of a call.
     pub fn add_user_to_group(&self, user: &str, group: &str) -> AddUserToGroup {
         let call = self.user_group(Operation::AddUserToGroup, Method::Put, user, group);
         AddUserToGroup(Prepared { hub: self.clone(), call, lives: Lives::Anywhere })

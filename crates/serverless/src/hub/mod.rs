@@ -28,6 +28,9 @@ use crate::shared::Shared;
 
 /// One hub of the service. Cloning is cheap.
 ///
+/// Each operation names its method and its path below `/api/hubs/{hub}/`, where `{hub}` is the hub's name. To each path
+/// `?api-version=2024-12-01` is added.
+///
 /// Ids of users, groups and connections may hold any character. Empty ones, `.` and `..` are
 /// [`ErrorKind::InvalidId`](crate::ErrorKind::InvalidId); nothing is sent then. With several endpoints each call goes to
 /// all of them, and the error names those that failed.
@@ -35,6 +38,12 @@ use crate::shared::Shared;
 /// A call takes at most 30 s and four tries. A message is sent again only when the service cannot have taken it: after a
 /// connection that did not come about, 429, 502 and 503. Everything else is repeated also after 408, 500, 504 and a
 /// broken connection, since a second time changes nothing.
+///
+/// The errors of a call are [`RoleMissing`](crate::ErrorKind::RoleMissing),
+/// [`Unauthorized`](crate::ErrorKind::Unauthorized), [`NotFound`](crate::ErrorKind::NotFound),
+/// [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), [`Throttled`](crate::ErrorKind::Throttled),
+/// [`Unavailable`](crate::ErrorKind::Unavailable), [`Credential`](crate::ErrorKind::Credential),
+/// [`Rejected`](crate::ErrorKind::Rejected) and [`InvalidAnswer`](crate::ErrorKind::InvalidAnswer).
 ///
 /// ```
 /// use signalr_serverless::{ErrorKind, HubClient};
@@ -85,8 +94,8 @@ impl HubClient {
     /// [`ClientTokens::Service`]. Source:
     /// [Client negotiation](https://learn.microsoft.com/azure/azure-signalr/signalr-concept-client-negotiation).
     ///
-    /// With a temporary key at hand this makes no call. The first negotiation waits for the key, at most 5 s, and 1,024
-    /// may wait at once.
+    /// With a temporary key at hand this makes no call. The first negotiation waits for the key, at most 5 s for all
+    /// endpoints together, and 1,024 may wait at once.
     ///
     /// # Errors
     ///

@@ -17,7 +17,10 @@ use crate::rest::Segment;
 impl HubClient {
     /// Lists the connections of a group: `GET groups/{group}/connections`, up to 200 a page.
     ///
-    /// Role: *SignalR REST API Reader*. With several endpoints, the pages of one follow those of the other.
+    /// With several endpoints, the pages of one follow those of the other. Role: *SignalR REST API Reader*. Source:
+    /// [REST API](https://learn.microsoft.com/azure/azure-signalr/signalr-reference-data-plane-rest-api).
+    ///
+    /// Errors are those of [`next_page`](GroupConnections::next_page).
     ///
     /// ```no_run
     /// # async fn list(chat: &signalr_serverless::HubClient) -> signalr_serverless::Result<()> {
@@ -49,14 +52,13 @@ pub struct GroupConnections {
     place: Place,
 }
 
-#[derive(Debug)]
 enum Place {
     Page { endpoint: usize, continuation: Option<String> },
     End,
 }
 
-/// A connection of a group.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+/// A connection of a group. `Debug` shows neither the connection nor its user.
+#[derive(Clone, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupConnection {
     connection_id: String,
@@ -154,7 +156,19 @@ fn invalid(text: &'static str) -> Error {
 
 impl fmt::Debug for GroupConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupConnections").field("hub", &self.hub).field("place", &self.place).finish_non_exhaustive()
+        let is_at_end = matches!(self.place, Place::End);
+        f.debug_struct("GroupConnections")
+            .field("hub", &self.hub)
+            .field("page_size", &self.page_size)
+            .field("is_at_end", &is_at_end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GroupConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_user_id = self.user_id.is_some();
+        f.debug_struct("GroupConnection").field("has_user_id", &has_user_id).finish_non_exhaustive()
     }
 }
 

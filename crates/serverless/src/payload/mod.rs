@@ -2,6 +2,8 @@
 
 mod message_pack;
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -47,10 +49,16 @@ impl<T: Serialize + ?Sized> Arguments for &T {
 /// chat.send_to_all("newMessage", Payload::both(&("anna", "hello"))).await
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Payload<'a, T: ?Sized> {
     arguments: &'a T,
     encoding: Encoding,
+}
+
+/// Without the arguments: they are a message.
+impl<T: ?Sized> fmt::Debug for Payload<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payload").field("encoding", &self.encoding).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

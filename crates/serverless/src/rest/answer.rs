@@ -13,7 +13,11 @@ use crate::error::{Error, ErrorKind, ServiceError};
 use crate::operation::Operation;
 use crate::role::Role;
 
-/// An answer that was read as far as it is wanted. Its body may hold a secret: it is erased and never printed.
+/// An answer that was read as far as it is wanted. Its body may hold a secret: it is never printed, and this copy of
+/// it is erased.
+///
+/// The buffers of the HTTP client and of TLS, from which it comes, cannot be erased from here. They are freed as they
+/// are.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Zeroizing<Vec<u8>>,

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids;
 use crate::operation::Operation;
 
-/// One call, the same for every endpoint.
-#[derive(Clone, Debug)]
+/// One call, the same for every endpoint. `Debug` hides its target, which names users, groups and connections.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Body {
 }
 
 /// One segment of a path below the hub.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Segment<'a> {
     Fixed(&'static str),
     /// Checked by [`ids`] before; encoded here.
@@ -94,6 +94,13 @@ impl Call {
     pub(crate) fn wants(mut self, limit: usize) -> Self {
         self.wanted = Some(limit);
         self
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let method = self.method.as_str();
+        f.debug_struct("Call").field("operation", &self.operation).field("method", &method).finish_non_exhaustive()
     }
 }
 

@@ -120,6 +120,7 @@ impl Caller {
                         && renewed.is_none()
                         && let (Authorization::Entra(renewal), Header::Entra(lease)) = (&self.authorization, header)
                         && renewal.invalidate(&lease)
+                        && tries < retry::TRIES_MAX
                     {
                         renewed = Some(lease);
                         continue;

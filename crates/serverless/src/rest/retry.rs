@@ -76,7 +76,8 @@ pub(crate) fn may_be_done(ended: Ended) -> bool {
     }
 }
 
-const TRIES_MAX: u32 = 4;
+/// How often one call is sent at most, a new token included.
+pub(crate) const TRIES_MAX: u32 = 4;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
 
 #[cfg(test)]

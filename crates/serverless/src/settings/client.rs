@@ -70,6 +70,10 @@ mod tests {
             ServiceClient::from_settings(&settings(&["east", "west__secondary"]), ServiceClientOptions::default());
         let names: Vec<_> = service.unwrap().status().iter().map(|status| status.name().to_owned()).collect();
         assert_eq!(names, ["east", "west"]);
+        let pair = settings(&["west__primary", "west__secondary"]);
+        let service = ServiceClient::from_settings(&pair, ServiceClientOptions::default());
+        let names: Vec<_> = service.unwrap().status().iter().map(|status| status.name().to_owned()).collect();
+        assert_eq!(names, ["west/primary", "west/secondary"]);
         let error =
             ServiceClient::from_settings(&settings(&["west__secondary"]), ServiceClientOptions::default()).unwrap_err();
         assert!(error.to_string().contains("all endpoints are secondary"), "{error}");

@@ -67,7 +67,7 @@ fn workload_identity(fields: &Fields<'_>, ambient: &Ambient<'_>, report: &mut Re
     let tenant_id = key_or_variable(fields, "tenantId", ambient::TENANT_ID, tenant, ambient, report);
     let client_id = key_or_variable(fields, "clientId", ambient::CLIENT_ID, guid, ambient, report);
     let token_file = token_file(fields, ambient, report);
-    if token_file.is_none() && !fields.has("tokenFilePath") {
+    if token_file.is_none() && !fields.has("tokenFilePath") && !ambient.is_unreadable(ambient::FEDERATED_TOKEN_FILE) {
         report.fault(fields.name_of("tokenFilePath"), missing(ambient::FEDERATED_TOKEN_FILE));
     }
     let (token_file, token_file_field) = token_file?;
@@ -171,7 +171,7 @@ fn chain_of(
     ambient: &Ambient<'_>,
     report: &mut Report,
 ) -> DefaultChainPlan {
-    let variable = |name: &str, check: fn(&str) -> Result<String, String>, report: &mut Report| {
+    let variable = |name: &'static str, check: fn(&str) -> Result<String, String>, report: &mut Report| {
         ambient.get(name).and_then(|value| report.take(name, check(&value)))
     };
     if ambient.get(ambient::TOKEN_CREDENTIALS).is_some() {
@@ -250,7 +250,7 @@ fn one_identity(fields: &Fields<'_>, keys: &[&'static str], report: &mut Report)
 fn key_or_variable(
     fields: &Fields<'_>,
     key: &'static str,
-    variable: &str,
+    variable: &'static str,
     check: fn(&str) -> Result<String, String>,
     ambient: &Ambient<'_>,
     report: &mut Report,
@@ -260,6 +260,8 @@ fn key_or_variable(
     }
     match ambient.get(variable) {
         Some(value) => report.take(variable, check(&value)),
+        // Reported with the others of its kind.
+        None if ambient.is_unreadable(variable) => None,
         None => {
             report.fault(fields.name_of(key), missing(variable));
             None

@@ -28,6 +28,7 @@ use crate::credential::{Transports, build};
 use crate::endpoint::{AccessKey, Auth, EndpointConfig, Priority};
 use crate::error::ConfigError;
 use crate::settings::entries::{Entries, Spelling, concerns};
+use crate::settings::fields::NOT_UTF_8;
 pub(crate) use crate::settings::reading::Reading;
 use crate::settings::reading::{read, read_connection_string};
 pub(crate) use crate::settings::report::Report;
@@ -57,7 +58,8 @@ pub(crate) use crate::settings::report::Report;
 ///
 /// Several endpoints have names: `Azure__SignalR__Endpoints__<name>__<key>` with the keys above, or
 /// `Azure__SignalR__Endpoints__<name>`, `…__<name>__primary` and `…__<name>__secondary` with connection strings.
-/// An endpoint of the prefix is added to them, without a name.
+/// An endpoint of the prefix is added to them, without a name. Errors, events and metrics tell endpoints of one name
+/// apart, as `<name>/primary` and `<name>/secondary`.
 ///
 /// # In a document
 ///
@@ -192,6 +194,9 @@ impl Settings {
         let transports = Transports::new(transport);
         let endpoints: Vec<_> =
             read.into_iter().filter_map(|reading| configure(reading, &ambient, &transports, &mut report)).collect();
+        for variable in ambient.into_unreadable() {
+            report.fault(variable, NOT_UTF_8);
+        }
         report.finish()?;
         Ok(endpoints)
     }

@@ -9,6 +9,7 @@ use signalr_serverless::{
     Endpoint, EndpointStatus, Endpoints, Error, ErrorKind, NegotiateOptions, Negotiation, Priority, ServiceClient,
     ServiceClientOptions,
 };
+use tokio::time::Instant;
 
 use crate::clock::TestClock;
 use crate::credential::{TestCredential, Token};
@@ -133,11 +134,46 @@ async fn secondary_takes_clients_while_no_primary_is_healthy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn negotiation_waits_five_seconds_in_all_for_endpoints_that_hang() {
+    let bed = bed(|options| options);
+    for service in [&bed.east, &bed.west, &bed.reserve] {
+        service.then(On::Key, Reaction::Hangs);
+    }
+    let chat = bed.client.hub("chat").unwrap();
+    let before = Instant::now();
+    let error = chat.negotiate(NegotiateOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), before.elapsed()), (ErrorKind::KeyUnavailable, Duration::from_secs(5)));
+}
+
+/// The keys of all endpoints are fetched at once, so the one that answers has its key when the wait is over.
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_hang_leave_clients_to_the_one_that_answers() {
+    let bed = bed(|options| options);
+    for service in [&bed.east, &bed.west] {
+        service.then(On::Key, Reaction::Hangs);
+    }
+    bed.reserve.then(On::Key, Reaction::Slow(Duration::from_secs(4)));
+    let before = Instant::now();
+    let response = bed.client.hub("chat").unwrap().negotiate(NegotiateOptions::default()).await.unwrap();
+    assert!(response.url().starts_with("https://reserve.example/"), "{}", response.url());
+    assert_eq!(before.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn health_is_asked_every_30_seconds() {
     let bed = bed(|options| options);
     assert!(!bed.client.is_ready());
     tokio::time::sleep(Duration::from_secs(95)).await;
     assert_eq!(bed.reserve.requests(On::Health), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoint_that_hangs_delays_no_health_check() {
+    let bed = bed(|options| options);
+    bed.west.then(On::Health, Reaction::Hangs);
+    assert!(!bed.client.is_ready());
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!((bed.reserve.requests(On::Health), bed.west.requests(On::Health)), (11, 11));
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,17 +255,78 @@ async fn pages_of_each_endpoint_follow_one_another() {
     assert_eq!(pages, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn endpoints_of_one_name_are_told_apart() {
+    let key = |url: &str| Endpoint::access_key(url, String::from("k"));
+    let services: BTreeMap<_, _> =
+        ["a.example", "b.example", "c.example"].map(|host| (host, Arc::new(TestService::default()))).into();
+    services["b.example"].then(On::Data, Reaction::status(500));
+    services["c.example"].then(On::Data, Reaction::status(500));
+    let endpoints = Endpoints::default()
+        .with(key("https://a.example").name("west"))
+        .with(key("https://b.example").name("west").secondary())
+        .with(key("https://c.example:1"))
+        .with(key("https://c.example:2"))
+        .with(key("https://a.example"));
+    let options = ServiceClientOptions::default().transport(Arc::new(ByHost(services)));
+    let client = ServiceClient::from_endpoints(endpoints, options).unwrap();
+    let labels: Vec<_> = client.status().iter().map(|status| status.name().to_owned()).collect();
+    let expected = ["west/primary", "west/secondary", "c.example/primary/1", "c.example/primary/2", "a.example"];
+    assert_eq!(labels, expected);
+    let error = client.hub("chat").unwrap().send_to_all("m", &(1,)).await.unwrap_err();
+    let failed: Vec<_> =
+        error.endpoints().iter().filter(|end| end.error().is_some()).map(|end| end.endpoint().to_owned()).collect();
+    assert_eq!(failed, expected[1..4]);
+    assert!(error.to_string().ends_with("3 of 5 endpoints: west/secondary, c.example/primary/1, c.example/primary/2"));
+}
+
 #[test]
 fn faults_of_all_endpoints_are_reported_at_once() {
     let key = || String::from("k");
     let endpoints = Endpoints::default()
         .with(Endpoint::access_key("not a url", key()).name("east"))
         .with(Endpoint::access_key("https://a", key()).client_url("::").server_url("//"));
-    let error = ServiceClient::from_endpoints(endpoints, ServiceClientOptions::default()).unwrap_err();
-    let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
-    assert_eq!(fields, ["east", "endpoints[1].client_url", "endpoints[1].server_url"]);
-    let none = ServiceClient::from_endpoints(Endpoints::default(), ServiceClientOptions::default()).unwrap_err();
-    assert_eq!(none.faults().count(), 1);
+    assert_eq!(faults(endpoints), ["east", "endpoints[1].client_url", "endpoints[1].server_url"]);
+    assert_eq!(faults(Endpoints::default()), ["endpoints"]);
     let secondary = Endpoints::default().with(Endpoint::access_key("https://a", key()).secondary());
-    assert!(ServiceClient::from_endpoints(secondary, ServiceClientOptions::default()).is_err());
+    assert_eq!(faults(secondary), ["endpoints"]);
+}
+
+/// The fields of a configuration with faults.
+fn faults(endpoints: Endpoints) -> Vec<String> {
+    let error = ServiceClient::from_endpoints(endpoints, ServiceClientOptions::default()).unwrap_err();
+    error.faults().map(|fault| fault.field().to_owned()).collect()
+}
+
+/// Whatever is wrong with them: no URL at all, one that cannot be used, or all of them secondary.
+#[test]
+fn faults_name_endpoints_as_the_code_writes_them() {
+    let credential = || as_credential(&Arc::new(TestCredential::new(Arc::new(TestClock::new()))));
+    let endpoints = Endpoints::default()
+        .with(Endpoint::entra("http://a.example", credential()).client_url("ftp://a.example").secondary())
+        .with(Endpoint::entra("https://user@b.example", credential()).server_url("http://b.example").secondary())
+        .with(Endpoint::entra("https://c.example?q", credential()).server_url("::").name("west").secondary());
+    let expected = [
+        "endpoints",
+        "endpoints[0]",
+        "endpoints[0].client_url",
+        "endpoints[1]",
+        "endpoints[1].server_url",
+        "west",
+        "west.server_url",
+    ];
+    assert_eq!(faults(endpoints), expected);
+    for url in ["http://a.example", "a.example"] {
+        let error = ServiceClient::new(url, credential(), ServiceClientOptions::default()).unwrap_err();
+        let fields: Vec<_> = error.faults().map(|fault| fault.field()).collect();
+        assert_eq!(fields, ["endpoint"], "{url}");
+    }
+}
+
+#[test]
+fn rejects_access_key_that_is_blank() {
+    let endpoints = ["", " \n"].into_iter().fold(Endpoints::default(), |endpoints, key| {
+        endpoints.with(Endpoint::access_key("https://a.example", String::from(key)))
+    });
+    assert_eq!(faults(endpoints), ["endpoints[0].access_key", "endpoints[1].access_key"]);
 }

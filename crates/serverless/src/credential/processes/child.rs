@@ -1,5 +1,6 @@
 //! The child process and what it tells.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -69,6 +70,11 @@ pub(super) async fn run<V: IntoIterator<Item = (String, String)>>(variables: V) 
 }
 
 pub(super) async fn run_and_ask<V: IntoIterator<Item = (String, String)>>(times: usize, variables: V) -> ChildReport {
+    run_os(times, variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)))).await
+}
+
+/// The same with values that need not be UTF-8.
+pub(super) async fn run_os<V: IntoIterator<Item = (OsString, OsString)>>(times: usize, variables: V) -> ChildReport {
     let output = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", CHILD, "--nocapture", "--test-threads=1"])
         .env_clear()

@@ -1,6 +1,6 @@
 //! The rules of the settings: every fault, with the setting as it was written.
 
-use super::child::{keys, run, run_and_ask, variables};
+use super::child::{keys, run, run_and_ask, run_os, variables};
 use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
 /// Checks that these keys of the prefix have these faults: the key, and a part of the problem.
@@ -178,6 +178,48 @@ async fn reports_every_fault_at_once_as_written() {
         "ClientSecret of Azure__SignalR__Endpoints__west",
     ];
     assert_eq!(report.fields(), expected);
+}
+
+/// Passed over, it would let the program sign in as somebody else than the machine says.
+#[tokio::test]
+async fn rejects_variables_of_the_machine_that_are_not_utf_8() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    let os = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect::<Vec<_>>()
+    };
+    let broken = |name: &str| (OsString::from(name), OsString::from_vec(b"value-\xff".to_vec()));
+    let chain = os(keys(&[("serviceUri", ENDPOINT)]));
+    let string = os(variables(&[(PREFIX, &format!("Endpoint={ENDPOINT};AuthType=azure"))]));
+    for variable in [
+        "AZURE_TENANT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+        "IDENTITY_ENDPOINT",
+    ] {
+        for settings in [&chain, &string] {
+            let report = run_os(0, settings.iter().cloned().chain([broken(variable)])).await;
+            assert_eq!(report.faults, [(variable.to_owned(), "is not UTF-8; write it again as plain text".to_owned())]);
+        }
+    }
+    let endpoint = os(variables(&[("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")]));
+    let report = run_os(0, chain.iter().cloned().chain(endpoint).chain([broken("IDENTITY_HEADER")])).await;
+    assert_eq!(report.fields(), ["IDENTITY_HEADER"]);
+
+    let workload = os(keys(&[("serviceUri", ENDPOINT), ("credential", "workloadidentity")]));
+    let names = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
+    let report = run_os(0, workload.into_iter().chain(names.map(broken))).await;
+    assert_eq!(report.fields(), names);
+
+    let application = [("serviceUri", ENDPOINT), ("tenantId", TENANT), ("clientId", CLIENT), ("clientSecret", SECRET)];
+    let report = run_os(0, os(keys(&application)).into_iter().chain([broken("AZURE_AUTHORITY_HOST")])).await;
+    assert_eq!(report.fields(), ["AZURE_AUTHORITY_HOST"]);
+    // What no credential of the settings reads is nobody's fault.
+    let report = run_os(0, os(keys(&application)).into_iter().chain([broken("AZURE_CLIENT_SECRET")])).await;
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
 }
 
 #[tokio::test]

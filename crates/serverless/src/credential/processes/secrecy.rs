@@ -80,6 +80,55 @@ async fn rejected_credentials_tell_nothing() {
     }
 }
 
+/// A proxy or a gateway may repeat the request in its error, whole or in part.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_repeat_the_request_tell_nothing() {
+    let secret =
+        keys(&[("serviceUri", ENDPOINT), ("tenantId", TENANT), ("clientId", CLIENT), ("clientSecret", SECRET)]);
+    let echoes = |name: &str, value: &str| {
+        let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        [
+            format!("blocked: {name}={encoded}&grant_type=client_credentials"),
+            format!("blocked: {name}: {value}"),
+            format!(r#"{{"error":"invalid_request","error_description":"blocked: a=b&{name}={encoded}&scope=x"}}"#),
+            format!(r#"{{"error":"invalid_request","error_description":"blocked: {value}"}}"#),
+            format!(r#"{{"message":"blocked: {{\"{name}\": \"{value}\"}}"}}"#),
+            format!(r#"{{"Message":"blocked: {name}={encoded}"}}"#),
+            format!(r#"{{"error":"{value}"}}"#),
+        ]
+    };
+    for body in echoes("client_secret", SECRET) {
+        let azure = Azure::start().await;
+        azure.answer(ENTRA, 400, &body);
+        let report = run(secret.iter().cloned().chain(azure.entra())).await;
+        assert!(report.tokens()[0].is_err(), "{report:?}");
+        assert_silent(&report);
+    }
+    for (body, status) in echoes("X-IDENTITY-HEADER", IDENTITY_HEADER).into_iter().zip([403, 500].into_iter().cycle()) {
+        let azure = Azure::start().await;
+        azure.answer(APP_SERVICE, status, &body);
+        let identity = keys(&[("serviceUri", ENDPOINT), ("credential", "managedidentity")]);
+        let report = run(identity.into_iter().chain(azure.app_service())).await;
+        assert!(report.tokens()[0].is_err(), "{report:?}");
+        assert_silent(&report);
+    }
+    for body in echoes("client_assertion", KUBERNETES) {
+        let azure = Azure::start().await;
+        azure.answer(ENTRA, 401, &body);
+        let file = azure.token_file(KUBERNETES);
+        let workload = keys(&[
+            ("serviceUri", ENDPOINT),
+            ("credential", "workloadidentity"),
+            ("tenantId", TENANT),
+            ("clientId", CLIENT),
+            ("tokenFilePath", &file),
+        ]);
+        let report = run(workload.into_iter().chain(azure.entra())).await;
+        assert!(report.tokens()[0].is_err(), "{report:?}");
+        assert_silent(&report);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_tell_nothing() {
     // Each puts a secret where something else belongs, or breaks its grammar.

@@ -101,6 +101,27 @@ pub(super) fn cases() -> Vec<Case> {
             bed.service.then(On::Data, Reaction::status(503));
             bed.send(&mut done).await;
         }),
+        case!("503 three times, then 401 for an old token", "send", 1, 5, Some("unauthorized"), |bed, done| {
+            bed.send(&mut done).await;
+            bed.pass(Duration::from_secs(60)).await;
+            bed.service.reject("entra-token-1".into());
+            bed.service.next(On::Data, vec![Reaction::status(503); 3]);
+            bed.send(&mut done).await;
+        }),
+        case!("503 twice, then 401 for an old token", "send", 0, 5, None, |bed, done| {
+            bed.send(&mut done).await;
+            bed.pass(Duration::from_secs(60)).await;
+            bed.service.reject("entra-token-1".into());
+            bed.service.next(On::Data, vec![Reaction::status(503); 2]);
+            bed.send(&mut done).await;
+        }),
+        case!("401 for an old token, then 503 without end", "send", 1, 5, Some("unavailable"), |bed, done| {
+            bed.send(&mut done).await;
+            bed.pass(Duration::from_secs(60)).await;
+            bed.service.next(On::Data, vec![Reaction::status(401)]);
+            bed.service.then(On::Data, Reaction::status(503));
+            bed.send(&mut done).await;
+        }),
         case!("503 and unreadable Retry-After", "send", 0, 2, None, |bed, done| {
             let header = vec![("retry-after", String::from("soon"))];
             bed.service.next(On::Data, vec![Reaction::Answer(503, header, String::new())]);
