@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use signalr_emulator::{Emulator, Fault, Operation, Received, Role};
 use signalr_serverless::{ClientTokens, Error, NegotiateOptions, Result, ServiceClient, ServiceClientOptions};
 
-use super::{AZURE, grant, http_client, service, service_at, settle};
+use super::{AZURE, grant, http_client, rotation, service, service_at, settle};
 
 /// What is done while the faults are in place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,22 +54,22 @@ struct Case {
 
 /// A line of the table.
 #[derive(Debug)]
-struct Row {
-    fault: &'static str,
-    act: String,
-    outcome: Outcome,
-    expected: Outcome,
+pub(crate) struct Row {
+    pub(crate) fault: &'static str,
+    pub(crate) act: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) expected: Outcome,
 }
 
 #[derive(Debug, Eq, PartialEq)]
-struct Outcome {
+pub(crate) struct Outcome {
     /// Messages that the client has not got; for other calls, those that failed.
-    lost: usize,
+    pub(crate) lost: usize,
     /// Messages that it has got again.
-    twice: usize,
-    requests: usize,
-    error: Option<&'static str>,
-    may_be_delivered: bool,
+    pub(crate) twice: usize,
+    pub(crate) requests: usize,
+    pub(crate) error: Option<&'static str>,
+    pub(crate) may_be_delivered: bool,
 }
 
 fn case(fault: &'static str, act: Act, faults: impl Into<Vec<Fault>>, expected: Outcome) -> Case {
@@ -77,12 +77,12 @@ fn case(fault: &'static str, act: Act, faults: impl Into<Vec<Fault>>, expected: 
 }
 
 /// It arrives once after so many requests.
-fn arrives(requests: usize) -> Outcome {
+pub(crate) fn arrives(requests: usize) -> Outcome {
     Outcome { lost: 0, twice: 0, requests, error: None, may_be_delivered: false }
 }
 
 /// It does not arrive, and the error says so.
-fn is_lost(requests: usize, error: &'static str) -> Outcome {
+pub(crate) fn is_lost(requests: usize, error: &'static str) -> Outcome {
     Outcome { lost: 1, twice: 0, requests, error: Some(error), may_be_delivered: false }
 }
 
@@ -217,6 +217,7 @@ async fn no_message_arrives_twice_and_none_is_lost_that_could_be_kept() {
         rows.push(run(&emulator, case).await);
     }
     rows.extend(wrong_certificates(&emulator).await);
+    rows.extend(rotation::rows().await);
     let mut wrong = Vec::new();
     println!("| Fault | Call | Lost | Twice | Requests | Error |\n|---|---|---|---|---|---|");
     for Row { fault, act, outcome, expected } in rows {

@@ -4,6 +4,9 @@
 
 mod faults;
 mod operations;
+mod rotation;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use signalr_serverless::NegotiateOptions;
-
 use super::table::{Bed, Case, Done, case};
-use crate::harness::decoded;
 use crate::service::{On, Reaction};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -48,24 +45,6 @@ pub(super) fn cases() -> Vec<Case> {
             170..=360,
             Some("key_unavailable"),
             |bed, done| outage(&bed, 90, &mut done).await
-        ),
-        case!(
-            "key renewed between negotiation and connection",
-            "connect with the token of the old key",
-            0,
-            2,
-            None,
-            |bed, done| {
-                let before = bed.chat.negotiate(NegotiateOptions::default()).await.unwrap();
-                bed.pass(MINUTE * 56).await;
-                let after = bed.chat.negotiate(NegotiateOptions::default()).await.unwrap();
-                let (old, new) = (decoded(before.access_token()), decoded(after.access_token()));
-                assert_eq!((old.0["kid"].as_str(), new.0["kid"].as_str()), (Some("kid-1"), Some("kid-2")));
-                // The service still knows the old key until minute 90.
-                let ends = old.1["exp"].as_i64().unwrap();
-                assert!(ends > bed.clock.seconds() && ends <= crate::clock::START + 90 * 60);
-                done.count(Ok(()));
-            }
         ),
         case!("clock set back by two hours", "a negotiation each minute for an hour", 0, 2, None, |bed, done| {
             bed.negotiate(&mut done).await;
