@@ -1,13 +1,13 @@
-//! Faults of the service over HTTP: what is lost, what arrives twice, how many requests the service sees.
+//! Faults of the service over TLS: what is lost, what arrives twice, how many requests the service sees.
 //!
 //! The same faults, and those that take minutes, run in virtual time in the tests of `signalr-serverless`. See the table
 //! with `cargo test -p signalr-emulator --test serverless_client faults -- --nocapture`.
 
 use futures_util::future::BoxFuture;
 use signalr_emulator::{Emulator, Fault, Operation, Received, Role};
-use signalr_serverless::{ClientTokens, NegotiateOptions, Result, ServiceClient};
+use signalr_serverless::{ClientTokens, Error, NegotiateOptions, Result, ServiceClient, ServiceClientOptions};
 
-use super::{grant, service, settle};
+use super::{AZURE, grant, http_client, rotation, service, service_at, settle};
 
 /// What is done while the faults are in place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,13 +52,24 @@ struct Case {
     expected: Outcome,
 }
 
+/// A line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) fault: &'static str,
+    pub(crate) act: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) expected: Outcome,
+}
+
 #[derive(Debug, Eq, PartialEq)]
-struct Outcome {
-    /// How often the client has got the message; for other calls, whether the call succeeded.
-    arrived: usize,
-    requests: usize,
-    error: Option<&'static str>,
-    may_be_delivered: bool,
+pub(crate) struct Outcome {
+    /// Messages that the client has not got; for other calls, those that failed.
+    pub(crate) lost: usize,
+    /// Messages that it has got again.
+    pub(crate) twice: usize,
+    pub(crate) requests: usize,
+    pub(crate) error: Option<&'static str>,
+    pub(crate) may_be_delivered: bool,
 }
 
 fn case(fault: &'static str, act: Act, faults: impl Into<Vec<Fault>>, expected: Outcome) -> Case {
@@ -66,18 +77,18 @@ fn case(fault: &'static str, act: Act, faults: impl Into<Vec<Fault>>, expected: 
 }
 
 /// It arrives once after so many requests.
-fn arrives(requests: usize) -> Outcome {
-    Outcome { arrived: 1, requests, error: None, may_be_delivered: false }
+pub(crate) fn arrives(requests: usize) -> Outcome {
+    Outcome { lost: 0, twice: 0, requests, error: None, may_be_delivered: false }
 }
 
 /// It does not arrive, and the error says so.
-fn is_lost(requests: usize, error: &'static str) -> Outcome {
-    Outcome { arrived: 0, requests, error: Some(error), may_be_delivered: false }
+pub(crate) fn is_lost(requests: usize, error: &'static str) -> Outcome {
+    Outcome { lost: 1, twice: 0, requests, error: Some(error), may_be_delivered: false }
 }
 
-/// The error says that it may have arrived.
-fn is_uncertain(arrived: usize) -> Outcome {
-    Outcome { arrived, requests: 1, error: Some("unavailable"), may_be_delivered: true }
+/// It arrives or is lost, and the error says that either may be.
+fn is_uncertain(lost: usize) -> Outcome {
+    Outcome { lost, twice: 0, requests: 1, error: Some("unavailable"), may_be_delivered: true }
 }
 
 fn absent() -> Fault {
@@ -104,14 +115,14 @@ fn messages() -> Vec<Case> {
         send("429 without Retry-After", vec![Fault::status(429)], arrives(2)),
         send("429 with Retry-After", vec![wait(429, "1")], arrives(2)),
         send("429 with a Retry-After beyond the call", vec![wait(429, "60")], is_lost(1, "throttled")),
-        send("500 after delivery", vec![Fault::status(500).after_processing()], is_uncertain(1)),
-        send("500 without delivery", vec![Fault::status(500)], is_uncertain(0)),
+        send("500 after delivery", vec![Fault::status(500).after_processing()], is_uncertain(0)),
+        send("500 without delivery", vec![Fault::status(500)], is_uncertain(1)),
         send("502", vec![Fault::status(502)], arrives(2)),
         send("503 twice", vec![Fault::status(503), Fault::answer(503, "text/html", "<p>busy</p>")], arrives(3)),
-        send("504 after delivery", vec![Fault::status(504).after_processing()], is_uncertain(1)),
-        send("reset before the request is read", vec![Fault::reset_before()], is_uncertain(0)),
-        send("reset while the request is read", vec![Fault::reset_while_reading(3)], is_uncertain(0)),
-        send("reset after the request", vec![Fault::reset_after()], is_uncertain(1)),
+        send("504 after delivery", vec![Fault::status(504).after_processing()], is_uncertain(0)),
+        send("reset before the request is read", vec![Fault::reset_before()], is_uncertain(1)),
+        send("reset while the request is read", vec![Fault::reset_while_reading(3)], is_uncertain(1)),
+        send("reset after the request", vec![Fault::reset_after()], is_uncertain(0)),
         send("reset within the answer", vec![Fault::reset_in_answer(0)], arrives(1)),
         send("answer that breaks off", vec![Fault::truncated(0)], arrives(1)),
         send("endless answer", vec![Fault::endless()], arrives(1)),
@@ -154,35 +165,67 @@ fn other_calls() -> Vec<Case> {
 }
 
 /// Each with a client of its own, so that no connection and no key is at hand.
-async fn run(emulator: &Emulator, case: &Case) -> Outcome {
-    let before = emulator.log().count(case.act.operation());
-    let mut client = emulator.attach_client("chat", None);
-    let service = service(emulator, ClientTokens::TemporaryKey);
-    emulator.faults().script(case.act.operation(), case.faults.clone());
-    let outcome = case.act.run(service).await;
+async fn run(emulator: &Emulator, case: Case) -> Row {
+    emulator.faults().script(case.act.operation(), case.faults);
+    let (outcome, _) = measure(emulator, service(emulator, ClientTokens::TemporaryKey), case.act).await;
     emulator.faults().clear();
+    Row { fault: case.fault, act: format!("{:?}", case.act), outcome, expected: case.expected }
+}
+
+async fn measure(emulator: &Emulator, service: ServiceClient, act: Act) -> (Outcome, Option<Error>) {
+    let before = emulator.log().count(act.operation());
+    let mut client = emulator.attach_client("chat", None);
+    let error = act.run(service).await.err();
     let messages = std::iter::from_fn(|| client.try_next()).filter(|it| matches!(it, Received::Message(_))).count();
-    Outcome {
-        arrived: if case.act == Act::Send { messages } else { usize::from(outcome.is_ok()) },
-        requests: emulator.log().count(case.act.operation()) - before,
-        error: outcome.as_ref().err().map(|error| error.kind().as_str()),
-        may_be_delivered: outcome.is_err_and(|error| error.may_be_delivered()),
+    let arrived = if act == Act::Send { messages } else { usize::from(error.is_none()) };
+    let outcome = Outcome {
+        lost: 1_usize.saturating_sub(arrived),
+        twice: arrived.saturating_sub(1),
+        requests: emulator.log().count(act.operation()) - before,
+        error: error.as_ref().map(|error| error.kind().as_str()),
+        may_be_delivered: error.as_ref().is_some_and(Error::may_be_delivered),
+    };
+    (outcome, error)
+}
+
+/// Certificates that the client must not accept. Its calls end before anything has left.
+async fn wrong_certificates(emulator: &Emulator) -> Vec<Row> {
+    let other = Emulator::start().await.unwrap();
+    let in_azure = emulator.endpoint().replace("127.0.0.1", AZURE);
+    let cases = [
+        ("wrong certificate: of another authority", emulator.endpoint(), other.certificate_authority_pem()),
+        ("wrong certificate: of another host", in_azure.as_str(), emulator.certificate_authority_pem()),
+    ];
+    let mut rows = Vec::new();
+    for (fault, endpoint, authority) in cases {
+        for act in [Act::Send, Act::Close] {
+            let options = ServiceClientOptions::default().transport(http_client(authority));
+            let (outcome, error) = measure(emulator, service_at(endpoint, emulator, options), act).await;
+            assert!(format!("{error:?}").contains("invalid peer certificate"), "{error:?}");
+            rows.push(Row { fault, act: format!("{act:?}"), outcome, expected: is_lost(0, "unavailable") });
+        }
     }
+    rows
 }
 
 #[tokio::test]
 async fn no_message_arrives_twice_and_none_is_lost_that_could_be_kept() {
     let emulator = Emulator::start().await.unwrap();
     grant(&emulator, Some(Role::ServiceOwner));
-    let mut wrong = Vec::new();
-    println!("| Fault | Call | Arrived | Requests | Error |\n|---|---|---|---|---|");
+    let mut rows = Vec::new();
     for case in messages().into_iter().chain(other_calls()) {
-        let outcome = run(&emulator, &case).await;
-        let Outcome { arrived, requests, error, .. } = &outcome;
-        println!("| {} | {:?} | {arrived} | {requests} | {} |", case.fault, case.act, error.unwrap_or("none"));
-        assert!(arrived <= &1, "a message arrived twice: {}", case.fault);
-        if outcome != case.expected {
-            wrong.push(format!("{}, {:?}: expected {:?}, got {outcome:?}", case.fault, case.act, case.expected));
+        rows.push(run(&emulator, case).await);
+    }
+    rows.extend(wrong_certificates(&emulator).await);
+    rows.extend(rotation::rows().await);
+    let mut wrong = Vec::new();
+    println!("| Fault | Call | Lost | Twice | Requests | Error |\n|---|---|---|---|---|---|");
+    for Row { fault, act, outcome, expected } in rows {
+        let Outcome { lost, twice, requests, error, .. } = &outcome;
+        println!("| {fault} | {act} | {lost} | {twice} | {requests} | {} |", error.unwrap_or("none"));
+        assert_eq!(*twice, 0, "a message arrived twice: {fault}");
+        if outcome != expected {
+            wrong.push(format!("{fault}, {act}: expected {expected:?}, got {outcome:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -4,7 +4,11 @@
 
 mod faults;
 mod operations;
+mod rotation;
+#[path = "../support/mod.rs"]
+mod support;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use azure_core::cloud::CustomConfiguration;
@@ -17,13 +21,17 @@ use signalr_serverless::{ClientTokens, Endpoint, Endpoints, ServiceClient, Servi
 
 /// A client of the emulator, as an application with a secret.
 fn service(emulator: &Emulator, client_tokens: ClientTokens) -> ServiceClient {
-    let authority = reqwest::Certificate::from_pem(emulator.certificate_authority_pem().as_bytes()).unwrap();
-    let builder = reqwest::Client::builder().tls_certs_only([authority]);
-    let http = Arc::new(builder.redirect(reqwest::redirect::Policy::none()).build().unwrap());
+    let options = ServiceClientOptions::default().client_tokens(client_tokens);
+    service_at(emulator.endpoint(), emulator, options.transport(http_client(emulator.certificate_authority_pem())))
+}
+
+/// The same with an address and a transport of its own. Entra gets the usual transport.
+fn service_at(endpoint: &str, emulator: &Emulator, options: ServiceClientOptions) -> ServiceClient {
+    let http = http_client(emulator.certificate_authority_pem());
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = emulator.entra().authority_url().to_owned();
     let client_options = ClientOptions {
-        transport: Some(Transport::new(http.clone())),
+        transport: Some(Transport::new(http)),
         cloud: Some(Arc::new(cloud.into())),
         ..ClientOptions::default()
     };
@@ -33,10 +41,20 @@ fn service(emulator: &Emulator, client_tokens: ClientTokens) -> ServiceClient {
         Secret::new(defaults::CLIENT_SECRET),
         Some(ClientSecretCredentialOptions { client_options }),
     );
-    let options = ServiceClientOptions::default().client_tokens(client_tokens).transport(http);
-    let endpoint = Endpoint::entra(emulator.endpoint(), credential.unwrap());
+    let endpoint = Endpoint::entra(endpoint, credential.unwrap());
     ServiceClient::from_endpoints(Endpoints::default().with(endpoint), options).unwrap()
 }
+
+/// An HTTP client that trusts this authority alone.
+fn http_client(authority_pem: &str) -> Arc<reqwest::Client> {
+    let authority = reqwest::Certificate::from_pem(authority_pem.as_bytes()).unwrap();
+    // The name of the service in Azure, for which the emulator has no certificate.
+    let builder = reqwest::Client::builder().resolve(AZURE, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let builder = builder.tls_certs_only([authority]).redirect(reqwest::redirect::Policy::none());
+    Arc::new(builder.build().unwrap())
+}
+
+const AZURE: &str = "contoso.service.signalr.net";
 
 /// Until there is a key or a reason why there is none. A negotiation alone waits for 5 s of real time, which is not enough
 /// on a machine that is busy with other tests.

@@ -1,4 +1,5 @@
-"""Verifies client tokens with PyJWT. Writes one line for each: its claims set, or why it is rejected."""
+"""Verifies client tokens with PyJWT, each with the key that its header names. Writes one line for each: its JOSE header
+and its claims set, or why it is rejected."""
 
 import base64
 import json
@@ -11,13 +12,14 @@ task = json.load(sys.stdin)
 for encoded in task["tokens"]:
     token = base64.b64decode(encoded).decode()
     try:
-        claims = jwt.decode(
+        key = task["keys"][jwt.get_unverified_header(token).get("kid", "")]
+        verified = jwt.decode_complete(
             token,
-            task["key"].encode(),
+            key.encode(),
             algorithms=["HS256"],
             audience=task["audience"],
             options={"require": ["exp", "iat", "nbf", "aud"]},
         )
-        print(json.dumps(claims))
+        print(json.dumps({"header": verified["header"], "claims": verified["payload"]}))
     except Exception as error:
         print(f"rejected: {type(error).__name__}: {error}".splitlines()[0])

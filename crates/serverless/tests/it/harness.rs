@@ -40,7 +40,7 @@ impl Harness {
         Self { clock, service, credential, client, chat }
     }
 
-    /// A client of several endpoints over the same service; paths tell them apart.
+    /// A client of several endpoints over the same service; hosts tell them apart.
     pub(crate) fn of(endpoints: impl FnOnce(Arc<dyn TokenCredential>) -> Endpoints) -> Self {
         let mut harness = Self::new();
         let options = options(&harness.clock, &harness.service);

@@ -65,6 +65,7 @@ impl Reaction {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: Method,
+    pub(crate) host: String,
     pub(crate) url: String,
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
@@ -85,6 +86,8 @@ struct State {
     delivered: Vec<String>,
     keys: usize,
     rejected: Vec<String>,
+    /// Hosts that nobody can connect to.
+    dead: Vec<String>,
 }
 
 /// What a fault table needs of a service, so that it runs against any that can be told to fail.
@@ -95,9 +98,13 @@ pub(crate) trait Faulty: std::fmt::Debug + Send + Sync {
     fn then(&self, on: On, reaction: Reaction);
     /// Rejects this Entra token with 401 from now on.
     fn reject(&self, token: String);
-    /// How many requests have reached the service.
+    /// No connection to this host from now on, whatever for.
+    fn kill(&self, host: &str);
+    /// Takes that back.
+    fn revive(&self, host: &str);
+    /// How many requests have reached the service, those of the health checks included.
     fn requests(&self) -> usize;
-    /// Bodies of the messages that clients have got.
+    /// Host and body of each message that clients have got.
     fn delivered(&self) -> Vec<String>;
 }
 
@@ -114,8 +121,16 @@ impl Faulty for TestService {
         Self::reject(self, token);
     }
 
+    fn kill(&self, host: &str) {
+        self.state.lock().unwrap().dead.push(host.to_owned());
+    }
+
+    fn revive(&self, host: &str) {
+        self.state.lock().unwrap().dead.retain(|dead| dead != host);
+    }
+
     fn requests(&self) -> usize {
-        self.seen().iter().filter(|seen| seen.on != On::Health).count()
+        self.state.lock().unwrap().seen.len()
     }
 
     fn delivered(&self) -> Vec<String> {
@@ -162,8 +177,11 @@ impl TestService {
         self.state.lock().unwrap().keys
     }
 
-    fn reaction(&self, on: On) -> Reaction {
+    fn reaction(&self, on: On, host: &str) -> Reaction {
         let mut state = self.state.lock().unwrap();
+        if state.dead.iter().any(|dead| dead == host) {
+            return Reaction::NoConnection;
+        }
         let next = state.scripts.iter_mut().find(|(known, _)| *known == on).and_then(|(_, script)| script.pop_front());
         let otherwise = || state.otherwise.iter().find(|(known, _)| *known == on).map(|(_, reaction)| reaction.clone());
         next.or_else(otherwise).unwrap_or(Reaction::Normal)
@@ -187,7 +205,7 @@ impl TestService {
             let body = format!(r#"{{"AccessKey":"{}","KeyId":"kid-{number}"}}"#, key_text(number));
             return answer(200, &[], body);
         }
-        let text = String::from_utf8_lossy(&seen.body).into_owned();
+        let text = format!("{} {}", seen.host, String::from_utf8_lossy(&seen.body));
         match (seen.method, path.rsplit('/').next().unwrap()) {
             (Method::Post, ":send") => {
                 state.delivered.push(text);
@@ -223,6 +241,7 @@ fn broken(kind: ErrorKind) -> azure_core::Error {
 impl HttpClient for TestService {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let header = |name: &'static str| request.headers().get_optional_string(&HeaderName::from_static(name));
+        let host = request.url().host_str().unwrap();
         let on = match request.url().path() {
             path if path.ends_with("/api/v1/auth/accessKey") => On::Key,
             path if path.ends_with("/api/health") => On::Health,
@@ -230,13 +249,14 @@ impl HttpClient for TestService {
         };
         let seen = Seen {
             method: request.method(),
+            host: host.to_owned(),
             url: request.url().to_string(),
             authorization: header("authorization"),
             content_type: header("content-type"),
             body: Bytes::from(request.body()),
             on,
         };
-        let reaction = self.reaction(on);
+        let reaction = self.reaction(on, host);
         if !matches!(reaction, Reaction::NoConnection) {
             self.state.lock().unwrap().seen.push(seen.clone());
         }

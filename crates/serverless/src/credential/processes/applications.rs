@@ -1,6 +1,6 @@
 //! Applications of Entra: client secrets, workload identities and federated managed identities.
 
-use super::azure::{Azure, ENTRA};
+use super::azure::{APP_SERVICE, Azure, ENTRA, IDENTITY_HEADER};
 use super::child::{keys, run, variables};
 use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
 
@@ -87,6 +87,31 @@ async fn workload_identity_presents_the_token_of_its_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workload_identity_signs_in_to_the_cloud_of_the_settings() {
+    for (cloud, host, _) in CLOUDS {
+        let azure = Azure::start().await;
+        let settings = keys(&[
+            ("serviceUri", ENDPOINT),
+            ("credential", "workloadidentity"),
+            ("tenantId", TENANT),
+            ("clientId", CLIENT),
+            ("tokenFilePath", &azure.token_file("token-of-kubernetes")),
+            ("azureCloud", cloud),
+        ]);
+        // The setting comes before the variable.
+        let authority = variables(&[("AZURE_AUTHORITY_HOST", "https://login.contoso.com/")]);
+        let report = run(settings.into_iter().chain(authority).chain(azure.entra())).await;
+        assert_eq!(report.token(), "token-of-entra", "{cloud}");
+        let [seen] = azure.seen().try_into().unwrap();
+        assert_eq!((seen.host.as_str(), seen.path), (host, format!("/{TENANT}{ENTRA}")));
+        assert_eq!(
+            (seen.form["client_assertion"].as_str(), seen.form["scope"].as_str()),
+            ("token-of-kubernetes", SCOPE)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn federated_identity_crosses_tenants_in_three_clouds() {
     for (cloud, host, resource) in CLOUDS {
         for (key, id, parameter) in [
@@ -111,6 +136,36 @@ async fn federated_identity_crosses_tenants_in_three_clouds() {
             assert_eq!(application.form["client_assertion"], "token-of-imds");
             assert_eq!((application.form["client_id"].as_str(), application.form["scope"].as_str()), (CLIENT, SCOPE));
         }
+    }
+}
+
+/// App Service has another name for the resource id than IMDS.
+#[tokio::test(flavor = "multi_thread")]
+async fn federated_identity_presents_the_token_of_app_service() {
+    for (key, id, parameter) in [
+        ("managedIdentityClientId", OTHER_CLIENT, "client_id"),
+        ("managedIdentityObjectId", OBJECT, "object_id"),
+        ("managedIdentityResourceId", IDENTITY, "mi_res_id"),
+    ] {
+        let azure = Azure::start().await;
+        let settings = keys(&[
+            ("serviceUri", ENDPOINT),
+            ("credential", "managedidentityasfederatedidentity"),
+            ("tenantId", TENANT),
+            ("clientId", CLIENT),
+            ("azureCloud", "public"),
+            (key, id),
+        ]);
+        let report = run(settings.into_iter().chain(azure.entra()).chain(azure.app_service())).await;
+        assert_eq!(report.token(), "token-of-entra", "{key}");
+        let [identity, application] = azure.seen().try_into().unwrap();
+        let resource = "api://AzureADTokenExchange";
+        let expected = variables(&[("api-version", "2019-08-01"), (parameter, id), ("resource", resource)]);
+        assert_eq!((identity.path.as_str(), identity.query), (APP_SERVICE, expected.into_iter().collect()), "{key}");
+        assert_eq!(identity.headers["x-identity-header"], IDENTITY_HEADER);
+        assert_eq!(application.path, format!("/{TENANT}{ENTRA}"));
+        assert_eq!(application.form["client_assertion"], "token-of-app-service");
+        assert_eq!((application.form["client_id"].as_str(), application.form["scope"].as_str()), (CLIENT, SCOPE));
     }
 }
 

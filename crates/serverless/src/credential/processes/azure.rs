@@ -1,4 +1,5 @@
-//! What Azure offers to a process that wants a token: IMDS, App Service's identity endpoint and Entra.
+//! What Azure offers to a process that wants a token: IMDS, App Service's identity endpoint and Entra. And what a client
+//! with a token calls: the service.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -51,6 +52,9 @@ pub(super) const IDENTITY_HEADER: &str = "the-identity-header";
 pub(super) const RETRY_AFTER: u64 = 77;
 /// Any path of Entra.
 pub(super) const ENTRA: &str = "/oauth2/v2.0/token";
+/// Two paths of the service itself.
+pub(super) const ACCESS_KEY: &str = "/api/v1/auth/accessKey";
+pub(super) const SEND: &str = "/api/hubs/chat/:send";
 
 impl Azure {
     pub(super) async fn start() -> Self {
@@ -82,8 +86,13 @@ impl Azure {
             .to_vec()
     }
 
+    /// Where the service is.
+    pub(super) fn service(&self) -> SocketAddr {
+        self.local
+    }
+
     pub(super) fn imds(&self) -> (String, String) {
-        ("AZURE_POD_IDENTITY_AUTHORITY_HOST".to_owned(), format!("http://{}", self.local))
+        imds_at(self.local)
     }
 
     pub(super) fn app_service(&self) -> [(String, String); 2] {
@@ -118,6 +127,24 @@ impl Azure {
         std::fs::write(&file, token).unwrap();
         file.to_string_lossy().into_owned()
     }
+}
+
+/// An address that takes connections and answers nothing.
+pub(super) struct Silence(TcpListener);
+
+impl Silence {
+    pub(super) async fn start() -> Self {
+        // The system accepts for a listener that does not ask for its connections.
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(super) fn imds(&self) -> (String, String) {
+        imds_at(self.0.local_addr().unwrap())
+    }
+}
+
+fn imds_at(address: SocketAddr) -> (String, String) {
+    ("AZURE_POD_IDENTITY_AUTHORITY_HOST".to_owned(), format!("http://{address}"))
 }
 
 impl Drop for Azure {
@@ -216,7 +243,8 @@ async fn respond(state: &State, host: String, request: Request<Incoming>) -> Res
 }
 
 fn answer(state: &State, seen: &Seen) -> (u16, String) {
-    let endpoint = [IMDS, APP_SERVICE, ENTRA].into_iter().find(|endpoint| seen.path.ends_with(endpoint));
+    let endpoint =
+        [IMDS, APP_SERVICE, ENTRA, ACCESS_KEY, SEND].into_iter().find(|endpoint| seen.path.ends_with(endpoint));
     let Some(endpoint) = endpoint else { return (404, "{}".to_owned()) };
     // What Azure's IMDS answers to a request that any web page could cause.
     let is_probe = endpoint == IMDS && !seen.headers.contains_key("metadata");
@@ -231,7 +259,9 @@ fn answer(state: &State, seen: &Seen) -> (u16, String) {
     if endpoint == APP_SERVICE && seen.headers.get("x-identity-header").map(String::as_str) != Some(IDENTITY_HEADER) {
         return (401, "{}".to_owned());
     }
-    let token = match endpoint {
+    let body = match endpoint {
+        ACCESS_KEY => r#"{"AccessKey":"key-of-the-service","KeyId":"kid-1"}"#.to_owned(),
+        SEND => String::new(),
         ENTRA => r#"{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":"token-of-entra"}"#
             .to_owned(),
         _ => {
@@ -242,5 +272,5 @@ fn answer(state: &State, seen: &Seen) -> (u16, String) {
             )
         }
     };
-    (200, token)
+    (200, body)
 }

@@ -1,8 +1,10 @@
 //! The default chain.
 
-use super::azure::{APP_SERVICE, Azure, ENTRA, IMDS};
+use std::time::Duration;
+
+use super::azure::{APP_SERVICE, Azure, ENTRA, IMDS, Silence};
 use super::child::{ChildReport, keys, run, run_and_ask, variables};
-use super::{CLIENT, ENDPOINT, OTHER_CLIENT, PREFIX, SECRET, TENANT};
+use super::{CLIENT, ENDPOINT, IDENTITY, OTHER_CLIENT, PREFIX, RESOURCE, SECRET, TENANT};
 
 const AZ_TOKEN: &str = r#"echo '{"accessToken":"token-of-az","expires_on":4102444800,"tokenType":"Bearer"}'"#;
 const AZD_TOKEN: &str = r#"echo '{"token":"token-of-azd","expiresOn":"2100-01-01T00:00:00Z"}'"#;
@@ -65,17 +67,25 @@ async fn connection_string_of_type_azure_is_the_default_chain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn machine_without_azure_is_told_every_step() {
     let azure = Azure::start().await;
-    let report = run(service_uri().into_iter().chain([azure.path(), no_imds()])).await;
-    let expected = [
-        "environment: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET are not set",
-        "workload identity: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE are not set",
-        "managed identity: IMDS cannot be reached",
-        "Azure CLI: az is not on PATH",
-        "Azure Developer CLI: azd is not on PATH",
-    ];
-    let mut rest = report.error();
-    for part in expected {
-        rest = rest.split_once(part).unwrap_or_else(|| panic!("{part} in {}", report.error())).1;
+    // A network that blocks the address, and one that drops its packets.
+    let silent = Silence::start().await;
+    for (imds, reason) in [(no_imds(), "IMDS cannot be reached"), (silent.imds(), "IMDS did not answer within 1 s")] {
+        let report = run(service_uri().into_iter().chain([azure.path(), imds])).await;
+        let managed_identity = format!("managed identity: {reason}");
+        let expected = [
+            "environment: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET are not set",
+            "workload identity: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE are not set",
+            &managed_identity,
+            "Azure CLI: az is not on PATH",
+            "Azure Developer CLI: azd is not on PATH",
+        ];
+        let mut rest = report.error();
+        for part in expected {
+            rest = rest.split_once(part).unwrap_or_else(|| panic!("{part} in {}", report.error())).1;
+        }
+        // The documented limit is 2 s; the rest is for a machine with other work. The request itself would wait for 15 s.
+        let waited = report.endpoints[0].waited;
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
     }
 }
 
@@ -191,6 +201,69 @@ async fn settings_replace_the_variables_of_the_same_meaning() {
     assert_eq!(run(service_uri().into_iter().chain(machine)).await.token(), "token-of-imds");
     let ids: Vec<_> = azure.seen().into_iter().filter_map(|seen| seen.query.get("client_id").cloned()).collect();
     assert_eq!(ids, [OTHER_CLIENT, CLIENT]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_file_of_the_settings_makes_a_workload_identity() {
+    let azure = Azure::start().await;
+    let file = azure.token_file("token-of-kubernetes");
+    let settings =
+        keys(&[("serviceUri", ENDPOINT), ("tenantId", TENANT), ("clientId", CLIENT), ("tokenFilePath", &file)]);
+    // The setting comes before the variable.
+    let ambient = variables(&[("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token")]);
+    let machine = azure.entra().into_iter().chain([azure.path(), azure.imds()]).chain(ambient);
+    assert_eq!(run(settings.into_iter().chain(machine)).await.token(), "token-of-entra");
+    let [seen] = azure.seen().try_into().unwrap();
+    assert_eq!(seen.path, format!("/{TENANT}{ENTRA}"));
+    assert_eq!(
+        (seen.form["client_id"].as_str(), seen.form["client_assertion"].as_str()),
+        (CLIENT, "token-of-kubernetes")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_the_settings_name_the_managed_identity() {
+    for (key, id, on_app_service, on_imds) in [
+        ("managedIdentityClientId", OTHER_CLIENT, "client_id", "client_id"),
+        ("managedIdentityResourceId", IDENTITY, "mi_res_id", "msi_res_id"),
+    ] {
+        let azure = Azure::start().await;
+        // The setting comes before the variable.
+        let ambient = variables(&[("AZURE_CLIENT_ID", CLIENT)]);
+        let settings: Vec<_> = keys(&[("serviceUri", ENDPOINT), (key, id)]).into_iter().chain(ambient).collect();
+        let machine = [azure.path(), azure.imds()];
+        let report = run(settings.iter().cloned().chain(machine.clone()).chain(azure.app_service())).await;
+        assert_eq!(report.token(), "token-of-app-service", "{key}");
+        assert_eq!(run(settings.into_iter().chain(machine)).await.token(), "token-of-imds", "{key}");
+        let [app_service, probe, imds] = azure.seen().try_into().unwrap();
+        let expected = |parameter| {
+            let query = [("api-version", "2019-08-01"), (parameter, id), ("resource", RESOURCE)];
+            variables(&query).into_iter().collect()
+        };
+        assert_eq!(app_service.query, expected(on_app_service), "{key}");
+        assert!(!probe.headers.contains_key("metadata"), "{probe:?}");
+        assert_eq!(imds.query, expected(on_imds), "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_of_the_settings_counts_for_every_application() {
+    let azure = Azure::start().await;
+    let file = azure.token_file("token-of-kubernetes");
+    let workload =
+        variables(&[("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_ID", CLIENT), ("AZURE_FEDERATED_TOKEN_FILE", &file)]);
+    for (ambient, parameter) in [(application(), "client_secret"), (workload, "client_assertion")] {
+        for (cloud, host) in [("usgov", "login.microsoftonline.us"), ("china", "login.partner.microsoftonline.cn")] {
+            let settings = keys(&[("serviceUri", ENDPOINT), ("azureCloud", cloud)]);
+            let machine = azure.entra().into_iter().chain([azure.path(), azure.imds()]);
+            let report = run(settings.into_iter().chain(ambient.clone()).chain(machine)).await;
+            assert_eq!(report.token(), "token-of-entra", "{cloud}");
+            let seen = azure.seen().pop().unwrap();
+            assert_eq!(seen.host, host);
+            assert!(seen.form.contains_key(parameter), "{seen:?}");
+        }
+    }
+    assert_eq!(azure.seen().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

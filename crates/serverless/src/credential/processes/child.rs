@@ -4,14 +4,15 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::PREFIX;
-use crate::Settings;
 use crate::endpoint::{Auth, EndpointConfig, Priority};
 use crate::error::Cause;
 use crate::retry_after;
+use crate::{NegotiateOptions, ServiceClient, Settings};
 
 /// What a child found.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -19,6 +20,7 @@ pub(super) struct ChildReport {
     /// Field and problem.
     pub(super) faults: Vec<(String, String)>,
     pub(super) endpoints: Vec<ChildEndpoint>,
+    pub(super) calls: Option<ChildCalls>,
     /// All events of the process.
     pub(super) events: String,
     /// `Debug` of all that has one.
@@ -37,6 +39,16 @@ pub(super) struct ChildEndpoint {
     pub(super) tokens: Vec<Result<String, String>>,
     /// What the answer of the last error asked for.
     pub(super) retry_after: Option<String>,
+    /// How long the credential took for all of them.
+    pub(super) waited: Duration,
+}
+
+/// What a client of these settings did with its calls.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct ChildCalls {
+    /// Where a client of the app connects.
+    pub(super) url: String,
+    pub(super) access_token: String,
 }
 
 impl ChildReport {
@@ -63,10 +75,16 @@ impl ChildReport {
 const CHILD: &str = "credential::processes::child::child";
 
 const MARKER: &str = "SIGNALR_SERVERLESS_CHILD_ASKS";
+const CALLS: &str = "SIGNALR_SERVERLESS_CHILD_CALLS";
 
 /// Runs a child with these variables and no others, and asks each credential once.
 pub(super) async fn run<V: IntoIterator<Item = (String, String)>>(variables: V) -> ChildReport {
     run_and_ask(1, variables).await
+}
+
+/// The same with a client, which negotiates and then sends to all.
+pub(super) async fn run_and_call<V: IntoIterator<Item = (String, String)>>(variables: V) -> ChildReport {
+    run_and_ask(0, variables.into_iter().chain([(CALLS.to_owned(), "1".to_owned())])).await
 }
 
 pub(super) async fn run_and_ask<V: IntoIterator<Item = (String, String)>>(times: usize, variables: V) -> ChildReport {
@@ -136,7 +154,17 @@ async fn report(times: usize) -> ChildReport {
             report.faults = faults.collect();
         }
     }
+    if std::env::var_os(CALLS).is_some() {
+        report.calls = Some(call().await);
+    }
     report
+}
+
+async fn call() -> ChildCalls {
+    let chat = ServiceClient::from_env(PREFIX).unwrap().hub("chat").unwrap();
+    let response = chat.negotiate(NegotiateOptions::default()).await.unwrap();
+    chat.send_to_all("news", &("hello",)).await.unwrap();
+    ChildCalls { url: response.url().to_owned(), access_token: response.access_token().to_owned() }
 }
 
 async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> ChildEndpoint {
@@ -149,9 +177,11 @@ async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> ChildE
         uses_entra: matches!(config.auth, Auth::Entra(_)),
         tokens: Vec::new(),
         retry_after: None,
+        waited: Duration::ZERO,
     };
     let Auth::Entra(credential) = config.auth else { return endpoint };
     *debug += &format!("{credential:?}");
+    let start = Instant::now();
     for _ in 0..times {
         let token = credential.get_token(&["https://signalr.azure.com/.default"], None).await;
         *debug += &format!("{token:?}");
@@ -163,6 +193,7 @@ async fn ask(config: EndpointConfig, times: usize, debug: &mut String) -> ChildE
             }
         });
     }
+    endpoint.waited = start.elapsed();
     endpoint
 }
 

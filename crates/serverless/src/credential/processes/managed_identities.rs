@@ -1,7 +1,10 @@
 //! Managed identities on App Service and on virtual machines.
 
-use super::azure::{APP_SERVICE, Azure, IDENTITY_HEADER, IMDS, RETRY_AFTER};
-use super::child::{keys, run, variables};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::azure::{ACCESS_KEY, APP_SERVICE, Azure, IDENTITY_HEADER, IMDS, RETRY_AFTER, SEND};
+use super::child::{keys, run, run_and_call, variables};
 use super::{CLIENT, ENDPOINT, IDENTITY, OBJECT, PREFIX, RESOURCE};
 
 /// How an identity is named by settings, and by which parameter on App Service and on IMDS.
@@ -99,6 +102,35 @@ async fn endpoints_authenticate_with_different_identities() {
     assert_eq!((two.name.as_deref(), two.is_primary), (Some("two"), false));
     let ids: Vec<_> = azure.seen().into_iter().map(|seen| seen.query.get("client_id").cloned()).collect();
     assert_eq!(ids, [None, Some(CLIENT.to_owned())]);
+}
+
+/// The other keys of an endpoint: where clients connect, and where the program sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_the_settings_are_those_of_negotiations_and_calls() {
+    for prefix in [PREFIX, "Azure__SignalR__Endpoints__one"] {
+        let azure = Azure::start().await;
+        let inside = format!("http://{}/inside/", azure.service());
+        let settings = [
+            ("serviceUri", ENDPOINT),
+            ("credential", "managedidentity"),
+            ("clientEndpoint", "https://clients.contoso.com:8443/outside/"),
+            ("serverEndpoint", &inside),
+        ];
+        let settings = settings.map(|(key, value)| (format!("{prefix}__{key}"), value.to_owned()));
+        let report = run_and_call(settings.into_iter().chain([azure.imds()])).await;
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        let calls = report.calls.unwrap();
+        assert_eq!(calls.url, "https://clients.contoso.com:8443/outside/client/?hub=chat");
+        let claims = calls.access_token.split('.').nth(1).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        assert_eq!(claims["aud"], format!("{ENDPOINT}/client/?hub=chat"), "never one of the other addresses");
+        let seen = azure.seen();
+        for (path, seen) in [ACCESS_KEY, SEND].into_iter().zip(&seen[seen.len() - 2..]) {
+            assert_eq!(seen.headers["host"], azure.service().to_string());
+            assert_eq!(seen.path, format!("/inside{path}"));
+            assert_eq!(seen.headers["authorization"], "Bearer token-of-imds");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

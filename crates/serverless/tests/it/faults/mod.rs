@@ -1,6 +1,7 @@
 //! Faults injected, and what comes of them: what is lost, what arrives twice, how many requests reach the service.
 //!
-//! Each case runs in virtual time on a runtime of its own. See the table with
+//! Each case runs in virtual time on a runtime of its own. Requests include the health checks, which only several
+//! endpoints have. Where jitter decides how many there are, the table has the range that is allowed. See it with
 //! `cargo test -p signalr-serverless --test it faults -- --nocapture`.
 
 mod identity;
@@ -25,7 +26,7 @@ fn nothing_is_lost_that_could_be_kept_and_no_message_arrives_twice() {
         let outcome = run(case);
         println!("{}", outcome.row(case));
         assert_eq!(outcome.twice, 0, "a message arrived twice: {}", case.fault);
-        if outcome != case.expected {
+        if !case.expected.is_met_by(&outcome) {
             wrong.push(format!("{}: expected {:?}, got {outcome:?}", case.fault, case.expected));
         }
     }

@@ -1,5 +1,7 @@
 //! A case of the table, and how it runs.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +30,6 @@ pub(super) struct Done {
     /// Calls other than messages that failed.
     failed: usize,
     error: Option<Error>,
-    /// The case has checked a bound instead.
-    leaves_requests_out: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +38,22 @@ pub(super) struct Case {
     pub(super) act: &'static str,
     pub(super) build: fn() -> Harness,
     pub(super) run: fn(Bed) -> BoxFuture<'static, Done>,
-    pub(super) expected: Outcome,
+    pub(super) expected: Expected,
+}
+
+/// What must come of a case. No message may arrive twice, whatever the case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Expected {
+    pub(super) lost: usize,
+    pub(super) requests: Requests,
+    pub(super) error: Option<&'static str>,
+}
+
+/// How many requests may reach the service. Where jitter decides, that is a range.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Requests {
+    least: usize,
+    most: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +61,7 @@ pub(super) struct Outcome {
     /// Messages that nobody got, and other calls that failed.
     pub(super) lost: usize,
     pub(super) twice: usize,
+    /// Those of the health checks included.
     pub(super) requests: usize,
     /// The kind of the last error.
     pub(super) error: Option<&'static str>,
@@ -54,7 +70,43 @@ pub(super) struct Outcome {
 impl Outcome {
     pub(super) fn row(&self, case: &Case) -> String {
         let Self { lost, twice, requests, error } = self;
+        let bound = case.expected.requests;
+        // The same figure in every run.
+        let requests = if bound.contains(*requests) { bound.to_string() } else { requests.to_string() };
         format!("| {} | {} | {lost} | {twice} | {requests} | {} |", case.fault, case.act, error.unwrap_or("none"))
+    }
+}
+
+impl Expected {
+    pub(super) fn is_met_by(&self, outcome: &Outcome) -> bool {
+        let Outcome { lost, twice, requests, error } = *outcome;
+        (lost, twice, error) == (self.lost, 0, self.error) && self.requests.contains(requests)
+    }
+}
+
+impl Requests {
+    fn contains(self, requests: usize) -> bool {
+        (self.least..=self.most).contains(&requests)
+    }
+}
+
+impl From<usize> for Requests {
+    fn from(requests: usize) -> Self {
+        Self { least: requests, most: requests }
+    }
+}
+
+impl From<RangeInclusive<usize>> for Requests {
+    fn from(requests: RangeInclusive<usize>) -> Self {
+        let (least, most) = requests.into_inner();
+        Self { least, most }
+    }
+}
+
+impl fmt::Display for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { least, most } = self;
+        if least == most { write!(f, "{least}") } else { write!(f, "{least} to {most}") }
     }
 }
 
@@ -73,7 +125,7 @@ pub(super) fn run(case: &Case) -> Outcome {
         Outcome {
             lost: done.messages - distinct.len() + done.failed,
             twice: delivered.len() - distinct.len(),
-            requests: if done.leaves_requests_out { 0 } else { service.requests() },
+            requests: service.requests(),
             error: done.error.map(|error| error.kind().as_str()),
         }
     })
@@ -84,9 +136,9 @@ impl Bed {
         tokio::time::sleep(time).await;
     }
 
-    /// Sends one message, different from all others.
+    /// Sends one message, different from all others. Each endpoint has clients of its own, who are to get it once.
     pub(super) async fn send(&self, done: &mut Done) {
-        done.messages += 1;
+        done.messages += self.client.status().len();
         if let Err(error) = self.chat.send_to_all("newMessage", &(done.messages,)).await {
             done.error = Some(error);
         }
@@ -95,6 +147,14 @@ impl Bed {
     pub(super) async fn negotiate(&self, done: &mut Done) {
         let outcome = self.chat.negotiate(NegotiateOptions::default().user_id("anna")).await;
         done.count(outcome.map(drop));
+    }
+
+    /// Negotiates while nobody can connect to a host. A client that is sent there all the same is lost.
+    pub(super) async fn negotiate_without(&self, dead: &str, done: &mut Done) {
+        match self.chat.negotiate(NegotiateOptions::default().user_id("anna")).await {
+            Ok(response) => done.failed += usize::from(response.url().contains(dead)),
+            Err(error) => done.count(Err(error)),
+        }
     }
 
     /// Negotiates once a minute.
@@ -112,10 +172,6 @@ impl Done {
         self.messages += messages;
     }
 
-    pub(super) fn leave_requests_out(&mut self) {
-        self.leaves_requests_out = true;
-    }
-
     pub(super) fn count(&mut self, outcome: Result<(), Error>) {
         if let Err(error) = outcome {
             self.failed += 1;
@@ -124,12 +180,12 @@ impl Done {
     }
 }
 
-/// `case!("fault", "what is done", lost, requests, error, |bed, done| …)`.
+/// `case!("fault", "what is done", lost, requests, error, |bed, done| …)`. Requests are a number, or a range.
 macro_rules! case {
-    ($fault:literal, $act:literal, $lost:literal, $requests:literal, $error:expr, |$bed:ident, $done:ident| $run:expr) => {
+    ($fault:literal, $act:literal, $lost:literal, $requests:expr, $error:expr, |$bed:ident, $done:ident| $run:expr) => {
         case!(crate::harness::Harness::new, $fault, $act, $lost, $requests, $error, |$bed, $done| $run)
     };
-    ($build:expr, $fault:literal, $act:literal, $lost:literal, $requests:literal, $error:expr, |$bed:ident, $done:ident| $run:expr) => {
+    ($build:expr, $fault:literal, $act:literal, $lost:literal, $requests:expr, $error:expr, |$bed:ident, $done:ident| $run:expr) => {
         $crate::faults::table::Case {
             fault: $fault,
             act: $act,
@@ -141,7 +197,11 @@ macro_rules! case {
                     $done
                 })
             },
-            expected: $crate::faults::table::Outcome { lost: $lost, twice: 0, requests: $requests, error: $error },
+            expected: $crate::faults::table::Expected {
+                lost: $lost,
+                requests: $crate::faults::table::Requests::from($requests),
+                error: $error,
+            },
         }
     };
 }

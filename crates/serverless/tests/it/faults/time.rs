@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use signalr_serverless::NegotiateOptions;
-
 use super::table::{Bed, Case, Done, case};
-use crate::harness::decoded;
 use crate::service::{On, Reaction};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The key's endpoint fails from minute 50 for so long; a client comes each minute for four hours.
+///
+/// From minute 55 on there are two to four attempts a minute: jitter decides.
 async fn outage(bed: &Bed, minutes: u32, done: &mut Done) {
     bed.negotiate(done).await;
     bed.negotiate_for(50, done).await;
@@ -21,60 +20,31 @@ async fn outage(bed: &Bed, minutes: u32, done: &mut Done) {
     bed.negotiate_for(190 - minutes, done).await;
 }
 
-/// The longest run of requests is bounded by the backoff, not counted exactly: jitter decides.
-fn is_bounded(bed: &Bed, minutes: usize) {
-    let attempts = bed.service.requests();
-    assert!((minutes * 2..=minutes * 4 + 20).contains(&attempts) || minutes == 0, "{attempts} in {minutes} minutes");
-}
-
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!("renewal fails for 30 minutes", "a negotiation each minute for four hours", 0, 0, None, |bed, done| {
-            outage(&bed, 30, &mut done).await;
-            is_bounded(&bed, 25);
-            done.leave_requests_out();
-        }),
+        case!(
+            "renewal fails for 30 minutes",
+            "a negotiation each minute for four hours",
+            0,
+            50..=120,
+            None,
+            |bed, done| outage(&bed, 30, &mut done).await
+        ),
         case!(
             "renewal fails for 60 minutes",
             "a negotiation each minute for four hours",
             26,
-            0,
+            110..=240,
             Some("key_unavailable"),
-            |bed, done| {
-                outage(&bed, 60, &mut done).await;
-                is_bounded(&bed, 55);
-                done.leave_requests_out();
-            }
+            |bed, done| outage(&bed, 60, &mut done).await
         ),
         case!(
             "renewal fails for 90 minutes",
             "a negotiation each minute for four hours",
             56,
-            0,
+            170..=360,
             Some("key_unavailable"),
-            |bed, done| {
-                outage(&bed, 90, &mut done).await;
-                is_bounded(&bed, 85);
-                done.leave_requests_out();
-            }
-        ),
-        case!(
-            "key renewed between negotiation and connection",
-            "connect with the token of the old key",
-            0,
-            2,
-            None,
-            |bed, done| {
-                let before = bed.chat.negotiate(NegotiateOptions::default()).await.unwrap();
-                bed.pass(MINUTE * 56).await;
-                let after = bed.chat.negotiate(NegotiateOptions::default()).await.unwrap();
-                let (old, new) = (decoded(before.access_token()), decoded(after.access_token()));
-                assert_eq!((old.0["kid"].as_str(), new.0["kid"].as_str()), (Some("kid-1"), Some("kid-2")));
-                // The service still knows the old key until minute 90.
-                let ends = old.1["exp"].as_i64().unwrap();
-                assert!(ends > bed.clock.seconds() && ends <= crate::clock::START + 90 * 60);
-                done.count(Ok(()));
-            }
+            |bed, done| outage(&bed, 90, &mut done).await
         ),
         case!("clock set back by two hours", "a negotiation each minute for an hour", 0, 2, None, |bed, done| {
             bed.negotiate(&mut done).await;
