@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use azure_core::credentials::TokenRequestOptions;
 use azure_core::http::RawResponse;
 use azure_core::http::headers::Headers;
 use azure_core::time::OffsetDateTime;
@@ -14,6 +15,40 @@ fn token(secret: &'static str, expires: i64) -> AccessToken {
 
 fn now(wall: Option<u64>) -> Now {
     Now { monotonic: Instant::now(), wall: wall.map(UnixTime::from_secs) }
+}
+
+#[test]
+fn debug_names_the_type_and_shows_nothing_of_the_token() {
+    let lease = lease(&token("abc.def", 4600), now(Some(1000)), 0.5).unwrap();
+    assert_eq!(format!("{:?}", lease.value()), "BearerToken");
+}
+
+#[test]
+fn debug_of_a_renewal_shows_whose_it_is_and_its_state() {
+    let renewal = renewal(Arc::new(NoToken), Arc::new(Still), "west".into());
+    let shown = format!("{renewal:?}");
+    for part in ["Renewal", "entra_token", "west", "is_usable: false"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[derive(Debug)]
+struct NoToken;
+
+#[async_trait::async_trait]
+impl TokenCredential for NoToken {
+    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        unreachable!("nothing asks")
+    }
+}
+
+#[derive(Debug)]
+struct Still;
+
+impl WallClock for Still {
+    fn now(&self) -> Option<UnixTime> {
+        Some(UnixTime::from_secs(1000))
+    }
 }
 
 #[test]
