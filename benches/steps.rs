@@ -199,6 +199,28 @@ mod layer {
 }
 
 /// The question for a key, which is part of every check.
+mod clock {
+    use std::time::{Instant, SystemTime};
+
+    use signalr_upstream_auth::clock::{Clock, SystemClock};
+
+    #[divan::bench]
+    fn wall() -> Option<signalr_upstream_auth::clock::UnixTime> {
+        SystemClock::default().now()
+    }
+
+    #[divan::bench]
+    #[expect(clippy::disallowed_methods, reason = "the clock that is compared")]
+    fn wall_of_the_standard_library() -> SystemTime {
+        SystemTime::now()
+    }
+
+    #[divan::bench]
+    fn monotonic() -> Instant {
+        Instant::now()
+    }
+}
+
 mod key_lookup {
     use super::*;
 
