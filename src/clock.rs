@@ -181,8 +181,8 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
 /// The clock of the operating system. It is unavailable while it stands before 1970.
 ///
-/// On Linux it reads the time of the kernel's last tick, which is up to 10 ms old: a fifth of the price, which every
-/// request pays, and whole seconds need no more.
+/// On Linux it reads the time of the kernel's last tick, which is up to 10 ms old: less than half the price,
+/// which every request pays, and whole seconds need no more.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SystemClock;

@@ -30,7 +30,7 @@ pub(crate) struct UnverifiedToken<'t> {
 }
 
 impl<'t> UnverifiedToken<'t> {
-    /// Checks the header, then the claims set. So the header alone decides about a token that it makes unfit, and nothing
+    /// Checks the header, then the claims set. So the header alone decides about a token that it makes unusable, and nothing
     /// else of it is parsed.
     pub(crate) fn parse(jws: &'t CompactJws<'_>) -> Result<Self, Rejection> {
         let header = jws.header().map_err(|fault| match fault {
