@@ -37,14 +37,17 @@ mod tests {
     /// Every byte at every place of texts of several lengths: shorter than a block, whole blocks, and with a rest.
     #[test]
     fn decodes_what_the_usual_decoder_does_and_names_the_same_byte() {
-        let lengths =
-            if cfg!(miri) { vec![0, 3, 64, 70] } else { [(0..12).collect(), vec![63, 64, 66, 96, 131]].concat() };
+        // Miri takes a thousand times as long.
+        let (lengths, step) = match cfg!(miri) {
+            true => (vec![3, 66], 51),
+            false => ([(0..12).collect(), vec![63, 64, 66, 96, 131]].concat(), 1),
+        };
         let (mut accepted, mut rejected) = (0, 0);
         for length in lengths {
             let text: Vec<u8> = b"AZaz09-_".iter().cycle().take(length).copied().collect();
             assert_eq!(decode(&text), URL_SAFE_NO_PAD.decode(&text), "{length}");
             for place in 0..length {
-                for byte in 0..=u8::MAX {
+                for byte in (0..=u8::MAX).step_by(step) {
                     let mut text = text.clone();
                     text[place] = byte;
                     let expected = URL_SAFE_NO_PAD.decode(&text);
@@ -57,6 +60,6 @@ mod tests {
                 }
             }
         }
-        assert!(accepted > 1000 && rejected > 1000, "{accepted} {rejected}");
+        assert!(accepted * step > 1000 && rejected * step > 1000, "{accepted} {rejected}");
     }
 }
