@@ -257,3 +257,6 @@ const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a caller is told that could not wait.
 const COME_BACK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
