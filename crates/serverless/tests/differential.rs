@@ -98,7 +98,7 @@ async fn tokens(index: usize, count: usize, runner: &mut TestRunner) -> Vec<Made
         1 => Just("sub".to_owned()),
         1 => "\\PC{1,8}",
     ];
-    let claims = prop::collection::btree_map(name, prop::collection::vec("\\PC{0,12}", 0..4), 0..7);
+    let claims = prop::collection::btree_map(name, prop::collection::vec("\\PC{0,12}", 1..4), 0..7);
     let strategy = (prop::option::of("u\\PC{0,20}"), claims, 600..90_000_u64, any::<bool>(), any::<bool>());
     let mut made = Vec::with_capacity(count);
     for _ in 0..count {
