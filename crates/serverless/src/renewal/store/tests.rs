@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use background_refresh::{Timestamp, UnixTime};
 use tokio::time::sleep;
 use tracing::subscriber::{DefaultGuard, set_default, set_global_default};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::renewal::Terms;
@@ -71,14 +70,6 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 impl Log {
     /// Level and message of each event since the last call.
     fn events(&self) -> Vec<String> {
@@ -99,7 +90,7 @@ fn record(log: &Log) -> DefaultGuard {
     let _ = set_global_default(tracing_subscriber::registry());
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).without_time();
-    set_default(subscriber.with_writer(writer).finish())
+    set_default(subscriber.with_writer(move || writer.clone()).finish())
 }
 
 #[tokio::test(start_paused = true)]
