@@ -260,6 +260,7 @@ mod tests {
         assert_eq!(UnixTime::try_from(UNIX_EPOCH), Ok(at(0)));
         assert_eq!(UnixTime::try_from(UNIX_EPOCH - Duration::from_nanos(1)), Err(TimeOutOfRange));
         assert_eq!(SystemTime::try_from(at(u64::MAX)), Err(TimeOutOfRange));
+        assert!(TimeOutOfRange.to_string().contains("before 1970"));
     }
 
     #[test]

@@ -5,8 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::Uri;
-
 use crate::error::{ConfigError, quoted};
 use crate::ids::TenantId;
 
@@ -167,12 +165,11 @@ impl Cloud {
             "http" => true,
             _ => return None,
         };
-        let has_user = !url.username().is_empty() || url.password().is_some();
         let host = url.host_str()?.to_owned();
         let origin = Origin { host, port: url.port_or_known_default()? };
         let is_ours = (!is_plain_http || (self.0.is_plain_http && origin.is_loopback()))
             && self.0.document_hosts.contains(&origin);
-        (is_ours && !has_user && is_as_written(&url, text)).then_some(url)
+        (is_ours && is_as_written(&url, text)).then_some(url)
     }
 
     #[cfg(feature = "remote")]
@@ -257,7 +254,7 @@ impl fmt::Debug for Cloud {
 }
 
 /// Whether the text has the origin as the parser prints it, but for case and a default port, and nothing that parsers
-/// drop or replace: white space, control characters, a backslash, a fragment.
+/// drop or replace: white space, control characters, a backslash, a fragment, a user.
 #[cfg(feature = "remote")]
 fn is_as_written(url: &reqwest::Url, text: &str) -> bool {
     let origin = url.origin().ascii_serialization();
@@ -272,9 +269,8 @@ fn is_as_written(url: &reqwest::Url, text: &str) -> bool {
 }
 
 /// The address of a custom cloud's login host.
-fn custom_login(login: &str) -> Result<LoginUrl<'_>, ConfigError> {
+fn custom_login(login: &str) -> Result<LoginUrl, ConfigError> {
     let url = LoginUrl::parse(login.strip_suffix('/').unwrap_or(login))
-        .filter(|url| url.path.is_empty())
         .ok_or_else(|| ConfigError::new("cloud.login", "write the address alone, like https://login.example.net"))?;
     if url.is_plain_http && !url.origin.is_loopback() {
         return Err(ConfigError::new("cloud.login", "plain http is accepted for a loopback address only; write https"));
@@ -355,27 +351,21 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// The parts of an address that are checked.
-struct LoginUrl<'u> {
+/// The address of a login host: a scheme and a host with its port, no more.
+struct LoginUrl {
     is_plain_http: bool,
     origin: Origin,
-    path: &'u str,
 }
 
-impl<'u> LoginUrl<'u> {
-    fn parse(text: &'u str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
+impl LoginUrl {
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.split_once("://")?;
         let is_plain_http = match scheme {
             "https" => false,
             "http" => true,
             _ => return None,
         };
-        // `Uri` silently drops a fragment, and does not know the backslash that others read as a slash.
-        if text.contains(['#', '\\']) || text.parse::<Uri>().is_err() {
-            return None;
-        }
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        Some(Self { is_plain_http, origin: Origin::parse(authority, is_plain_http)?, path })
+        Some(Self { is_plain_http, origin: Origin::parse(authority, is_plain_http)? })
     }
 }
 
@@ -478,6 +468,13 @@ mod tests {
             "http://10.0.0.1",
             "login.example",
             "https://login.example/tenant",
+            "https://login.example//",
+            "https://login.example/#x",
+            "https://login.example#x",
+            "https://login.example?x",
+            "https://login.example\\x",
+            "https://login.example\\",
+            "https://login example",
             "https://a@b",
             "https://[::1]login.example",
             "http://[::1].login.example:1",
