@@ -368,6 +368,12 @@ mod tests {
         let shown: Vec<_> = callers.iter().map(ToString::to_string).collect();
         let expected = [format!("object id {A}"), format!("client id {B}"), format!("object id {A} of tenant {T1}")];
         assert_eq!(shown, expected);
+        let listed = callers.listed().unwrap();
+        assert_eq!(
+            (listed.object_ids, listed.client_ids, listed.pairs),
+            (vec![object], vec![client], vec![(tenant, object)])
+        );
+        assert!(Callers::dangerous_any_in_tenant().listed().is_none());
     }
 
     #[test]

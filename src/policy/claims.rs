@@ -170,6 +170,17 @@ impl Claims {
 mod tests {
     use super::*;
 
+    /// What `Arc` allocates: its two counts before the value.
+    #[test]
+    fn own_refcount_weighs_what_it_takes_on_the_heap() {
+        #[repr(C)]
+        struct Block {
+            counts: [usize; 2],
+            value: CachePadded<Arc<ClaimValues>>,
+        }
+        assert_eq!(Claims::REFCOUNT_BYTES, size_of::<Block>());
+    }
+
     fn values() -> ClaimValues {
         ClaimValues {
             tenant_id: "11111111-aaaa-4bbb-8ccc-222222222222".parse().unwrap(),

@@ -129,6 +129,7 @@ mod tests {
                 "{faults:?}"
             );
         }
+        assert!(!faults(&["{x}"])[0].contains("domain"));
         assert_eq!(faults(&["common", "x", ONE]).len(), 2);
         assert_eq!(faults(&[]).len(), 1);
         assert_eq!(faults(&["", " "]).len(), 1);

@@ -50,3 +50,15 @@ impl fmt::Debug for Rs256Key {
         f.write_str("Rs256Key")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_of_rs256_and_print_no_modulus() {
+        let modulus = [&[0x80][..], &[1; 255]].concat();
+        let key = Rs256Key::new(&modulus, &[1, 0, 1]).unwrap();
+        assert_eq!((key.algorithm(), format!("{key:?}").as_str()), (Algorithm::RS256, "Rs256Key"));
+    }
+}

@@ -308,7 +308,7 @@ mod tests {
     }
 
     fn hot_bytes(tokens: &TokenCache) -> usize {
-        tokens.hot.load().iter().map(HotEntry::weight).sum()
+        tokens.hot.load().iter().map(|entry| entry.cached.weight() + shards::BYTES).sum()
     }
 
     #[test]
@@ -433,6 +433,11 @@ mod tests {
         insert_until(&tokens, &token(2), "over", NOW - 300, NOW);
         tokens.main.run_pending_tasks();
         assert!(tokens.main.get(&tokens.tail_of(&token(2)).unwrap()).is_none());
+        // One that is inserted again stays as long as it is valid then.
+        insert(&tokens, &token(3), "valid");
+        insert_until(&tokens, &token(3), "over", NOW - 300, NOW);
+        tokens.main.run_pending_tasks();
+        assert!(tokens.main.get(&tokens.tail_of(&token(3)).unwrap()).is_none());
     }
 
     #[test]

@@ -58,5 +58,7 @@ mod tests {
     fn every_shard_has_the_same_claims() {
         let claims = ShardedClaims::new(&Claims::sample("a"));
         assert!(claims.0.iter().all(|of_shard| *of_shard == Claims::sample("a")));
+        let bytes: usize = claims.0.iter().map(|of_shard| size_of_val(of_shard) + Claims::REFCOUNT_BYTES).sum();
+        assert_eq!(BYTES, bytes);
     }
 }

@@ -120,7 +120,7 @@ mod tests {
         let unknown = Timestamp::in_the_past(start.wall.unwrap(), unreadable);
         let mut reached = [0, 0];
         for step in 0..8 {
-            for jump in [-3, 0, 3] {
+            for jump in [-3, 0, 1, 2, 3] {
                 now.jump(jump);
                 for (timestamp, limit) in
                     timestamps.iter().chain([&unknown]).flat_map(|timestamp| lengths.map(|limit| (timestamp, limit)))

@@ -36,6 +36,7 @@ fn attempt_that_was_frozen_is_repeated_at_once() {
     case.pass(SECOND * 11);
     case.fail();
     assert_eq!(case.sleep(), SECOND * 15);
+    assert_eq!(case.schedule.counts().failures, 5);
 }
 
 #[test]
