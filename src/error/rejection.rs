@@ -67,7 +67,7 @@ impl Rejection {
     pub fn retry_after(&self) -> Option<Duration> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then(|| {
             let wait = self.source.as_ref().and_then(KeyError::retry_after).unwrap_or(RETRY_AFTER_DEFAULT);
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
             Duration::from_secs(seconds.clamp(1, RETRY_AFTER_MAX.as_secs()))
         })
     }
@@ -274,7 +274,8 @@ rejection_kinds! {
     UnsupportedType = "unsupported_type", Header, InvalidToken, "The token is of another type";
     /// `ver` is neither `1.0` nor `2.0`.
     UnsupportedVersion = "unsupported_version", Version, InvalidToken, "The token version is not supported";
-    /// The key is listed but may not verify RS256, for its `kty`, size, exponent, `use`, `key_ops` or `alg`.
+    /// The key is listed but may not verify RS256, for its `kty`, size, exponent, `use`, `key_ops` or `alg`. Or the
+    /// document lists two keys of this `kid`, or publishes the key's private half.
     UnusableKey = "unusable_key", Key, InvalidToken, "The signing key cannot be used";
     /// `nbf` or `iat` is later than `exp`.
     ValidityReversed = "validity_reversed", Times, InvalidToken, "The token ends before it begins";
@@ -404,6 +405,7 @@ mod tests {
         assert_eq!(after(Duration::ZERO), Some(Duration::from_secs(1)));
         assert_eq!(after(Duration::from_millis(1001)), Some(Duration::from_secs(2)));
         assert_eq!(after(Duration::from_secs(900)), Some(Duration::from_secs(30)));
+        assert_eq!(after(Duration::MAX), Some(RETRY_AFTER_MAX));
         assert_eq!(Rejection::from(RejectionKind::Expired).retry_after(), None);
         assert_eq!(Rejection::from(KeyError::unknown().with_retry_after(Duration::from_secs(3))).retry_after(), None);
     }

@@ -88,22 +88,22 @@ impl KeySet {
             .map_err(|_| KeyError::malformed("the key document is not a JSON object with an array `keys`"))?;
         let entries = document.keys.ok_or_else(|| KeyError::malformed("the key document has no member `keys`"))?;
         let Entries { named, nameless, compromised } = entries;
-        let mut unusable = nameless;
         let mut read: HashMap<KeyId, ListedKey> = HashMap::new();
         for (id, jwk) in named {
             let is_usable = |key: &VerificationKey| !compromised.moduli.contains(key.modulus());
             let entry = jwk
                 .classify(&id, cloud)
                 .and_then(|key| if is_usable(&key) { Ok(key) } else { Err(Unusable::Compromised) });
-            unusable += usize::from(entry.is_err());
-            let public_key = jwk.public_key();
-            let new = ListedKey { public_key, entry: entry.map_or_else(KeyEntry::Unusable, KeyEntry::Usable) };
+            let (public_key, unusable) = (jwk.public_key(), usize::from(entry.is_err()));
+            let entry = entry.map_or_else(KeyEntry::Unusable, KeyEntry::Usable);
+            let new = ListedKey { public_key, entry, entries: 1, unusable };
             let merged = match read.remove(&id) {
                 Some(earlier) => new.beside(earlier),
                 None => new,
             };
             read.insert(id, merged);
         }
+        let unusable = nameless + read.values().map(ListedKey::unusable).sum::<usize>();
         let entries = read.into_iter().map(|(id, listed)| (id, listed.entry)).collect();
         Ok(Self { entries, unusable, compromised })
     }
@@ -137,7 +137,8 @@ impl KeySet {
         })
     }
 
-    /// How many entries of the document are unusable.
+    /// How many entries of the document are unusable: by themselves, or since another entry has their `kid` or publishes
+    /// their private half.
     #[must_use]
     pub fn unusable_count(&self) -> usize {
         self.unusable
@@ -159,16 +160,28 @@ impl KeySet {
     }
 }
 
-/// An entry with what tells one key from another, as far as it can be read.
+/// The entries of one `kid`, with what tells one key from another, as far as it can be read.
 struct ListedKey {
     public_key: Option<Vec<u8>>,
     entry: KeyEntry,
+    /// How many entries there are, and how many of them are unusable by themselves.
+    entries: usize,
+    unusable: usize,
 }
 
 impl ListedKey {
+    /// How many of its entries no token can use.
+    fn unusable(&self) -> usize {
+        match self.entry {
+            KeyEntry::Usable(_) => self.unusable,
+            KeyEntry::Unusable(_) => self.entries,
+        }
+    }
+
     /// Two entries of one `kid`. The same key may be listed for two uses, and a malformed entry takes nothing away. But
     /// with two keys of one `kid`, or one key for two issuers, it is open which is meant. Their order does not matter.
     fn beside(self, earlier: Self) -> Self {
+        let (entries, unusable) = (self.entries + earlier.entries, self.unusable + earlier.unusable);
         let is_compromised = |listed: &Self| matches!(listed.entry, KeyEntry::Unusable(Unusable::Compromised));
         let entry = match (&self.public_key, &earlier.public_key) {
             _ if is_compromised(&self) || is_compromised(&earlier) => KeyEntry::Unusable(Unusable::Compromised),
@@ -182,7 +195,7 @@ impl ListedKey {
                 (usable, _) => usable,
             },
         };
-        Self { public_key: earlier.public_key.or(self.public_key), entry }
+        Self { public_key: earlier.public_key.or(self.public_key), entry, entries, unusable }
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Changes {
     pub(crate) compromised: Vec<KeyId>,
     /// Missing for longer than the retention.
     pub(crate) dropped: Vec<KeyId>,
+    /// How many entries are unusable only because an earlier document has published their private half.
+    pub(crate) published_before: usize,
     /// How many entries there was no room for.
     pub(crate) surplus: usize,
 }
@@ -127,6 +129,11 @@ impl CachedKeys {
         self.entries.iter().filter(counts).count()
     }
 
+    /// The same keys, governed by other durations.
+    pub(crate) fn under(self, timing: &Timing) -> Self {
+        Self { stale_at: self.last_success.map(|success| success.deadline(timing.stale_limit)), ..self }
+    }
+
     /// Merges a document that was seen at `seen`.
     pub(crate) fn merge(&mut self, document: KeySet, seen: Timestamp, now: Now, timing: &Timing) -> Changes {
         let (mut listed, compromised) = document.into_parts();
@@ -134,6 +141,7 @@ impl CachedKeys {
         for (id, entry) in &mut listed {
             if self.is_compromised(entry) {
                 *entry = KeyEntry::Unusable(Unusable::Compromised);
+                changes.published_before += 1;
             }
             let is_news = self.entries.get(id).is_none_or(|cached| !cached.is_compromised());
             if is_news && matches!(entry, KeyEntry::Unusable(Unusable::Compromised)) {

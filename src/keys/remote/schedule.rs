@@ -196,7 +196,7 @@ impl Schedule {
         let unusable = keys.unusable_count();
         let changes = self.keys.merge(keys, Timestamp::new(now), now, &self.timing);
         self.counts.successes += 1;
-        self.counts.unusable_entries = unusable + changes.surplus;
+        self.counts.unusable_entries = unusable + changes.published_before + changes.surplus;
         self.last_error = None;
         self.not_before = None;
         self.failures = 0;

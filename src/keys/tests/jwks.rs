@@ -337,6 +337,49 @@ fn blank_issuer_and_cloud_count_as_absent() {
 }
 
 #[test]
+fn every_entry_that_no_token_can_use_counts() {
+    use crate::keys::sample::{another_key, document, key, malformed, published, read, unusable};
+
+    let nameless = key("x").replace(r#""kid":"x","#, "");
+    let cases = [
+        (vec![key("a"), another_key("a", 1)], 2),
+        (vec![key("a"), another_key("a", 1), unusable("a"), malformed("a")], 4),
+        (vec![published("a"), key("a")], 2),
+        (vec![unusable("a"), malformed("a")], 2),
+        (vec![nameless], 1),
+        // The usable one counts for tokens.
+        (vec![key("a"), key("a"), malformed("a")], 1),
+        (vec![key("a"), key("b")], 0),
+    ];
+    for (mut entries, unusable) in cases {
+        entries.push(key("good"));
+        assert_eq!(read(&document(&entries)).unusable_count(), unusable, "{entries:?}");
+    }
+}
+
+#[test]
+fn document_without_a_usable_key_says_whether_it_publishes_private_halves() {
+    use crate::keys::sample::{document, published, unusable};
+
+    let cause = |document: &str| {
+        let error = KeySet::from_json(document.as_bytes()).unwrap_err();
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    assert_eq!(cause(&document(&[])), "the key document has no usable key");
+    assert_eq!(cause(&document(&[unusable("a")])), "the key document has no usable key");
+    let text = "the key document has no usable key, and publishes the private half of a key";
+    assert_eq!(cause(&document(&[published("a")])), text);
+}
+
+#[test]
+fn compromised_keys_are_shown_by_name_alone() {
+    use crate::keys::sample::{document, key, published, read};
+
+    let compromised = read(&document(&[published("a"), key("good")])).into_parts().1;
+    assert_eq!(format!("{compromised:?}"), r#"Compromised({KeyId("a")})"#);
+}
+
+#[test]
 #[ignore = "reads the recorded documents from the folder named by UPSTREAM_AUTH_VECTORS"]
 fn reads_every_key_of_the_recorded_documents() {
     let folder = std::env::var("UPSTREAM_AUTH_VECTORS").unwrap();

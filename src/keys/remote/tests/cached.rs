@@ -402,6 +402,24 @@ fn published_private_half_ends_a_cached_key_for_good() {
 }
 
 #[test]
+fn published_private_half_of_an_unusable_entry_is_told_once() {
+    let mut case = Case::new();
+    case.merge(read(&document(&[unusable("a"), key("b")])));
+    let listed = document(&[published("a"), key("b")]);
+    assert_eq!(names(&case.merge(read(&listed)).compromised), ["a"]);
+    assert!(case.merge(read(&listed)).compromised.is_empty());
+}
+
+#[test]
+fn published_moduli_are_remembered_up_to_a_bound() {
+    let mut case = Case::new();
+    let mut entries: Vec<_> = (0..=MAX_KEYS).map(|number| published(&format!("key-{number}"))).collect();
+    entries.push(key("good"));
+    case.merge(read(&document(&entries)));
+    assert_eq!(case.keys.compromised.len(), MAX_KEYS);
+}
+
+#[test]
 fn published_private_half_ends_a_cached_key_by_kid_or_modulus() {
     let nameless = published("a").replace(r#""kid":"a","#, "");
     let renamed = published("a").replace(r#""kid":"a""#, r#""kid":"c""#);

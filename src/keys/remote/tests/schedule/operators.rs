@@ -1,6 +1,7 @@
 //! What operators ask for and are told.
 
 use super::*;
+use crate::keys::sample::published;
 
 #[test]
 fn operator_gets_an_attempt_in_spite_of_retry_after() {
@@ -48,6 +49,18 @@ fn keys_without_room_count_as_unusable_entries() {
     case.begin();
     case.schedule.succeeded(set(&names), case.now, 0.5);
     assert_eq!(case.schedule.counts().unusable_entries, 3);
+}
+
+#[test]
+fn key_that_was_published_before_counts_as_an_unusable_entry() {
+    let mut case = Case::cold();
+    case.begin();
+    case.schedule.succeeded(read(&document(&[published("a"), key("b")])), case.now, 0.5);
+    assert_eq!(case.schedule.counts().unusable_entries, 1);
+    case.sleep_it_out();
+    case.begin();
+    case.schedule.succeeded(set(&["a", "b"]), case.now, 0.5);
+    assert_eq!(case.schedule.counts().unusable_entries, 1, "the document alone does not tell");
 }
 
 #[test]
