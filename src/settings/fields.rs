@@ -76,6 +76,8 @@ macro_rules! settings {
 /// The type of a kind of value.
 macro_rules! value {
     (list) => { Vec<String> };
+    // A list that means something else when it is left out than when it is empty.
+    (some_list) => { Option<Vec<String>> };
     (flag) => { bool };
     (cloud) => { CloudChoice };
     (seconds) => { Option<u64> };
@@ -92,6 +94,19 @@ macro_rules! setter {
             I: IntoIterator<Item: ToString>,
         {
             self.$field = items.into_iter().map(|item| item.to_string()).collect();
+            self
+        }
+    };
+    (some_list, $field:ident, $doc:expr) => {
+        #[doc = $doc]
+        ///
+        /// An empty list is an error.
+        #[must_use]
+        pub fn $field<I>(mut self, items: I) -> Self
+        where
+            I: IntoIterator<Item: ToString>,
+        {
+            self.$field = Some(items.into_iter().map(|item| item.to_string()).collect());
             self
         }
     };
@@ -146,9 +161,9 @@ settings! {
             "GUIDs of applications (`appid`, `azp`)", "none: see below";
         allow_any_caller: flag, AllowAnyCaller, "SIGNALR_UPSTREAM_ALLOW_ANY_CALLER",
             "`true` or `false`", "`false`";
-        required_roles: list, RequiredRoles, "SIGNALR_UPSTREAM_REQUIRED_ROLES",
+        required_roles: some_list, RequiredRoles, "SIGNALR_UPSTREAM_REQUIRED_ROLES",
             "app roles; a caller needs one of them", "none required";
-        revoked_keys: list, RevokedKeys, "SIGNALR_UPSTREAM_REVOKED_KEYS",
+        revoked_keys: some_list, RevokedKeys, "SIGNALR_UPSTREAM_REVOKED_KEYS",
             "ids (`kid`) of keys that are rejected from the start", "none";
         cloud: cloud, Cloud, "SIGNALR_UPSTREAM_CLOUD",
             "`public`, `us-government` or `china`", "`public`";
@@ -185,8 +200,8 @@ settings! {
     /// # In the environment
     ///
     /// Commas separate the items of a list. Items are trimmed and empty items ignored. An empty list counts as
-    /// missing, except `required_roles` and `revoked_keys`, where it is an error. Other values are read exactly: no surrounding blanks,
-    /// booleans and clouds in lower case, seconds in digits.
+    /// missing, except for `required_roles` and `revoked_keys`, where it is an error: also in a file and in code. Other
+    /// values are read exactly: no surrounding blanks, booleans and clouds in lower case, seconds in digits.
     ///
     /// A variable whose name is almost one of the table is an error that names the right one: a wrong letter, a missing
     /// plural, a word left out, another case. To ignore it could mean to accept more callers than you intend. Any other

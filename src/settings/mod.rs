@@ -128,9 +128,27 @@ impl Settings {
     ///
     /// As [`into_layer`](Self::into_layer).
     pub fn into_layer_with_keys(self) -> Result<(UpstreamAuthLayer, RemoteKeys), ConfigError> {
+        self.into_layer_with(|keys| keys)
+    }
+
+    /// The same for a program that reads its settings again: the new keys [take over](RemoteKeysBuilder::take_over) what
+    /// the former ones know. Serve with the new layer, and drop the former one and its keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`into_layer`](Self::into_layer).
+    pub fn into_layer_with_keys_of(self, former: &RemoteKeys) -> Result<(UpstreamAuthLayer, RemoteKeys), ConfigError> {
+        self.into_layer_with(|keys| keys.take_over(former))
+    }
+
+    fn into_layer_with(
+        self,
+        complete: impl FnOnce(RemoteKeysBuilder) -> RemoteKeysBuilder,
+    ) -> Result<(UpstreamAuthLayer, RemoteKeys), ConfigError> {
         let (policy, timing) = self.validate(Vec::new())?;
         self.warn_of_callers_in_every_tenant(&policy);
-        let keys = RemoteKeys::builder(&policy).timing(timing).build().map_err(|error| self.as_written(error))?;
+        let keys = complete(RemoteKeys::builder(&policy).timing(timing));
+        let keys = keys.build().map_err(|error| self.as_written(error))?;
         let pause = Duration::from_secs(self.explain_rejections_secs.unwrap_or_default());
         let layer = UpstreamAuthLayer::from_keys(policy, keys.clone())
             .explain_rejections(pause)
@@ -156,7 +174,7 @@ impl Settings {
             key_retention_secs,
             stale_limit_secs,
             fetch_timeout_secs,
-            // Of the layer: see `into_layer_with_keys`.
+            // Of the layer: see `into_layer_with`.
             explain_rejections_secs: _,
             log_unverified_fields: _,
             names: _,
@@ -198,7 +216,7 @@ impl Settings {
             revoked_keys,
             "no key is named; write its id, or leave the setting out",
         ));
-        let revoked: Vec<_> = given(revoked_keys).map(KeyId::new).collect();
+        let revoked: Vec<_> = revoked_keys.iter().flat_map(|keys| given(keys)).map(KeyId::new).collect();
         faults.extend(revoked.iter().filter_map(revoked_key_fault));
         if let (Ok(tenants), Ok(callers)) = (&tenants, &callers) {
             faults.extend(callers.tenants().filter(|tenant| !tenants.contains(*tenant)).map(|tenant| {
@@ -213,7 +231,7 @@ impl Settings {
         }
         let mut policy = Policy::builder(tenants?, audiences?, callers?)
             .cloud(cloud?)
-            .required_roles(given(required_roles))
+            .required_roles(required_roles.iter().flat_map(|roles| given(roles)))
             .revoked_keys(revoked);
         if let Some(skew) = skew {
             policy = policy.clock_skew(skew);
@@ -246,11 +264,21 @@ impl Settings {
     /// An object id is unique in its tenant only, and a client id belongs to an application in every tenant.
     fn warn_of_callers_in_every_tenant(&self, policy: &Policy) {
         let tenants = policy.tenants().iter().count();
-        let in_every_tenant = policy.callers().iter().filter(|caller| !matches!(caller, Caller::TenantObjectId(..)));
-        let callers = in_every_tenant.count();
-        if tenants > 1 && callers > 0 {
-            let setting = self.name_of(Field::CallerObjectIds);
+        if tenants < 2 {
+            return;
+        }
+        let count = |is_meant: fn(&Caller) -> bool| policy.callers().iter().filter(|caller| is_meant(caller)).count();
+        let lists = [
+            (Field::CallerObjectIds, count(|caller| matches!(caller, Caller::ObjectId(_)))),
+            (Field::CallerClientIds, count(|caller| matches!(caller, Caller::ClientId(_)))),
+        ];
+        for (field, callers) in lists.into_iter().filter(|(_, callers)| *callers > 0) {
+            let setting = self.name_of(field);
             tracing::warn!(target: events::SETTINGS, setting, callers, tenants, "callers without a tenant may call from every tenant; write pairs tenant/object");
+        }
+        if policy.callers().is_any_in_tenant() {
+            let setting = self.name_of(Field::AllowAnyCaller);
+            tracing::warn!(target: events::SETTINGS, setting, tenants, "every application of each tenant may call");
         }
     }
 
@@ -303,9 +331,9 @@ fn is_given(items: &[String]) -> bool {
     given(items).next().is_some()
 }
 
-/// A list that is set to nothing, for instance by an empty variable, must not mean that no role is required or no key
-/// is revoked.
-fn emptied(field: Field, items: &[String], problem: &str) -> Option<ConfigFault> {
-    let is_lost = !items.is_empty() && !is_given(items);
+/// A list that is set to nothing, for instance by an empty variable or an empty array, must not mean that no role is
+/// required or no key is revoked.
+fn emptied(field: Field, items: &Option<Vec<String>>, problem: &str) -> Option<ConfigFault> {
+    let is_lost = items.as_ref().is_some_and(|items| !is_given(items));
     is_lost.then(|| ConfigFault::new(field.name(), problem))
 }

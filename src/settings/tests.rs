@@ -269,6 +269,24 @@ const GOOD: &str = r#"
 "#;
 
 #[test]
+fn empty_lists_that_would_admit_more_are_errors_however_they_are_written() {
+    let text = toml(&format!("{GOOD}required_roles = []\nrevoked_keys = []"));
+    let code = toml(GOOD).required_roles([] as [&str; 0]).revoked_keys([] as [&str; 0]);
+    let blank = toml(&format!("{GOOD}required_roles = [' ']\nrevoked_keys = ['']"));
+    for settings in [text, code, blank] {
+        let error = settings.policy().unwrap_err();
+        assert_eq!(
+            faults(&error),
+            [
+                "required_roles: no role is named; write one, or leave the setting out",
+                "revoked_keys: no key is named; write its id, or leave the setting out",
+            ]
+        );
+        assert!(settings.into_layer().is_err());
+    }
+}
+
+#[test]
 fn toml_and_json_give_equal_settings() {
     let text = format!(
         "{GOOD}

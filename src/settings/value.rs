@@ -19,6 +19,12 @@ impl Value for Vec<String> {
     }
 }
 
+impl Value for Option<Vec<String>> {
+    fn read(value: &str) -> Result<Self, String> {
+        Vec::read(value).map(Some)
+    }
+}
+
 impl Value for bool {
     fn read(value: &str) -> Result<Self, String> {
         match value {

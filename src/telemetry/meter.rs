@@ -18,18 +18,19 @@
 //! accepted request. `tenant` is a tenant of the policy. No label comes from a token, so their number is
 //! bounded whoever calls.
 //!
-//! Every series exists from the start with 0, so that a rate has a beginning: those of requests when a
+//! Every counter and every gauge exists from the start with 0, so that a rate has a beginning: those of requests when a
 //! [`Validator`](crate::Validator) or a layer is built, those of a tenant with its keys. The time of the last success is a
-//! timestamp, not an age: `time() - …` also grows while the task that fetches hangs.
+//! timestamp, not an age: `time() - …` also grows while the task that fetches hangs. When the last key source of a tenant is
+//! dropped, the tenant's gauges become NaN, which no alert compares with.
 
 #[cfg(feature = "metrics")]
 pub use names::{
     DISCOVERY_FAILURES, KEY_FETCHES, KEY_WAITERS, KEYS_CACHED, KEYS_LAST_SUCCESS_SECONDS, REQUESTS, TOKEN_CACHE_HITS,
     VERIFICATION_BUCKETS, VERIFICATION_SECONDS, describe,
 };
-pub(crate) use record::{KeyWaiter, Stopwatch, accepted, rejected, start, token_cache_hit};
 #[cfg(feature = "remote")]
-pub(crate) use record::{discovery_failed, keys_fetched, start_tenant};
+pub(crate) use record::TenantSeries;
+pub(crate) use record::{KeyWaiter, Stopwatch, accepted, rejected, start, token_cache_hit};
 
 #[cfg(feature = "metrics")]
 mod names {
@@ -83,6 +84,10 @@ mod names {
 
 #[cfg(feature = "metrics")]
 mod record {
+    #[cfg(feature = "remote")]
+    use std::collections::BTreeMap;
+    #[cfg(feature = "remote")]
+    use std::sync::{Mutex, PoisonError};
     use std::time::Instant;
 
     use ::metrics::{Gauge, counter, gauge, histogram};
@@ -127,35 +132,72 @@ mod record {
         counter!(names::TOKEN_CACHE_HITS).increment(1);
     }
 
-    /// Shows every series of a tenant with 0.
+    /// The series of a tenant, as long as there are keys of it.
     #[cfg(feature = "remote")]
-    pub(crate) fn start_tenant(tenant: TenantId) {
-        let tenant = tenant.to_string();
-        for outcome in ["success", "error"] {
-            counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(0);
+    pub(crate) struct TenantSeries(TenantId);
+
+    #[cfg(feature = "remote")]
+    impl TenantSeries {
+        /// Shows every series of the tenant: with 0, unless other keys of the tenant have counted before.
+        pub(crate) fn start(tenant: TenantId) -> Self {
+            let is_first = count_stores(tenant, |stores| *stores += 1) == 1;
+            let label = tenant.to_string();
+            for outcome in ["success", "error"] {
+                counter!(names::KEY_FETCHES, "tenant" => label.clone(), "outcome" => outcome).increment(0);
+            }
+            counter!(names::DISCOVERY_FAILURES, "tenant" => label.clone()).increment(0);
+            for gauge in gauges(tenant) {
+                // Those of keys that others serve must not look like none. NaN plus 0 is NaN.
+                if is_first { gauge.set(0.0) } else { gauge.increment(0.0) }
+            }
+            Self(tenant)
         }
-        counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.clone()).increment(0);
-        gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(0.0);
-        gauge!(names::KEYS_CACHED, "tenant" => tenant).set(0.0);
+
+        /// A success had to do without discovery.
+        pub(crate) fn discovery_failed(&self) {
+            counter!(names::DISCOVERY_FAILURES, "tenant" => self.0.to_string()).increment(1);
+        }
+
+        /// An attempt has ended. `last_success` is `None` without a success, and while the wall clock is unreadable.
+        pub(crate) fn fetched(&self, is_success: bool, last_success: Option<UnixTime>, usable: usize) {
+            let outcome = if is_success { "success" } else { "error" };
+            counter!(names::KEY_FETCHES, "tenant" => self.0.to_string(), "outcome" => outcome).increment(1);
+            let [success, cached] = gauges(self.0);
+            if let Some(at) = last_success.and_then(|at| u32::try_from(at.as_secs()).ok()) {
+                success.set(f64::from(at));
+            }
+            // Never more than a thousand.
+            cached.set(f64::from(u32::try_from(usable).unwrap_or(u32::MAX)));
+        }
     }
 
     #[cfg(feature = "remote")]
-    pub(crate) fn discovery_failed(tenant: TenantId) {
-        counter!(names::DISCOVERY_FAILURES, "tenant" => tenant.to_string()).increment(1);
+    impl Drop for TenantSeries {
+        fn drop(&mut self) {
+            if count_stores(self.0, |stores| *stores -= 1) == 0 {
+                gauges(self.0).iter().for_each(|gauge| gauge.set(f64::NAN));
+            }
+        }
     }
 
-    /// An attempt has ended. `last_success` is `None` without a success, and while the wall clock is unreadable.
     #[cfg(feature = "remote")]
-    pub(crate) fn keys_fetched(tenant: TenantId, is_success: bool, last_success: Option<UnixTime>, usable: usize) {
-        let outcome = if is_success { "success" } else { "error" };
-        let tenant = tenant.to_string();
-        counter!(names::KEY_FETCHES, "tenant" => tenant.clone(), "outcome" => outcome).increment(1);
-        if let Some(at) = last_success.and_then(|at| u32::try_from(at.as_secs()).ok()) {
-            gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()).set(f64::from(at));
+    fn gauges(tenant: TenantId) -> [Gauge; 2] {
+        [names::KEYS_LAST_SUCCESS_SECONDS, names::KEYS_CACHED].map(|name| gauge!(name, "tenant" => tenant.to_string()))
+    }
+
+    /// Changes how many key stores of a tenant there are. Returns how many there are then.
+    #[cfg(feature = "remote")]
+    fn count_stores(tenant: TenantId, change: impl FnOnce(&mut usize)) -> usize {
+        /// Of the process, as the recorder is.
+        static STORES: Mutex<BTreeMap<TenantId, usize>> = Mutex::new(BTreeMap::new());
+        let mut all = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+        let stores = all.entry(tenant).or_default();
+        change(stores);
+        let left = *stores;
+        if left == 0 {
+            all.remove(&tenant);
         }
-        // Never more than a thousand.
-        let usable = u32::try_from(usable).unwrap_or(u32::MAX);
-        gauge!(names::KEYS_CACHED, "tenant" => tenant).set(f64::from(usable));
+        left
     }
 
     /// A request that waits for a key, until it is dropped.
@@ -206,13 +248,18 @@ mod record {
     pub(crate) fn token_cache_hit() {}
 
     #[cfg(feature = "remote")]
-    pub(crate) fn discovery_failed(_: crate::ids::TenantId) {}
+    pub(crate) struct TenantSeries;
 
     #[cfg(feature = "remote")]
-    pub(crate) fn start_tenant(_: crate::ids::TenantId) {}
+    impl TenantSeries {
+        pub(crate) fn start(_: crate::ids::TenantId) -> Self {
+            Self
+        }
 
-    #[cfg(feature = "remote")]
-    pub(crate) fn keys_fetched(_: crate::ids::TenantId, _: bool, _: Option<crate::clock::UnixTime>, _: usize) {}
+        pub(crate) fn discovery_failed(&self) {}
+
+        pub(crate) fn fetched(&self, _: bool, _: Option<crate::clock::UnixTime>, _: usize) {}
+    }
 
     pub(crate) struct KeyWaiter;
 

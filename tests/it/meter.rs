@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use mock_entra::{Endpoint, Fault};
+use mock_entra::{Endpoint, Fault, MockEntra};
 use signalr_upstream_auth::keys::{KeySource, RemoteKeys};
-use signalr_upstream_auth::{RejectionKind, UpstreamAuthLayer, meter as ours};
+use signalr_upstream_auth::{RejectionKind, TenantId, UpstreamAuthLayer, meter as ours};
 use support::{Picky, entra, fixed_layer, rejection, request, send};
 use tower::{Layer as _, Service as _};
 
@@ -129,6 +129,35 @@ fn fetches_last_success_and_keys_are_shown_by_tenant() {
             ],
         );
         assert!((start - 2.0..start + 600.0).contains(&last_success()), "{}", last_success());
+    });
+}
+
+#[test]
+fn gauges_of_a_tenant_last_as_long_as_its_keys_and_are_not_reset_by_others() {
+    recorded(|handle| async move {
+        // No other test of this process has keys of it.
+        let tenant: TenantId = "99999999-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+        let entra = MockEntra::builder().tenant(tenant).start().await;
+        let shown = |name: &str| {
+            let (text, name) = (handle.render(), format!("{name}{{tenant=\"{tenant}\"}} "));
+            text.lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned)).unwrap()
+        };
+        let gauges = || [ours::KEYS_LAST_SUCCESS_SECONDS, ours::KEYS_CACHED].map(shown);
+        let keys = RemoteKeys::new(&entra.policy()).unwrap();
+        keys.wait_for_keys().await.unwrap();
+        let loaded = gauges();
+        assert!(loaded[0] != "0" && loaded[1] == keys.status()[0].keys().to_string(), "{loaded:?}");
+        let others = RemoteKeys::new(&entra.policy()).unwrap();
+        assert_eq!(gauges(), loaded, "keys without a success do not hide those with one");
+        drop(others);
+        assert_eq!(gauges(), loaded);
+        drop(keys);
+        // The task that was ended is dropped by the runtime.
+        while gauges() != ["NaN", "NaN"] {
+            tokio::task::yield_now().await;
+        }
+        let _again = RemoteKeys::new(&entra.policy()).unwrap();
+        assert_eq!(gauges(), ["0", "0"]);
     });
 }
 

@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use mock_entra::MockEntra;
 use signalr_upstream_auth::clock::UnixTime;
 use signalr_upstream_auth::keys::reqwest::ClientBuilder;
-use signalr_upstream_auth::keys::{KeySet, KeySource, RemoteKeys};
+use signalr_upstream_auth::keys::{KeySet, KeySource, KeyState, RemoteKeys};
 use signalr_upstream_auth::{
     Audiences, Callers, Cloud, Policy, RejectionKind, Tenants, TokenVersion, UpstreamAuthLayer,
 };
@@ -108,6 +108,21 @@ async fn reports_every_fault_of_the_configuration_at_once() {
         .unwrap_err();
     let fields: Vec<_> = error.faults().map(|fault| fault.field().to_owned()).collect();
     assert_eq!(fields, ["refresh_secs", "stale_limit_secs", "seed"]);
+}
+
+#[tokio::test]
+async fn keys_are_taken_over_from_the_same_cloud_only_and_win_over_a_seed() {
+    let (entra, other) = (MockEntra::start().await, MockEntra::start().await);
+    let former = RemoteKeys::new(&entra.policy()).unwrap();
+    former.wait_for_keys().await.unwrap();
+    let document = KeySet::from_json(entra.key_document(TokenVersion::V2).as_bytes()).unwrap();
+    for (entra, state) in [(&entra, KeyState::Fresh), (&other, KeyState::Cold)] {
+        let keys = RemoteKeys::builder(&entra.policy()).take_over(&former).build().unwrap();
+        assert_eq!(keys.status()[0].state(), state);
+        let seeded = RemoteKeys::builder(&entra.policy()).take_over(&former);
+        let seeded = seeded.seed(entra.tenant(), document.clone(), UnixTime::from_secs(0)).build().unwrap();
+        assert_eq!(seeded.status()[0].state() == KeyState::Fresh, state == KeyState::Fresh);
+    }
 }
 
 #[tokio::test]

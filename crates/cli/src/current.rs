@@ -1,5 +1,6 @@
 //! The check in use. SIGHUP replaces it while requests go on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -17,14 +18,29 @@ pub(crate) struct Current(Arc<ArcSwap<Check>>);
 pub(crate) struct Check {
     pub(crate) layer: UpstreamAuthLayer,
     pub(crate) keys: RemoteKeys,
-    revoked: Vec<KeyId>,
+    /// The keys that settings have revoked: those of this policy, and of settings that did not come into use.
+    revoked: HashSet<KeyId>,
 }
 
 impl Check {
-    fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let revoked = settings.policy()?.revoked_keys().to_vec();
-        let (layer, keys) = settings.into_layer_with_keys()?;
+    /// The check of settings, with what the keys of the former one know.
+    fn new(settings: Settings, former: Option<&Self>) -> Result<Self, ConfigError> {
+        let revoked: HashSet<_> = settings.policy()?.revoked_keys().iter().cloned().collect();
+        let (layer, keys) = match former {
+            Some(former) => settings.into_layer_with_keys_of(&former.keys)?,
+            None => settings.into_layer_with_keys()?,
+        };
+        if let Some(former) = former {
+            former.revoked.difference(&revoked).for_each(|key| keys.reinstate(key));
+        }
         Ok(Self { layer, keys, revoked })
+    }
+
+    /// The same policy without the keys that another one revokes.
+    fn without(&self, revoked: &HashSet<KeyId>) -> Self {
+        revoked.iter().for_each(|key| self.keys.revoke(key));
+        let (layer, keys) = (self.layer.clone(), self.keys.clone());
+        Self { layer, keys, revoked: &self.revoked | revoked }
     }
 }
 
@@ -35,7 +51,7 @@ impl Current {
     ///
     /// Every fault of the settings, one per line.
     pub(crate) fn new(source: &Source) -> Result<Self, String> {
-        let check = Check::new(source.read()?).map_err(|error| error.to_string())?;
+        let check = Check::new(source.read()?, None).map_err(|error| error.to_string())?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(check))))
     }
 
@@ -43,18 +59,20 @@ impl Current {
         self.0.load_full()
     }
 
-    /// Reads the settings again, and replaces the check once the new one has keys. Otherwise the old one stays. A key that
-    /// the new settings revoke is revoked at once in either case.
+    /// Reads the settings again, and replaces the check once the new one has keys: at once, if it has a tenant of the old
+    /// one. Otherwise the old one stays. A key that the new settings revoke is revoked at once in either case.
     pub(crate) async fn reload(&self, source: &Source) {
-        let next = match source.read().and_then(|settings| Check::new(settings).map_err(|error| error.to_string())) {
+        let old = self.load();
+        let next =
+            source.read().and_then(|settings| Check::new(settings, Some(&old)).map_err(|error| error.to_string()));
+        let next = match next {
             Ok(next) => next,
             Err(error) => {
                 tracing::error!(%error, "the new settings are wrong, the old ones stay in use");
                 return;
             }
         };
-        let old = self.load();
-        next.revoked.iter().for_each(|key| old.keys.revoke(key));
+        self.0.store(Arc::new(old.without(&next.revoked)));
         match next.layer.wait_for_keys().await {
             Err(error) if old.layer.is_ready() => {
                 tracing::error!(%error, "no keys for the new settings, the old ones stay in use");

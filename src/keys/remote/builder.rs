@@ -50,6 +50,7 @@ pub struct RemoteKeysBuilder {
     revoked: Vec<KeyId>,
     timing: Timing,
     clock: Arc<dyn Clock>,
+    former: Option<RemoteKeys>,
     seeds: HashMap<TenantId, (KeySet, UnixTime)>,
     resolver: Arc<dyn Resolve>,
     configure_client: ConfigureClient,
@@ -63,6 +64,7 @@ impl RemoteKeysBuilder {
             revoked: policy.revoked_keys().to_vec(),
             timing: Timing::default(),
             clock: Arc::new(SystemClock),
+            former: None,
             seeds: HashMap::new(),
             resolver: Arc::new(System),
             configure_client: Box::new(|client| client),
@@ -70,7 +72,7 @@ impl RemoteKeysBuilder {
     }
 
     /// The interval between two scheduled refreshes, 10 % more or less at random, and never more than half the
-    /// stale limit. Default: 1 hour; at most 12 hours.
+    /// stale limit. Failed attempts are repeated no later than that. Default: 1 hour; at least 100 ms, at most 12 hours.
     pub fn refresh(mut self, every: Duration) -> Self {
         self.timing.refresh = every;
         self
@@ -90,7 +92,7 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How long keys are served after the last success. Default: 24 hours; at most 7 days.
+    /// How long keys are served after the last success. Default: 24 hours; at least 100 ms, at most 7 days.
     pub fn stale_limit(mut self, limit: Duration) -> Self {
         self.timing.stale_limit = limit;
         self
@@ -110,8 +112,8 @@ impl RemoteKeysBuilder {
     }
 
     /// Another wall clock than the system's. It matters only for the age of keys across a suspend, for the age
-    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date. Requests with a
-    /// cached token bring the time of the validator's clock instead.
+    /// of seeds (which are not served while it cannot be read), and for a `Retry-After` that is a date. Requests
+    /// bring the time of the validator's clock instead, so the two must not differ by as much as `stale_limit`.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -121,6 +123,17 @@ impl RemoteKeysBuilder {
     /// count as a success of that time: they are served until the stale limit, and fetched anew at once.
     pub fn seed(mut self, tenant: TenantId, keys: KeySet, taken: UnixTime) -> Self {
         self.seeds.insert(tenant, (keys, taken));
+        self
+    }
+
+    /// Starts each tenant with what other keys know of it, for a program that builds its layer anew while it runs, such as
+    /// with new settings: the cached keys with their ages, the revoked ones, and those whose private half was published.
+    /// Requests are served without a wait, and the keys are fetched anew at once.
+    ///
+    /// A tenant that `former` lacks starts without keys, and so does every tenant if `former` is of another cloud. A
+    /// tenant with keys of `former` ignores its [`seed`](Self::seed). Both have to use the same [`clock`](Self::clock).
+    pub fn take_over(mut self, former: &RemoteKeys) -> Self {
+        self.former = Some(former.clone());
         self
     }
 
@@ -162,12 +175,12 @@ impl RemoteKeysBuilder {
     ///
     /// # Errors
     ///
-    /// Names each of `refresh_secs`, `refetch_cooldown_secs`, `key_retention_secs`, `stale_limit_secs` and
+    /// Names `cloud.login` when it is no host that can be asked. Names each of `refresh_secs`, `refetch_cooldown_secs`, `key_retention_secs`, `stale_limit_secs` and
     /// `fetch_timeout_secs` that is out of its bounds, a `seed` for a tenant that is not the policy's, and `https_client` when the
     /// client cannot be built, as on a machine without certificates. A variable such as `HTTPS_PROXY` is named when its value
     /// is no proxy.
     pub fn build(self) -> Result<RemoteKeys, ConfigError> {
-        let Self { cloud, mut tenants, revoked, timing, clock, mut seeds, resolver, configure_client } = self;
+        let Self { cloud, mut tenants, revoked, timing, clock, former, mut seeds, resolver, configure_client } = self;
         tenants.sort_unstable();
         tenants.dedup();
         let address = tenants.first().map_or(Ok(()), |tenant| endpoint::discovery_url(&cloud, tenant).map(drop));
@@ -176,6 +189,7 @@ impl RemoteKeysBuilder {
             Some(faults) => return Err(faults),
             None => client::build(&cloud, timing.fetch_timeout, resolver, configure_client)?,
         };
+        let former = former.filter(|former| former.0.cloud == cloud);
         let store = |tenant| {
             let endpoint =
                 Endpoint::new(client.clone(), cloud.clone(), tenant, Arc::clone(&clock), timing.fetch_timeout)?;
@@ -185,12 +199,15 @@ impl RemoteKeysBuilder {
                 Box::pin(async move { endpoint.fetch().await })
             });
             let store = KeyStore::new(tenant, timing, Arc::clone(&clock), seeds.remove(&tenant), fetch);
+            if let Some(former) = former.as_ref().and_then(|former| former.0.find(tenant)) {
+                store.take_over(former);
+            }
             // The policy rejects them in any case. Here they no longer count among the keys to verify with.
             revoked.iter().for_each(|key| store.revoke(key));
             Ok(store)
         };
         let stores = tenants.into_iter().map(store).collect::<Result<_, ConfigError>>()?;
-        Ok(RemoteKeys(Arc::new(KeyStores(stores))))
+        Ok(RemoteKeys(Arc::new(KeyStores { cloud, stores })))
     }
 }
 

@@ -29,6 +29,7 @@ pub use self::builder::RemoteKeysBuilder;
 use self::status::KeyStatus;
 use self::store::KeyStore;
 use crate::clock::UnixTime;
+use crate::cloud::Cloud;
 use crate::error::{ConfigError, KeyError};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::source::{KeyFuture, KeySource, Lookup};
@@ -54,8 +55,9 @@ use crate::signature::key::VerificationKey;
 ///   waits for it for up to 2 seconds, as do up to 1,024 requests at a time.
 /// - An attempt that fails (any status but 200, a content coding, more than 1 MiB, no usable key,
 ///   another issuer, an address outside the cloud) changes nothing but the next rule.
-/// - A key whose private half a document publishes is unusable until the process ends, with an event at ERROR: also when
-///   it was cached, and when later documents list it without the private members.
+/// - A key whose private half a document publishes is unusable for as long as these keys and those that
+///   [take them over](RemoteKeysBuilder::take_over) live, with an event at ERROR: also when it was cached, and when later
+///   documents list it without the private members.
 /// - There is room for 1,000 entries. Unusable ones go first, then those that are missing for the longest time. A key that
 ///   the latest document lists goes only if that document lists too many.
 /// - When only discovery fails, the last known address of the keys is used, and
@@ -85,17 +87,20 @@ use crate::signature::key::VerificationKey;
 #[derive(Clone, Debug)]
 pub struct RemoteKeys(Arc<KeyStores>);
 
-/// One store for each tenant, in the order of their ids.
-struct KeyStores(Vec<KeyStore>);
+struct KeyStores {
+    cloud: Cloud,
+    /// One for each tenant, in the order of their ids.
+    stores: Vec<KeyStore>,
+}
 
 impl KeyStores {
     fn find(&self, tenant: TenantId) -> Option<&KeyStore> {
-        let place = self.0.binary_search_by_key(&tenant, KeyStore::tenant).ok()?;
-        self.0.get(place)
+        let place = self.stores.binary_search_by_key(&tenant, KeyStore::tenant).ok()?;
+        self.stores.get(place)
     }
 
     fn start(&self) {
-        self.0.iter().for_each(KeyStore::start);
+        self.stores.iter().for_each(KeyStore::start);
     }
 }
 
@@ -117,7 +122,7 @@ impl RemoteKeys {
     /// The state of each tenant's keys, in the order of their ids.
     #[must_use]
     pub fn status(&self) -> Vec<KeyStatus> {
-        self.0.0.iter().map(KeyStore::status).collect()
+        self.0.stores.iter().map(KeyStore::status).collect()
     }
 
     /// Fetches the keys of every tenant now, whatever is scheduled, and waits for the outcomes: at most for two fetches
@@ -127,22 +132,22 @@ impl RemoteKeys {
     ///
     /// Why one of the fetches failed. The cached keys stay.
     pub async fn refresh_now(&self) -> Result<(), KeyError> {
-        join_all(self.0.0.iter().map(KeyStore::refresh_now)).await.into_iter().collect()
+        join_all(self.0.stores.iter().map(KeyStore::refresh_now)).await.into_iter().collect()
     }
 
     /// Rejects a key of any tenant from the next request on, with 401 and without a fetch, whatever later
     /// documents list: for a key that is known to be compromised. Lasts until [`reinstate`](Self::reinstate)
-    /// or the end of the process. To make it last, add the key to
+    /// or the end of the process, for keys that [take these over](RemoteKeysBuilder::take_over), too. To make it last, add the key to
     /// [`PolicyBuilder::revoked_keys`](crate::PolicyBuilder::revoked_keys) or to the setting `revoked_keys`, too.
     pub fn revoke(&self, key: &KeyId) {
-        for store in &self.0.0 {
+        for store in &self.0.stores {
             store.revoke(key);
         }
     }
 
     /// Takes back [`revoke`](Self::revoke). A key that the policy revokes stays revoked.
     pub fn reinstate(&self, key: &KeyId) {
-        for store in &self.0.0 {
+        for store in &self.0.stores {
             store.reinstate(key);
         }
     }
@@ -173,7 +178,7 @@ impl KeySource for RemoteKeys {
         let keys = self.clone();
         Box::pin(async move {
             keys.0.start();
-            let mut waits: FuturesUnordered<_> = keys.0.0.iter().map(KeyStore::wait_for_keys).collect();
+            let mut waits: FuturesUnordered<_> = keys.0.stores.iter().map(KeyStore::wait_for_keys).collect();
             let mut outcome = Ok(());
             while let Some(next) = waits.next().await {
                 outcome = next;
@@ -189,7 +194,7 @@ impl KeySource for RemoteKeys {
     /// the task of each tenant.
     fn is_ready(&self) -> bool {
         self.0.start();
-        self.0.0.iter().any(KeyStore::is_serving)
+        self.0.stores.iter().any(KeyStore::is_serving)
     }
 
     /// Whether this tenant has keys to serve. Inside a runtime it also starts the task of each tenant. `false` for a tenant
@@ -202,7 +207,7 @@ impl KeySource for RemoteKeys {
     /// Of the first tenant whose latest attempt failed, and of one without keys to serve before all others.
     fn last_error(&self) -> Option<KeyError> {
         let failed = |store: &&KeyStore| store.status().last_error().is_some();
-        let (stores, without_keys) = (&self.0.0, |store: &&KeyStore| !store.is_serving());
+        let (stores, without_keys) = (&self.0.stores, |store: &&KeyStore| !store.is_serving());
         let store = stores.iter().filter(failed).find(without_keys).or_else(|| stores.iter().find(failed))?;
         store.status().last_error().cloned()
     }
@@ -210,7 +215,7 @@ impl KeySource for RemoteKeys {
 
 impl fmt::Debug for KeyStores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(KeyStore::tenant)).finish()
+        f.debug_set().entries(self.stores.iter().map(KeyStore::tenant)).finish()
     }
 }
 

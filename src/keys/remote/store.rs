@@ -23,7 +23,7 @@ use crate::keys::remote::timing::Timing;
 use crate::keys::source::{KeyFuture, Lookup};
 use crate::signature::key::VerificationKey;
 use crate::telemetry::events;
-use crate::telemetry::meter;
+use crate::telemetry::meter::TenantSeries;
 
 /// Fetches a tenant's key document once.
 pub(crate) type Fetch = Arc<dyn Fn() -> KeyFuture<Result<Fetched, Failure>> + Send + Sync>;
@@ -48,6 +48,7 @@ struct Shared {
     waiters: Semaphore,
     /// Locked before `schedule`, never after it.
     task: Mutex<Task>,
+    series: TenantSeries,
 }
 
 struct Published {
@@ -78,7 +79,6 @@ impl KeyStore {
         fetch: Fetch,
     ) -> Self {
         let now = Now { monotonic: runtime::now(), wall: clock.now() };
-        meter::start_tenant(tenant);
         let mut schedule = Schedule::new(timing, now);
         if let Some((keys, taken)) = seed {
             schedule.seed(keys, taken, now);
@@ -94,7 +94,15 @@ impl KeyStore {
             wake: watch::Sender::new(()),
             waiters: Semaphore::new(MAX_WAITERS),
             task: Mutex::new(Task::NotStarted),
+            series: TenantSeries::start(tenant),
         }))
+    }
+
+    /// Starts with what another store of the tenant knows: its cached keys, and those that it rejects.
+    pub(crate) fn take_over(&self, former: &Self) {
+        let known = former.0.published.load().keys.clone();
+        let timing = self.0.timing;
+        self.0.change_keys(|keys| *keys = known.under(&timing));
     }
 
     /// What is known of a key at `wall`: one atomic load, no lock. Reads the monotonic clock only.
@@ -390,7 +398,7 @@ impl Running {
         shared.publish(&schedule);
         drop(schedule);
         let last_success = now.wall.zip(age).map(|(wall, age)| wall - age);
-        meter::keys_fetched(shared.tenant, result.is_ok(), last_success, usable);
+        shared.series.fetched(result.is_ok(), last_success, usable);
         shared.changed.send_replace(());
         if let Some((is_news, error)) = discovery {
             shared.report_discovery(error.as_ref(), is_news);
@@ -426,7 +434,7 @@ impl Shared {
     fn report_discovery(&self, error: Option<&KeyError>, is_news: bool) {
         let tenant = tracing::field::display(self.tenant);
         if error.is_some() {
-            meter::discovery_failed(self.tenant);
+            self.series.discovery_failed();
         }
         match error {
             _ if !is_news => {}

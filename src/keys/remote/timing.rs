@@ -40,9 +40,8 @@ impl Timing {
                 faults.push(ConfigFault::new(field, problem));
             }
         };
-        let positive = |wait: Duration| !wait.is_zero();
         require(
-            positive(self.refresh) && self.refresh <= HOUR * 12,
+            self.refresh >= MIN_PAUSE && self.refresh <= HOUR * 12,
             "refresh_secs",
             "write 1 to 43200 seconds (12 hours); 3600 is the default",
         );
@@ -57,12 +56,12 @@ impl Timing {
             "write 0 to 604800 seconds (7 days); 86400 is the default",
         );
         require(
-            positive(self.stale_limit) && self.stale_limit <= DAY * 7,
+            self.stale_limit >= MIN_PAUSE && self.stale_limit <= DAY * 7,
             "stale_limit_secs",
             "write 1 to 604800 seconds (7 days); 86400 is the default",
         );
         require(
-            positive(self.fetch_timeout) && self.fetch_timeout <= SECOND * 60,
+            !self.fetch_timeout.is_zero() && self.fetch_timeout <= SECOND * 60,
             "fetch_timeout_secs",
             "write 1 to 60 seconds; 10 is the default",
         );
@@ -70,6 +69,8 @@ impl Timing {
     }
 }
 
+/// Attempts follow each other at the pace of these durations, failed ones too.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -106,5 +107,9 @@ mod tests {
         );
         let below_a_second = Timing { refetch_cooldown: Duration::from_millis(999), ..Timing::default() };
         assert_eq!(names(below_a_second.check().unwrap_err()), ["refetch_cooldown_secs"]);
+        let pace = |pause| Timing { refresh: pause, stale_limit: pause, ..Timing::default() };
+        assert!(pace(MIN_PAUSE).check().is_ok());
+        let too_fast = pace(MIN_PAUSE - Duration::from_nanos(1)).check().unwrap_err();
+        assert_eq!(names(too_fast), ["refresh_secs", "stale_limit_secs"]);
     }
 }

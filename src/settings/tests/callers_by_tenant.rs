@@ -32,31 +32,31 @@ fn pairs_of_tenant_and_object_count_in_their_tenant_only() {
 #[test]
 fn warns_of_callers_without_a_tenant_beside_several_tenants() {
     let tenants = format!("{TENANT},{OTHER_TENANT}");
+    let several = ("TENANT_IDS", Some(&*tenants));
     let pair = format!("{TENANT}/{OBJECT}");
-    for (changes, callers) in [
-        (vec![("TENANT_IDS", Some(&*tenants))], Some(1)),
-        (vec![("TENANT_IDS", Some(&*tenants)), ("CALLER_CLIENT_IDS", Some(CLIENT))], Some(2)),
-        (vec![("TENANT_IDS", Some(&*tenants)), ("CALLER_OBJECT_IDS", Some(&*pair))], None),
-        (vec![("CALLER_CLIENT_IDS", Some(CLIENT))], None),
+    let (objects, clients) = ("CALLER_OBJECT_IDS", "CALLER_CLIENT_IDS");
+    let pairs = "may call from every tenant; write pairs tenant/object";
+    let any = ("ALLOW_ANY_CALLER", "every application of each tenant may call");
+    for (changes, expected) in [
+        (vec![several], vec![(pairs, objects, "callers=1")]),
+        (vec![several, (clients, Some(CLIENT))], vec![(pairs, objects, "callers=1"), (pairs, clients, "callers=1")]),
+        (vec![several, (objects, None), (clients, Some(CLIENT))], vec![(pairs, clients, "callers=1")]),
+        (vec![several, (objects, None), (any.0, Some("true"))], vec![(any.1, any.0, "tenants=2")]),
+        (vec![several, (objects, Some(&*pair))], vec![]),
+        (vec![(clients, Some(CLIENT))], vec![]),
+        (vec![(objects, None), (any.0, Some("true"))], vec![]),
     ] {
         for build in [
             |settings: Settings| drop(settings.policy().unwrap()),
             |settings: Settings| drop(settings.into_layer().unwrap()),
         ] {
             let log = logged(|| build(Settings::from_vars(changed(&changes)).unwrap()));
-            let Some(callers) = callers else {
-                assert_eq!(log, "", "{changes:?}");
-                continue;
-            };
-            assert_eq!(log.lines().count(), 1, "{log}");
-            let says = [
-                "WARN",
-                "may call from every tenant; write pairs tenant/object",
-                "SIGNALR_UPSTREAM_CALLER_OBJECT_IDS",
-                &format!("callers={callers}"),
-                "tenants=2",
-            ];
-            assert!(says.iter().all(|part| log.contains(part)), "{log}");
+            assert_eq!(log.lines().count(), expected.len(), "{log}");
+            for (line, (text, setting, number)) in log.lines().zip(&expected) {
+                let setting = format!("{PREFIX}{setting}");
+                let says = ["WARN", text, &setting, number, "tenants=2"];
+                assert!(says.iter().all(|part| line.contains(part)), "{line}");
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ async fn is_ready(admin: SocketAddr) -> bool {
     send(Version::HTTP_11, admin, request(Method::GET, "/readyz", None)).await.status == StatusCode::NO_CONTENT
 }
 
+const STRANGE_TENANT: &str = "99999999-aaaa-4bbb-8ccc-222222222222";
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// Clients call until the instance says that it is not ready, as a load balancer lets them.
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_and_sigint_lose_no_request() {
@@ -158,26 +161,61 @@ async fn sighup_swaps_the_policy_or_keeps_the_old_one_and_says_why() {
     file.write(&caller, "");
     entra.fail(Endpoint::Any, Fault::status(500));
     program.signal("HUP");
-    program.stderr_with("no keys for the new settings, the old ones stay in use").await;
-    assert_eq!(status().await, StatusCode::FORBIDDEN);
+    while status().await != StatusCode::OK {
+        sleep(MOMENT).await;
+    }
 }
 
+/// New settings for the same tenant go on with the keys that are cached, and with what is known of them.
 #[tokio::test]
-async fn key_that_new_settings_revoke_is_revoked_while_entra_is_down() {
+async fn key_is_revoked_and_reinstated_by_settings_while_entra_is_down() {
     let cloud = PublicCloud::start().await;
     let caller = cloud.entra.caller_object_id().to_string();
     let file = SettingsFile::new(&cloud, "revoke", &caller);
     let options = ["forward-auth", "--config", file.path.to_str().unwrap()];
     let mut program = Program::command(&options, cloud.vars());
-    let address = program.loaded_address().await;
+    let (address, admin) = (program.loaded_address().await, program.admin_address().await);
     let token = cloud.entra.token().mint();
     let status = async || send(Version::HTTP_11, address, request(Method::GET, "/", Some(&token))).await.status;
+    let metric = async |name: &str| {
+        let answer = send(Version::HTTP_11, admin, request(Method::GET, "/metrics", None)).await;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let of = |tenant: &str| {
+            let series = format!("signalr_upstream_auth_{name}{{tenant=\"{tenant}\"}} ");
+            text.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned)
+        };
+        [of(&file.tenant), of(STRANGE_TENANT)]
+    };
     assert_eq!(status().await, StatusCode::OK);
+    let last_success = "keys_last_success_timestamp_seconds";
+    let [loaded, strange] = metric(last_success).await;
+    assert!(loaded.as_deref() != Some("0") && strange.is_none());
     cloud.entra.fail(Endpoint::Any, Fault::status(500));
-    file.write(&caller, &format!("revoked_keys = ['{}']", cloud.entra.signing_key().key_id()));
+    let revoked = format!("revoked_keys = ['{}']", cloud.entra.signing_key().key_id());
+    file.write(&caller, &revoked);
     program.signal("HUP");
-    program.stderr_with("no keys for the new settings").await;
+    program.stderr_with("the new settings are in use").await;
     assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    file.write(&caller, "");
+    program.signal("HUP");
+    while status().await != StatusCode::OK {
+        sleep(MOMENT).await;
+    }
+    assert_eq!(metric(last_success).await[0], loaded, "the keys are those of before");
+
+    // Settings of another tenant get no keys, and revoke at once all the same.
+    SettingsFile { tenant: STRANGE_TENANT.to_owned(), path: file.path.clone(), audience: file.audience.clone() }
+        .write(&caller, &revoked);
+    program.signal("HUP");
+    program.stderr_with("no keys for the new settings, the old ones stay in use").await;
+    assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+    // A tenant that is gone must not look like one without keys.
+    assert_eq!(metric(last_success).await, [loaded, Some("NaN".to_owned())]);
+    file.write(&caller, "");
+    program.signal("HUP");
+    while status().await != StatusCode::OK {
+        sleep(MOMENT).await;
+    }
 }
 
 #[tokio::test]

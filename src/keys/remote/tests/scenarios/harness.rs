@@ -51,7 +51,22 @@ impl Harness {
         seed: Option<(KeySet, UnixTime)>,
         script: impl FnMut(Attempt) -> Reply + Send + 'static,
     ) -> Self {
-        let clock = Arc::new(WallClock::new());
+        Self::on(Arc::new(WallClock::new()), timing, seed, script)
+    }
+
+    /// A store that has taken over from this one.
+    pub(super) fn successor(&self, timing: Timing, script: impl FnMut(Attempt) -> Reply + Send + 'static) -> Self {
+        let successor = Self::on(Arc::clone(&self.clock), timing, None, script);
+        successor.store.take_over(&self.store);
+        successor
+    }
+
+    fn on(
+        clock: Arc<WallClock>,
+        timing: Timing,
+        seed: Option<(KeySet, UnixTime)>,
+        script: impl FnMut(Attempt) -> Reply + Send + 'static,
+    ) -> Self {
         let provider = Arc::new(Provider::new(script));
         let tenant = TENANT.parse().unwrap();
         let store = KeyStore::new(tenant, timing, clock.clone(), seed, provider.fetch());

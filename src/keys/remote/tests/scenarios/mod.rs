@@ -19,6 +19,7 @@ mod recorded;
 mod rotation;
 mod shutdown;
 mod soak;
+mod successor;
 mod table;
 mod tenants;
 mod testlog;
