@@ -8,8 +8,10 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::policy::claims::Claims;
 use crate::telemetry::events;
+use crate::telemetry::throttle::{Occurrences, PAUSE};
 
 /// Gives a handler the claims that [`UpstreamAuthLayer`](crate::UpstreamAuthLayer) put into the request.
 ///
@@ -40,10 +42,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Claims {
     }
 }
 
-/// The claims that the layer put into the extensions. Logs a missing layer for the developer.
+/// The claims that the layer put into the extensions. Logs a missing layer for the developer, seldom: anybody can send
+/// requests to such a route.
 pub(crate) fn claims_of(extensions: &Extensions) -> Result<&Claims, MissingUpstreamAuthLayer> {
+    static MISSING: Occurrences = Occurrences::new();
     extensions.get().ok_or_else(|| {
-        tracing::error!(target: events::AXUM, "{MissingUpstreamAuthLayer}");
+        if let Some(count) = MISSING.count(SystemClock.now(), PAUSE) {
+            tracing::error!(target: events::AXUM, count, "{MissingUpstreamAuthLayer}");
+        }
         MissingUpstreamAuthLayer
     })
 }

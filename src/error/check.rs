@@ -30,7 +30,7 @@ macro_rules! checks {
 }
 
 checks! {
-    /// One `Authorization: Bearer` header with one token of at most 16,384 bytes (RFC 6750 section 2.1).
+    /// One `Authorization: Bearer` header with one token (RFC 6750 section 2.1), at most 16,384 bytes in all.
     Credentials = "credentials";
     /// Three segments of strict base64url, of which the first is a JSON object (RFC 7515 section 5.2).
     Form = "form";

@@ -26,8 +26,8 @@ impl Validator {
     /// Explains what becomes of a token: the text that stands after `Bearer ` in the header.
     ///
     /// The token goes through the same check as a request's, and is accepted or rejected for the same reason. The token
-    /// cache is neither read nor filled, nothing is counted, measured or logged. As a request does, an explanation may
-    /// wait for a key and may cause one on-demand refresh.
+    /// cache is neither read nor filled, nothing is counted, measured or logged, but for the TRACE event of the signature. As
+    /// a request does, an explanation may wait for a key and may cause one on-demand refresh.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -6,7 +6,7 @@ use tracing::Level;
 use crate::clock::UnixTime;
 use crate::error::Rejection;
 use crate::telemetry::events::REQUESTS;
-use crate::telemetry::throttle::Throttle;
+use crate::telemetry::throttle::{PAUSE, Throttle};
 use crate::telemetry::unverified::UnverifiedFields;
 
 /// Logs every rejection as one event at DEBUG. At WARN it logs at most one event per kind within [`PAUSE`] seconds,
@@ -73,7 +73,3 @@ impl RejectionLog {
         }
     }
 }
-
-/// Seconds between two WARN events of a kind. If every kind is rejected all the time, that makes some 70 lines a
-/// minute.
-const PAUSE: u64 = 30;

@@ -66,14 +66,11 @@ impl Payload {
     /// [`EventMismatch`](ErrorKind::EventMismatch) if the body names another method than `X-ASRS-Event`. The names are
     /// compared without regard to ASCII case and to surrounding spaces and tabs, which HTTP removes.
     pub fn parse(context: &Context, headers: &HeaderMap, body: Bytes) -> Result<Self, Error> {
-        let protocol = Protocol::from_headers(headers)?;
-        match (context.event(), protocol) {
-            (Event::Connected, Protocol::Json) => Connected::parse(&body).map(Self::Connected),
-            (Event::Disconnected, Protocol::Json) => Disconnected::parse(&body).map(Self::Disconnected),
-            (Event::Connected | Event::Disconnected, Protocol::MessagePack) => {
-                Err(ErrorKind::UnsupportedMediaType.into())
-            }
-            (Event::Message(target), _) => {
+        let protocol = protocol_of(context, headers)?;
+        match context.event() {
+            Event::Connected => Connected::parse(&body).map(Self::Connected),
+            Event::Disconnected => Disconnected::parse(&body).map(Self::Disconnected),
+            Event::Message(target) => {
                 let invocation = Invocation::parse(protocol, body)?;
                 // HTTP removes optional whitespace around the value of a header (RFC 9110 section 5.5).
                 let whitespace = |c| c == ' ' || c == '\t';
@@ -83,5 +80,18 @@ impl Payload {
                 Ok(Self::Message(invocation))
             }
         }
+    }
+}
+
+/// The protocol of a call. Nobody needs to read the body of a call whose event cannot have its content type.
+///
+/// # Errors
+///
+/// As [`Protocol::from_headers`]; and [`UnsupportedMediaType`](ErrorKind::UnsupportedMediaType) for a connection event in
+/// MessagePack.
+pub(crate) fn protocol_of(context: &Context, headers: &HeaderMap) -> Result<Protocol, Error> {
+    match (context.event(), Protocol::from_headers(headers)?) {
+        (Event::Connected | Event::Disconnected, Protocol::MessagePack) => Err(ErrorKind::UnsupportedMediaType.into()),
+        (_, protocol) => Ok(protocol),
     }
 }

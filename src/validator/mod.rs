@@ -309,10 +309,14 @@ impl Validator {
         let check = async move {
             let key = validator.keys().resolve(tenant, &key_id).await;
             waiter.end();
-            let (stopwatch, now) = (Stopwatch::start(), validator.now());
+            let now = validator.now();
             let token = BearerToken::from_token68(&token)?;
-            let outcome = key.map_err(Rejection::from).and_then(|key| validator.check_with_key(token, key, now));
-            stopwatch.stop();
+            let outcome = key.map_err(Rejection::from).and_then(|key| {
+                let stopwatch = Stopwatch::start();
+                let outcome = validator.check_with_key(token, key, now);
+                stopwatch.stop();
+                outcome
+            });
             match outcome {
                 Ok(authorized) => Ok(validator.accept(token, authorized, now)),
                 Err(rejection) => Err(validator.reject(rejection, now, || unverified)),

@@ -6,6 +6,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::error::Chain;
+use crate::telemetry::escape::escape_and_cut;
 use crate::telemetry::events;
 use crate::upstream::answer::completion::{Completion, METHOD_FAILED};
 use crate::upstream::error::{Error, ErrorKind};
@@ -76,23 +78,20 @@ impl HandlerError {
 
     /// Logs unexpected errors at `WARN`, and the others at `DEBUG`, since clients can cause them at will.
     pub(crate) fn log(&self, target: Option<&str>) {
-        let target = target.map(|target| escape_and_cut(target, TARGET_CHARS));
+        let target = target.map(|target| escape_and_cut(target, TARGET_BYTES));
         if self.unexpected {
-            let error = self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() });
+            let error = self.source.as_ref().map(|source| shown(&Chain(source.as_ref())));
             tracing::warn!(target: events::UPSTREAM, { rpc.method = target, error }, "upstream handler failed");
         } else {
+            let message = shown(&self.message);
+            // The place of a mismatch in the arguments.
+            let cause = self.source.as_ref().and_then(|source| source.source()).map(|cause| shown(&Chain(cause)));
             tracing::debug!(
                 target: events::UPSTREAM,
-                { rpc.method = target, message_to_client = &*self.message, cause = self.mismatch() },
+                { rpc.method = target, message_to_client = message, cause },
                 "upstream handler rejected"
             );
         }
-    }
-
-    /// The place of a mismatch in the arguments. The source may quote them unescaped, line breaks included.
-    fn mismatch(&self) -> Option<String> {
-        let cause = self.source.as_ref()?.source()?;
-        Some(escape_and_cut(&cause.to_string(), CAUSE_CHARS))
     }
 }
 
@@ -125,13 +124,13 @@ impl fmt::Display for HandlerError {
     }
 }
 
-/// Escaped, so that a client cannot inject lines into the log.
-fn escape_and_cut(text: &str, chars: usize) -> String {
-    text.escape_debug().take(chars).collect()
+/// What a handler says, for the log. It may quote the client's arguments unescaped, line breaks included.
+fn shown(text: &dyn fmt::Display) -> String {
+    escape_and_cut(&text.to_string(), TEXT_BYTES)
 }
 
-/// The maximum length of a mismatch in the log, in characters.
-const CAUSE_CHARS: usize = 256;
+/// The maximum length of a text of a handler in the log, in bytes.
+const TEXT_BYTES: usize = 512;
 
-/// The maximum length of a method's name in the log, in characters. The client chooses the name.
-const TARGET_CHARS: usize = 64;
+/// The maximum length of a method's name in the log, in bytes. The client chooses the name.
+const TARGET_BYTES: usize = 64;

@@ -20,8 +20,7 @@ use crate::upstream::call::headers;
 use crate::upstream::dispatch::handler::Handler;
 use crate::upstream::dispatch::routes::{BoxFuture, EventKey, Route, Routes};
 use crate::upstream::error::{Error, ErrorKind};
-use crate::upstream::hub::protocol::Protocol;
-use crate::upstream::payload::Payload;
+use crate::upstream::payload::{Payload, protocol_of};
 
 /// Calls the handler that is registered for the hub and the event of a call: a tower service for axum's
 /// `route_service`, or for hyper.
@@ -196,7 +195,7 @@ impl<S: Clone + Send + Sync + 'static> Dispatcher<S> {
         headers::mark_sensitive(&mut parts.headers);
         let context = Context::from_headers(&parts.headers)?;
         let route = self.routes.find(&context).ok_or(ErrorKind::NoHandler)?;
-        Protocol::from_headers(&parts.headers)?;
+        protocol_of(&context, &parts.headers)?;
         let body = read_body(body, self.body_limit).await?;
         let payload = Payload::parse(&context, &parts.headers, body.clone())?;
         // Our extractors take the parsed values. The body serves the extractors of other crates.

@@ -16,8 +16,7 @@ use crate::upstream::call::context::Context;
 use crate::upstream::call::headers;
 use crate::upstream::error::{Error, ErrorKind};
 use crate::upstream::hub::invocation::Invocation;
-use crate::upstream::hub::protocol::Protocol;
-use crate::upstream::payload::Payload;
+use crate::upstream::payload::{Payload, protocol_of};
 
 /// An axum extractor of all arguments of an invocation, by position.
 ///
@@ -101,7 +100,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
         }
         let (mut parts, body) = request.with_limited_body().into_parts();
         let context = Context::from_request_parts(&mut parts, state).await?;
-        Protocol::from_headers(&parts.headers)?;
+        protocol_of(&context, &parts.headers)?;
         // `with_limited_body` has applied the limit.
         let body = read_body(body, usize::MAX).await?;
         Self::parse(&context, &parts.headers, body)

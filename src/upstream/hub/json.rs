@@ -21,6 +21,10 @@ pub(crate) fn read_invocation(body: &Bytes) -> Result<Envelope, BoxError> {
 
     // serde_json does not check the encoding of strings that it skips.
     let text = str::from_utf8(without_separator(body))?;
+    // Serde reads a struct from an array, too.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err("the message is no JSON object".into());
+    }
     let message: InvocationMessage<'_> = serde_json::from_str(text)?;
     if message.r#type != INVOCATION {
         return Err(format!("type {} is no invocation", message.r#type).into());

@@ -101,6 +101,7 @@ fn rejects_malformed_bodies() {
         "",
         "\u{1e}",
         "[]",
+        r#"[1,"42","echo",["hi"]]"#,
         "null",
         "{",
         r#"{"target":"t","arguments":[]}"#,

@@ -87,6 +87,26 @@ async fn calls_the_most_specific_handler_once_in_any_case() {
     }
 }
 
+/// Nobody reads the body of a call that is rejected for its content type.
+#[tokio::test]
+async fn content_type_decides_before_the_length_of_the_body() {
+    let (_, dispatcher) = logging();
+    let connected = |content_type: &'static str| {
+        let mut request = call("connections", "connected", "x".repeat(65));
+        request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+        request
+    };
+    for (content_type, status) in [("application/x-msgpack", 415), ("text/plain", 415), ("application/json", 413)] {
+        let dispatcher = dispatcher.clone().body_limit(64);
+        assert_eq!(answer(&dispatcher, connected(content_type)).await.0, status, "{content_type}");
+        let extractor = async |_: Payload| ();
+        let app = Router::new().fallback(post(extractor)).layer(axum::extract::DefaultBodyLimit::max(64));
+        let (head, body) = connected(content_type).into_parts();
+        let answer = app.oneshot(Request::from_parts(head, Body::new(body))).await.unwrap();
+        assert_eq!(answer.status(), status, "{content_type}");
+    }
+}
+
 #[tokio::test]
 async fn rejects_unservable_calls_without_calling_a_handler() {
     let (log, dispatcher) = logging();

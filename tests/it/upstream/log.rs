@@ -9,32 +9,11 @@ use serde_json::json;
 use signalr_upstream_auth::upstream::{Arguments, HandlerError, Protocol, Reply};
 
 use super::support::{answer, invocation_body, message, unprotected};
-
-#[derive(Clone, Default)]
-struct Writer(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::log::Log;
 
 #[tokio::test(flavor = "current_thread")]
 async fn logs_failures_without_secrets_and_with_cut_names() {
-    let writer = Writer::default();
-    let made = writer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || made.clone())
-        .finish();
-    support::signatures::watch_all_threads();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start();
     let dispatcher = unprotected().message("chat", "*", async || "hidden".parse::<u8>().map(Reply)).message(
         "other",
         "*",
@@ -68,9 +47,9 @@ async fn logs_failures_without_secrets_and_with_cut_names() {
     let chosen = message(Protocol::Json, Some("1"), "choose", forged);
     assert_eq!(answer(&unprotected().message("*", "choose", choose), chosen).await.0, 200);
 
-    let log = String::from_utf8(writer.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("unknown variant `x") && log.contains("ERROR forged c"), "{log}");
-    assert!(!log.contains("x\nERROR") && !log.contains(&"c".repeat(256)), "{log}");
+    assert!(!log.contains("x\nERROR") && !log.contains(&"c".repeat(512)), "{log}");
     assert!(!log.contains("hush") && !log.contains('\u{1b}') && !log.contains(&"b".repeat(64)), "{log}");
     assert!(log.contains(&"b".repeat(61)), "{log}");
     assert!(log.contains("WARN") && log.contains("invalid digit"), "{log}");
@@ -87,7 +66,9 @@ impl tracing::field::Visit for Values {
         self.0.lock().unwrap().push((field.name().to_owned(), value.to_owned()));
     }
 
-    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push((field.name().to_owned(), format!("{value:?}")));
+    }
 }
 
 impl tracing::Subscriber for Values {
@@ -113,19 +94,27 @@ impl tracing::Subscriber for Values {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn target_and_cause_are_escaped_before_a_subscriber_gets_them() {
+async fn text_of_clients_is_escaped_and_cut_before_a_subscriber_gets_it() {
     let values = Values::default();
     support::signatures::watch_all_threads();
     let _guard = tracing::subscriber::set_default(values.clone());
-    #[derive(serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize)]
     enum Choice {}
     let choose = async |Arguments((_,)): Arguments<(Choice,)>| ();
-    let fail = async || "hidden".parse::<u8>().map(Reply);
-    let dispatcher = unprotected().message("chat", "*", fail).message("other", "*", choose);
-    for hub in ["chat", "other"] {
+    // Text of the client in an error of the handler, and in its causes.
+    let forged = format!("x\nERROR forged {}", "c".repeat(1000));
+    let quoted = forged.clone();
+    let fail = async move || -> Result<(), HandlerError> {
+        let error = serde_json::from_value::<Choice>(json!(quoted)).unwrap_err();
+        Err(std::io::Error::other(error).into())
+    };
+    let told = forged.clone();
+    let tell = async move || HandlerError::new(told);
+    let dispatcher = unprotected().message("chat", "*", fail).message("other", "*", choose).message("third", "*", tell);
+    for hub in ["chat", "other", "third"] {
         // Of the control characters, a header value can contain the tab alone.
         let mut request = message(Protocol::Json, Some("1"), "x", json!([]));
-        let body = invocation_body(Protocol::Json, Some("1"), "a\tb", &json!(["x\nERROR forged"]));
+        let body = invocation_body(Protocol::Json, Some("1"), "a\tb", &json!([forged]));
         *request.body_mut() = Full::new(body);
         request.headers_mut().insert("x-asrs-hub", HeaderValue::from_static(hub));
         request.headers_mut().insert("x-asrs-event", HeaderValue::from_static("a\tb"));
@@ -135,7 +124,9 @@ async fn target_and_cause_are_escaped_before_a_subscriber_gets_them() {
     let all = |name: &str| -> Vec<&str> {
         values.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
     };
-    assert_eq!(all("rpc.method"), ["a\\tb"; 2], "{values:?}");
-    assert!(all("cause").iter().any(|cause| cause.contains("x\\nERROR")), "{values:?}");
+    assert_eq!(all("rpc.method"), ["a\\tb"; 3], "{values:?}");
+    for field in ["error", "cause", "message_to_client"] {
+        assert!(all(field).iter().any(|text| text.contains("x\\nERROR") && text.len() <= 512), "{field}: {values:?}");
+    }
     assert!(values.iter().all(|(_, value)| !value.chars().any(char::is_control)), "{values:?}");
 }

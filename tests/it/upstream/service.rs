@@ -14,6 +14,7 @@ use signalr_upstream_auth::{Claims, UpstreamAuthLayer};
 use tower::ServiceExt;
 
 use super::support::decode;
+use crate::log::Log;
 
 #[tokio::test]
 async fn dispatcher_behind_the_layer_serves_only_the_service() {
@@ -118,6 +119,14 @@ async fn dispatcher_without_the_layer_rejects_every_call() {
     assert_eq!(rejected.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let text = rejected.into_body().collect().await.unwrap().to_bytes();
     assert!(text.starts_with(b"no `UpstreamAuthLayer` checked this request"), "{text:?}");
+
+    // At most one event in 30 seconds, whatever strangers send.
+    let log = Log::start();
+    for _ in 0..100 {
+        assert_eq!(status(&dispatcher, call().into_request()).await, 500);
+    }
+    assert!(log.lines("no `UpstreamAuthLayer` checked this request").len() <= 1);
+    drop(log);
 
     let mut accepted = call().into_request::<Body>();
     accepted.extensions_mut().insert(entra.claims());
