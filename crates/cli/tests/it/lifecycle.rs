@@ -120,7 +120,11 @@ impl SettingsFile {
     }
 
     fn write(&self, caller: &str, more: &str) {
-        let Self { path, tenant, audience } = self;
+        self.write_for(&self.tenant, caller, more);
+    }
+
+    fn write_for(&self, tenant: &str, caller: &str, more: &str) {
+        let Self { path, audience, .. } = self;
         let text = format!(
             "tenant_ids = ['{tenant}']\naudiences = ['{audience}']\ncaller_object_ids = ['{caller}']\n{more}\n"
         );
@@ -204,8 +208,7 @@ async fn key_is_revoked_and_reinstated_by_settings_while_entra_is_down() {
     assert_eq!(metric(last_success).await[0], loaded, "the keys are those of before");
 
     // Settings of another tenant get no keys, and revoke at once all the same.
-    SettingsFile { tenant: STRANGE_TENANT.to_owned(), path: file.path.clone(), audience: file.audience.clone() }
-        .write(&caller, &revoked);
+    file.write_for(STRANGE_TENANT, &caller, &revoked);
     program.signal("HUP");
     program.stderr_with("no keys for the new settings, the old ones stay in use").await;
     assert_eq!(status().await, StatusCode::UNAUTHORIZED);
