@@ -21,7 +21,7 @@ use crate::policy::Policy;
 use crate::policy::claims::Claims;
 use crate::validator::Validator;
 
-/// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share keys and verified tokens.
+/// Puts [`UpstreamAuth`] in front of a service. Cheap to clone; clones share the keys and the token cache.
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};
@@ -130,7 +130,7 @@ impl<R> UpstreamAuthLayer<R> {
         self
     }
 
-    /// Bounds the memory of verified tokens, as [`Validator::with_token_cache_bytes`].
+    /// Bounds the token cache, as [`Validator::with_token_cache_bytes`].
     pub fn with_token_cache_bytes(mut self, bytes: u64) -> Self {
         self.validator = self.validator.with_token_cache_bytes(bytes);
         self

@@ -151,7 +151,7 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(Config { cases: cases(300), failure_persistence: None, ..Config::default() })]
 
-    /// One service caches verified tokens, another one verifies each every time, and a third one never waits for a
+    /// One service caches tokens, another one verifies each every time, and a third one never waits for a
     /// key. Keys and clock are the same.
     #[test]
     fn cached_token_gets_the_answer_of_the_full_check(
