@@ -15,6 +15,10 @@ param serviceImage string
 @description('Tenant GUIDs, comma-separated.')
 param tenantIds string = tenant().tenantId
 
+@description('Cloud of your tenant.')
+@allowed(['public', 'us-government', 'china'])
+param cloud string = 'public'
+
 @description('Client id and App ID URI of your app registration, comma-separated.')
 param audiences string
 
@@ -73,6 +77,10 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           value: callerObjectIds
         }
         {
+          name: 'SIGNALR_UPSTREAM_CLOUD'
+          value: cloud
+        }
+        {
           // In seconds: the check takes up to 25 to end, and App Service gives 5 by default.
           name: 'WEBSITES_CONTAINER_STOP_TIME_LIMIT'
           value: '40'
@@ -105,6 +113,10 @@ resource check 'Microsoft.Web/sites/sitecontainers@2024-04-01' = {
       {
         name: 'SIGNALR_UPSTREAM_CALLER_OBJECT_IDS'
         value: 'SIGNALR_UPSTREAM_CALLER_OBJECT_IDS'
+      }
+      {
+        name: 'SIGNALR_UPSTREAM_CLOUD'
+        value: 'SIGNALR_UPSTREAM_CLOUD'
       }
     ]
   }

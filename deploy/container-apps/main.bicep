@@ -17,6 +17,10 @@ param serviceImage string
 @description('Tenant GUIDs, comma-separated.')
 param tenantIds string = tenant().tenantId
 
+@description('Cloud of your tenant.')
+@allowed(['public', 'us-government', 'china'])
+param cloud string = 'public'
+
 @description('Client id and App ID URI of your app registration, comma-separated.')
 param audiences string
 
@@ -82,6 +86,10 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             {
               name: 'SIGNALR_UPSTREAM_CALLER_OBJECT_IDS'
               value: callerObjectIds
+            }
+            {
+              name: 'SIGNALR_UPSTREAM_CLOUD'
+              value: cloud
             }
           ]
           resources: {
