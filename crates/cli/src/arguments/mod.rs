@@ -142,7 +142,7 @@ pub(crate) struct ProxyArguments {
     /// How many accepted requests your service gets at a time; further ones are answered 503
     #[arg(long, value_name = "COUNT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: u32,
-    /// Forward rejected requests as well, marked with the header `X-Upstream-Auth-Shadow`: for a trial only
+    /// Forward rejected requests as well, marked with `X-Upstream-Auth-Shadow`; keeps `Authorization`: for a trial only
     #[arg(long)]
     pub(crate) dangerous_shadow_mode: bool,
 }

@@ -76,7 +76,8 @@ impl Proxy {
             current,
             rules: Rules {
                 to: arguments.to.clone(),
-                keep_authorization: arguments.keep_authorization,
+                // In shadow mode the service still protects itself, with what the client sent.
+                keep_authorization: arguments.keep_authorization || arguments.dangerous_shadow_mode,
                 forwarded: arguments.forwarded,
             },
             connector,
