@@ -72,6 +72,8 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             '--to=http://127.0.0.1:8080'
             '--listen=0.0.0.0:3000'
             '--admin=0.0.0.0:3001'
+            // Each takes up to 55 KiB.
+            '--max-connections=4000'
             '--log-format=json'
           ]
           env: [

@@ -106,7 +106,7 @@ pub(crate) struct ServeArguments {
     /// Then: seconds to let the requests under way end
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub(crate) drain: u64,
-    /// How many connections are served at a time; further ones wait
+    /// How many connections are served at a time, each with up to 55 KiB of memory; further ones wait
     #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: u32,
     /// Serve TLS with the certificate chain in this PEM file; it is read again when it changes
