@@ -9,7 +9,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::HealthcheckArguments;
 use crate::failure::Failure;
@@ -18,13 +18,24 @@ use crate::failure::Failure;
 ///
 /// # Errors
 ///
-/// It is not, or nobody answers (exit code 1).
+/// It is not within the wait, or nobody answers (exit code 1).
 pub(crate) fn run(arguments: &HealthcheckArguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(UNKNOWN, error))?;
-    let status =
-        runtime.block_on(async { timeout(Duration::from_secs(arguments.timeout), ask(arguments.admin)).await });
-    match status {
+    runtime.block_on(async {
+        let end = Instant::now() + Duration::from_secs(arguments.wait);
+        loop {
+            let outcome = check(arguments).await;
+            if outcome.is_ok() || Instant::now() + PAUSE > end {
+                return outcome;
+            }
+            sleep(PAUSE).await;
+        }
+    })
+}
+
+async fn check(arguments: &HealthcheckArguments) -> Result<ExitCode, Failure> {
+    match timeout(Duration::from_secs(arguments.timeout), ask(arguments.admin)).await {
         Ok(Ok(status)) if status.is_success() => Ok(ExitCode::SUCCESS),
         Ok(Ok(status)) => Err(Failure::failed("not ready", format!("/readyz answers {status}"))),
         Ok(Err(error)) => Err(Failure::failed(UNKNOWN, format!("{}: {error}", arguments.admin))),
@@ -52,4 +63,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(250);
 const UNKNOWN: &str = "no answer of the instance";

@@ -83,9 +83,12 @@ pub(crate) struct HealthcheckArguments {
     /// The admin address of the instance; an unspecified one, such as 0.0.0.0, means loopback
     #[arg(long, env = "ADMIN_ADDR", value_name = "ADDR", default_value_t = ADMIN, value_parser = address)]
     pub(crate) admin: SocketAddr,
-    /// Seconds to wait for the answer
+    /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) timeout: u64,
+    /// Seconds to ask again until the instance is ready, for one that has just started
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(crate) wait: u64,
 }
 
 /// What both servers take.
@@ -244,8 +247,9 @@ const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   signalr-upstream-auth healthcheck
   signalr-upstream-auth healthcheck --admin 127.0.0.1:3001 --timeout 1
+  signalr-upstream-auth healthcheck --wait 30
 
-Exit code 0 says that /readyz answered with success, 1 that it did not.";
+Exit code 0 says that /readyz answered with success, 1 that it did not, or not within the wait.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

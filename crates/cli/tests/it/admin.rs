@@ -1,7 +1,12 @@
 //! The admin listener and `healthcheck`.
 
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
 use http::{Method, StatusCode, Version};
 use mock_entra::{Endpoint, Fault};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use crate::child::Program;
 use crate::client::{request, send};
@@ -76,4 +81,39 @@ async fn healthcheck_ends_with_0_only_if_the_instance_is_ready() {
     let ended = run(&["healthcheck", "--admin", "127.0.0.1:1"], &[], "").await;
     assert_eq!(ended.code, 1);
     assert_says(&ended.stderr, &["127.0.0.1:1: "]);
+}
+
+/// systemd starts a program and does not wait for its keys.
+#[tokio::test]
+async fn healthcheck_waits_for_an_instance_that_starts() {
+    let cloud = PublicCloud::start().await;
+    let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().to_string();
+    let vars = [("ADMIN_ADDR", admin.clone())];
+    let check = tokio::spawn(async move { run(&["healthcheck", "--wait", "60"], &vars, "").await });
+    // Nobody listens there, then the instance has no keys.
+    sleep(Duration::from_millis(500)).await;
+    assert!(!check.is_finished());
+    cloud.entra.fail(Endpoint::Keys, Fault::status(500));
+    let mut settings = cloud.settings();
+    settings.push(("ADMIN_ADDR", admin));
+    let mut program = Program::forward_auth(settings);
+    program.stderr_with("no keys yet").await;
+    assert!(!check.is_finished());
+    cloud.entra.recover();
+    program.stderr_with("the keys are loaded").await;
+    let ended = check.await.unwrap();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+}
+
+#[tokio::test]
+async fn healthcheck_says_the_last_answer_when_its_wait_is_over() {
+    let cloud = PublicCloud::start().await;
+    cloud.entra.fail(Endpoint::Keys, Fault::status(500));
+    let mut cold = Program::forward_auth(cloud.settings());
+    let admin = cold.admin_address().await.to_string();
+    let start = Instant::now();
+    let ended = run(&["healthcheck", "--admin", &admin, "--wait", "1"], &[], "").await;
+    assert_eq!(ended.code, 1);
+    assert_says(&ended.stderr, &["not ready", "/readyz answers 503"]);
+    assert!(start.elapsed() >= Duration::from_secs(1));
 }
