@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Builder;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::log;
 use crate::server::phase::{Phase, Phases};
 use crate::server::tls::Tls;
-use crate::server::{Answer, Server};
+use crate::server::{Answer, BACKLOG, Server};
 use crate::settings::Source;
 use crate::signals::{Signals, Wish};
 
@@ -76,13 +77,16 @@ async fn serve<A: Answer>(
     tokio::spawn(async move { admin.serve(probes).await });
 
     let serving = {
-        let (server, current) = (server.clone(), current.clone());
+        let (server, current, phases) = (server.clone(), current.clone(), phases.clone());
         let (address, without_keys) = (arguments.listen, arguments.without_keys);
         tokio::spawn(async move {
             let loading = tokio::spawn(load_keys(current));
             if without_keys == WithoutKeys::Wait {
-                // A task that panics must not keep the server closed.
-                let _ = loading.await;
+                tokio::select! {
+                    // A task that panics must not keep the server closed.
+                    _ = loading => {}
+                    () = phases.reached(Phase::Draining) => return Ok(()),
+                }
             }
             let listener = listen("--listen", socket, address)?;
             tracing::info!(address = %shown(&listener, address), "listening");
@@ -115,7 +119,7 @@ async fn serve<A: Answer>(
             }
         }
     }
-    end(arguments, &server, &phases, &mut signals).await
+    end(arguments, &server, &phases, &mut signals, serving).await
 }
 
 /// Not ready at once, then the drain.
@@ -124,6 +128,7 @@ async fn end<A: Answer>(
     server: &Server<A>,
     phases: &Phases,
     signals: &mut Signals,
+    mut serving: JoinHandle<Result<(), Failure>>,
 ) -> Result<ExitCode, Failure> {
     phases.enter(Phase::NotReady);
     tracing::info!(seconds = arguments.not_ready, "not ready: requests are served until load balancers look elsewhere");
@@ -132,9 +137,8 @@ async fn end<A: Answer>(
         () = signals.end() => {}
     }
     phases.enter(Phase::Draining);
-    tracing::info!(connections = server.open(), "draining: requests under way end");
     tokio::select! {
-        drained = timeout(Duration::from_secs(arguments.drain), server.drained()) => match drained {
+        drained = timeout(Duration::from_secs(arguments.drain), drain(server, &mut serving)) => match drained {
             Ok(()) => {
                 tracing::info!("ended");
                 Ok(ExitCode::SUCCESS)
@@ -143,6 +147,13 @@ async fn end<A: Answer>(
         },
         () = signals.end() => Err(cut_off(server, "before the second signal")),
     }
+}
+
+/// Waits until the listener and every connection have ended. The listener comes first: it still serves who is in its queue.
+async fn drain<A: Answer>(server: &Server<A>, serving: &mut JoinHandle<Result<(), Failure>>) {
+    let _ = serving.await;
+    tracing::info!(connections = server.open(), "draining: requests under way end");
+    server.drained().await;
 }
 
 fn cut_off<A: Answer>(server: &Server<A>, when: &str) -> Failure {
@@ -191,5 +202,58 @@ fn shown(listener: &TcpListener, wanted: SocketAddr) -> SocketAddr {
 }
 
 const UNSTARTED: &str = "this server cannot start";
-const BACKLOG: u32 = 1024;
 const MAX_PROBES: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use axum::body::Body;
+    use http::{Request, Response};
+    use hyper::body::Incoming;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::server::Peer;
+
+    #[derive(Clone)]
+    struct Empty;
+
+    impl Answer for Empty {
+        async fn answer(&self, _request: Request<Incoming>, _peer: Peer) -> Response<Body> {
+            Response::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_in_the_queue_when_the_drain_begins_is_served() {
+        let phases = Phases::new();
+        let server = Server::new(1, &Empty, phases.clone(), None, 100).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = listen("--listen", bind("--listen", address).unwrap(), address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut serving = tokio::spawn({
+            let server = server.clone();
+            async move {
+                server.serve(listener).await;
+                Ok(())
+            }
+        });
+        yield_now().await;
+        // The operating system connects them. This thread accepts nobody before the drain begins.
+        let clients = (0..8).map(|_| {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client
+        });
+        let clients: Vec<_> = clients.collect();
+        phases.enter(Phase::Draining);
+        timeout(Duration::from_secs(20), drain(&server, &mut serving)).await.unwrap();
+        for mut client in clients {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+    }
+}

@@ -96,8 +96,9 @@ impl<A: Answer> Server<A> {
             () = accepting => {}
             () = self.phases.reached(Phase::Draining) => {}
         }
-        // Who is in the queue has connected before the end.
-        while let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
+        // Who is in the queue has connected before the end. Further ones must not put it off for ever.
+        for _ in 0..BACKLOG {
+            let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else { break };
             let Ok((stream, peer)) = timeout(Duration::ZERO, accept(&listener)).await else { break };
             self.spawn(stream, peer, permit);
         }
@@ -110,12 +111,12 @@ impl<A: Answer> Server<A> {
         }
     }
 
-    /// Waits until every connection has ended.
+    /// Waits until every connection has ended. It takes every permit, so nothing may be accepted any more.
     pub(crate) async fn drained(&self) {
         let _ = self.connections.acquire_many(self.max_connections).await;
     }
 
-    /// How many connections there are.
+    /// How many connections there are, with the one that the listener waits for.
     pub(crate) fn open(&self) -> usize {
         usize::try_from(self.max_connections).unwrap_or(usize::MAX).saturating_sub(self.connections.available_permits())
     }
@@ -212,6 +213,9 @@ fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
+
+/// How many connections wait in the queue of the operating system.
+pub(crate) const BACKLOG: u32 = 1024;
 
 /// A token has at most 16 KiB, and the call also carries the client's query.
 const MAX_HEAD: usize = 32 * 1024;

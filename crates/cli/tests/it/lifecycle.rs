@@ -103,6 +103,29 @@ async fn second_signal_ends_the_program_at_once() {
     assert!(status.success(), "{log}");
 }
 
+#[tokio::test]
+async fn drain_counts_open_connections_only() {
+    let cloud = PublicCloud::start().await;
+    let mut program = Program::command(&["forward-auth", "--not-ready", "0"], cloud.settings());
+    program.address().await;
+    program.signal("TERM");
+    let (status, log) = program.end().await;
+    assert!(status.success() && log.contains("draining: requests under way end connections=0\n"), "{log}");
+}
+
+/// It would otherwise wait for keys instead of its end.
+#[tokio::test]
+async fn program_that_waits_for_keys_ends() {
+    let cloud = PublicCloud::start().await;
+    cloud.entra.fail(Endpoint::Keys, Fault::status(500));
+    let options = ["forward-auth", "--without-keys", "wait", "--not-ready", "0"];
+    let mut program = Program::command(&options, cloud.settings());
+    program.stderr_with("no keys yet").await;
+    program.signal("TERM");
+    let (status, log) = program.end().await;
+    assert!(status.success() && !log.contains("listening"), "{log}");
+}
+
 /// A settings file, removed at the end.
 struct SettingsFile {
     path: PathBuf,
