@@ -122,7 +122,7 @@ async fn serve<A: Answer>(
     end(arguments, &server, &phases, &mut signals, serving).await
 }
 
-/// Not ready at once, then the drain.
+/// Not ready at once, then the drain. A second signal ends either.
 async fn end<A: Answer>(
     arguments: &ServeArguments,
     server: &Server<A>,
@@ -130,22 +130,31 @@ async fn end<A: Answer>(
     signals: &mut Signals,
     mut serving: JoinHandle<Result<(), Failure>>,
 ) -> Result<ExitCode, Failure> {
-    phases.enter(Phase::NotReady);
-    tracing::info!(seconds = arguments.not_ready, "not ready: requests are served until load balancers look elsewhere");
-    tokio::select! {
-        () = sleep(Duration::from_secs(arguments.not_ready)) => {}
-        () = signals.end() => {}
+    let wait = async {
+        phases.enter(Phase::NotReady);
+        let seconds = arguments.not_ready;
+        tracing::info!(seconds, "not ready: requests are served until load balancers look elsewhere");
+        sleep(Duration::from_secs(seconds)).await;
+        phases.enter(Phase::Draining);
+        timeout(Duration::from_secs(arguments.drain), drain(server, &mut serving)).await.is_ok()
+    };
+    let when = tokio::select! {
+        is_drained = wait => if is_drained { None } else { Some(format!("within {} seconds", arguments.drain)) },
+        () = signals.end() => Some("before the second signal".to_owned()),
+    };
+    // The listener counts as a connection while it waits for one.
+    if !serving.is_finished() {
+        serving.abort();
+        let _ = serving.await;
     }
-    phases.enter(Phase::Draining);
-    tokio::select! {
-        drained = timeout(Duration::from_secs(arguments.drain), drain(server, &mut serving)) => match drained {
-            Ok(()) => {
-                tracing::info!("ended");
-                Ok(ExitCode::SUCCESS)
-            }
-            Err(_) => Err(cut_off(server, &format!("within {} seconds", arguments.drain))),
-        },
-        () = signals.end() => Err(cut_off(server, "before the second signal")),
+    match when {
+        Some(when) if server.open() > 0 => {
+            Err(Failure::failed("the drain is over", format!("{} connections have not ended {when}", server.open())))
+        }
+        _ => {
+            tracing::info!("ended");
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -154,10 +163,6 @@ async fn drain<A: Answer>(server: &Server<A>, serving: &mut JoinHandle<Result<()
     let _ = serving.await;
     tracing::info!(connections = server.open(), "draining: requests under way end");
     server.drained().await;
-}
-
-fn cut_off<A: Answer>(server: &Server<A>, when: &str) -> Failure {
-    Failure::failed("the drain is over", format!("{} connections have not ended {when}", server.open()))
 }
 
 /// Fetches the keys before the first request needs them. Returns once there are some.

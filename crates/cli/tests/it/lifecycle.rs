@@ -91,8 +91,31 @@ async fn drain_ends_after_its_time_and_says_what_it_cut_off() {
     assert!(log.contains("connections have not ended within 1 seconds"), "{log}");
 }
 
+/// In either phase, with a call under way.
 #[tokio::test]
 async fn second_signal_ends_the_program_at_once() {
+    let (cloud, service) = (PublicCloud::start().await, Service::start().await);
+    for (not_ready, phase) in [("3600", "not ready"), ("0", "draining")] {
+        let options = ["proxy", "--to", &service.url(), "--not-ready", not_ready, "--drain", "3600"];
+        let mut proxy = Program::command(&options, cloud.settings());
+        let address = proxy.loaded_address().await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let token = cloud.entra.token().mint();
+        let head =
+            format!("POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\nx");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+        proxy.signal("TERM");
+        proxy.stderr_with(phase).await;
+        proxy.signal("TERM");
+        let (status, log) = proxy.end().await;
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("1 connections have not ended before the second signal"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn second_signal_without_a_connection_cuts_nothing_off() {
     let cloud = PublicCloud::start().await;
     let mut program = Program::command(&["forward-auth", "--not-ready", "3600", "--drain", "3600"], cloud.settings());
     program.address().await;
@@ -100,7 +123,7 @@ async fn second_signal_ends_the_program_at_once() {
     program.stderr_with("not ready").await;
     program.signal("TERM");
     let (status, log) = program.end().await;
-    assert!(status.success(), "{log}");
+    assert!(status.success() && !log.contains("draining"), "{log}");
 }
 
 #[tokio::test]
