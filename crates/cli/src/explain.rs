@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::arguments::{ExplainArguments, LogFormat};
 use crate::failure::Failure;
 use crate::log;
+use crate::output;
 use crate::settings::Source;
 
 /// Prints the explanation. Exit code 0 says that the token is accepted, 1 that it is rejected.
@@ -21,28 +22,28 @@ pub(crate) fn run(arguments: &ExplainArguments, source: &Source, format: LogForm
     log::start(format, LevelFilter::WARN);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(UNSAID, error))?;
-    let is_accepted = runtime.block_on(print(arguments, source)).map_err(|error| Failure::usage(UNSAID, error))?;
-    Ok(if is_accepted { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let explained = runtime.block_on(explanation(arguments, source)).map_err(|error| Failure::usage(UNSAID, error))?;
+    let text = text(&explained, arguments.json).map_err(|error| Failure::failed(UNSAID, error))?;
+    output::print(text.as_bytes()).map_err(|error| Failure::failed("the explanation was not printed", error))?;
+    Ok(if explained.is_accepted() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-async fn print(arguments: &ExplainArguments, source: &Source) -> Result<bool, Box<dyn Error>> {
+async fn explanation(arguments: &ExplainArguments, source: &Source) -> Result<Explanation, Box<dyn Error>> {
     let auth = source.read()?.into_layer()?;
     let text = input(arguments.file.as_deref())?;
     // What cannot be fetched is told by the explanation.
     let _ = auth.wait_for_keys().await;
-    let explanation = explain(auth.validator(), &text).await?;
-    let mut stdout = io::stdout().lock();
-    if arguments.json {
-        writeln!(stdout, "{}", serde_json::to_string_pretty(&explanation)?)?;
-    } else if log::is_colored(&stdout) {
-        write!(stdout, "{}", explanation.colored())?;
-    } else {
-        write!(stdout, "{explanation}")?;
+    explain(auth.validator(), &text).await
+}
+
+/// What is printed of an explanation.
+fn text(explanation: &Explanation, is_json: bool) -> Result<String, serde_json::Error> {
+    if is_json {
+        return Ok(serde_json::to_string_pretty(explanation)? + "\n");
     }
-    if explanation.is_accepted() && !arguments.json {
-        writeln!(stdout, "\n{STILL_REJECTED}")?;
-    }
-    Ok(explanation.is_accepted())
+    let is_colored = log::is_colored(&io::stdout());
+    let text = if is_colored { explanation.colored().to_string() } else { explanation.to_string() };
+    Ok(if explanation.is_accepted() { format!("{text}\n{STILL_REJECTED}\n") } else { text })
 }
 
 async fn explain(validator: &Validator, text: &str) -> Result<Explanation, Box<dyn Error>> {

@@ -1,6 +1,5 @@
 //! Shell completions and manual pages, made from the definition of the command line.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -8,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
+use crate::output;
 
 /// Prints the completions for a shell.
 pub(crate) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
@@ -33,7 +33,7 @@ pub(crate) fn man(page: Option<&str>) -> Result<ExitCode, Failure> {
 }
 
 fn print(text: &[u8]) -> Result<ExitCode, Failure> {
-    io::stdout().write_all(text).map_err(|error| Failure::failed(UNPRINTED, error))?;
+    output::print(text).map_err(|error| Failure::failed(UNPRINTED, error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@ mod generate;
 mod healthcheck;
 mod identity;
 mod log;
+mod output;
 mod proxy;
 mod serve;
 mod server;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Command::Man { page } => generate::man(page.as_deref()),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        output::complain(&failure.to_string());
         failure.exit_code()
     })
 }

@@ -25,12 +25,14 @@ use serde_json::Value;
 
 use crate::arguments::CheckAzureArguments;
 use crate::failure::Failure;
+use crate::output;
 use crate::settings::Source;
 
 /// Prints the report. Exit code 0 says that nothing failed, 1 that something did.
 pub(crate) fn run(arguments: &CheckAzureArguments, source: &Source) -> Result<ExitCode, Failure> {
     let report = report(arguments, source).map_err(|error| Failure::usage("nothing was checked", error))?;
-    print!("{report}");
+    output::print(report.to_string().as_bytes())
+        .map_err(|error| Failure::failed("the report was not printed", error))?;
     Ok(ExitCode::from(u8::from(report.has_failed())))
 }
 

@@ -3,7 +3,7 @@
 mod files;
 mod settings;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use self::files::{Certificate, write_variables};
 use crate::arguments::{EmulateArguments, LogFormat};
 use crate::failure::Failure;
 use crate::log;
+use crate::output;
 use crate::signals::Signals;
 
 /// Runs the emulator until a signal ends it, and prints the loop.
@@ -71,8 +72,7 @@ async fn show(events: Receiver<EmulatorEvent>) {
 
 /// The emulator goes on when nobody reads its output any more.
 fn print(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _ = output::print(text.as_bytes());
 }
 
 const UNSTARTED: &str = "this emulator cannot start";

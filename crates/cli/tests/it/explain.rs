@@ -1,7 +1,7 @@
 //! `explain`: what it prints about a token, and how it exits.
 
 use crate::public_cloud::PublicCloud;
-use crate::tool::{assert_says, run};
+use crate::tool::{assert_says, run, run_unread};
 
 #[tokio::test]
 async fn explains_wrong_audience_with_one_command() {
@@ -44,6 +44,20 @@ async fn tokens_headers_and_whole_requests_are_read_from_a_file_or_standard_inpu
     let json: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!((&json["accepted"], &json["kind"]), (&false.into(), &"missing_credentials".into()));
     assert!(json["advice"][0].as_str().unwrap().contains("the header `authentication`"));
+}
+
+#[tokio::test]
+async fn closed_pipe_changes_no_exit_code() {
+    let cloud = PublicCloud::start().await;
+    let file = std::env::temp_dir().join(format!("signalr-upstream-auth-unread-{}", std::process::id()));
+    for (token, code) in [(cloud.entra.token().mint(), 0), (cloud.entra.token().expired().mint(), 1)] {
+        std::fs::write(&file, token).unwrap();
+        for form in [&["explain"][..], &["explain", "--json"]] {
+            let arguments = [form, &[file.to_str().unwrap()]].concat();
+            assert_eq!(run_unread(&arguments, &cloud.settings()).await, code, "{arguments:?}");
+        }
+    }
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::tool::{assert_says, run};
+use crate::tool::{assert_says, run, run_unread};
 
 /// A file that is removed at the end of a test.
 struct File(PathBuf);
@@ -104,6 +104,23 @@ async fn completions_and_manual_pages_name_every_command() {
     }
     let ended = run(&["man", "nothing"], &[], "").await;
     assert_eq!(ended.code, 2);
+}
+
+/// As before `| head`: nobody reads any more.
+#[tokio::test]
+async fn closed_pipe_changes_no_exit_code() {
+    let file = File::new("pipe.toml", SETTINGS);
+    let wrong = RESOURCE.replace("show.json", "wrong.json");
+    for (arguments, code) in [
+        (&["check-azure", RESOURCE, "--config", file.path()][..], 0),
+        (&["check-azure", &wrong, "--config", file.path()], 1),
+        (&["completions", "bash"], 0),
+        (&["man"], 0),
+        (&["man", "nothing"], 2),
+        (&["healthcheck", "--admin", "127.0.0.1:1"], 1),
+    ] {
+        assert_eq!(run_unread(arguments, &[]).await, code, "{arguments:?}");
+    }
 }
 
 #[tokio::test]
