@@ -192,7 +192,7 @@ Settings of the check:
   lower case without the prefix (tenant_ids), and lists are arrays.
 
 Other variables:
-  RUST_LOG   which events are logged, such as `debug` or `signalr_upstream_auth=debug`
+  RUST_LOG   which events are logged, such as `debug` or `info,signalr_upstream_auth=debug`; a warning if it is unusable
   NO_COLOR   if set, no colors even on a terminal
 
 Exit codes:

@@ -296,6 +296,30 @@ async fn log_is_json_by_choice() {
 }
 
 #[tokio::test]
+async fn log_filter_without_sense_leaves_the_default_and_is_named() {
+    let cloud = PublicCloud::start().await;
+    let log_with = async |filter: &str, part: &str| {
+        let mut settings = cloud.settings();
+        settings.push(("RUST_LOG", filter.to_owned()));
+        Program::forward_auth(settings).stderr_with(part).await
+    };
+    for blank in ["", "  "] {
+        let log = log_with(blank, "listening address=").await;
+        assert!(!log.contains("RUST_LOG"), "{log}");
+    }
+    // A level that is none counts as a target, of which there are no events.
+    for unusable in ["inof", "info,signalr_upstream_auth=loud", "signalr-upstream-auth=debug"] {
+        let log = log_with(unusable, "listening address=").await;
+        let warning = log.lines().next().unwrap();
+        assert!(warning.contains("WARN") && warning.contains("RUST_LOG") && warning.contains(unusable), "{log}");
+    }
+    for usable in ["signalr_upstream_auth=debug", "hyper=info,signalr_upstream_auth::serve=info"] {
+        let log = log_with(usable, "listening address=").await;
+        assert!(!log.contains("RUST_LOG"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn address_that_is_taken_ends_with_1() {
     let cloud = PublicCloud::start().await;
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
