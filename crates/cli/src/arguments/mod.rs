@@ -170,9 +170,9 @@ pub(crate) enum WithoutKeys {
 pub(crate) enum PeerHeaders {
     /// Leave what came as it is
     Pass,
-    /// Set `Forwarded` (RFC 7239) from the connection, and remove what came under this and the other names
+    /// Set `Forwarded` (RFC 7239) from the connection, and remove what came as `Forwarded` and `X-Forwarded-*`
     Forwarded,
-    /// Set `X-Forwarded-For`, `-Proto` and `-Host` from the connection, and remove what came under these and the other names
+    /// Set `X-Forwarded-For`, `-Proto` and `-Host` from the connection, and remove what came as `Forwarded` and `X-Forwarded-*`
     XForwarded,
 }
 

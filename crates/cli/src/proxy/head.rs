@@ -102,9 +102,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 fn forwarded(headers: &mut HeaderMap, how: PeerHeaders, peer: Peer, host: Option<&HeaderValue>) {
-    for name in [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, FORWARDED_PORT] {
-        headers.remove(name);
-    }
+    headers.remove(FORWARDED);
+    identity::remove_beginning(headers, b"x-forwarded-");
     let scheme = if peer.is_tls { "https" } else { "http" };
     let ip = peer.address.ip().to_canonical();
     if how == PeerHeaders::XForwarded {
@@ -135,7 +134,6 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 #[cfg(test)]
 mod tests {
@@ -198,7 +196,14 @@ mod tests {
 
     #[test]
     fn forwarded_headers_are_those_of_the_connection_or_left_alone() {
-        let sent = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.2"), ("x-forwarded-port", "1")];
+        let sent = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("forwarded", "for=192.0.2.2"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-prefix", "/forged"),
+            ("X_Forwarded_For", "192.0.2.3"),
+            ("x-forwarded_ssl", "on"),
+        ];
         let passed = applied(PeerHeaders::Pass, false, &sent);
         assert_eq!(
             (&passed["x-forwarded-for"], &passed["forwarded"]),
