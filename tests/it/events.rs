@@ -48,7 +48,7 @@ async fn every_rejection_is_one_event_with_its_fields() {
 #[tokio::test]
 async fn log_page_has_the_lines_of_a_rejection() {
     const PAGE: &str = include_str!("../../src/docs/events.md");
-    for start in [Log::start, Log::start_json] {
+    for start in [Log::start, Log::start_json, Log::start_flat_json] {
         let log = start();
         let entra = entra().await;
         let layer = fixed_layer(&entra, entra.policy());

@@ -295,6 +295,26 @@ async fn log_is_json_by_choice() {
     }
 }
 
+/// As the log page reads it: `.explanation | fromjson`.
+#[tokio::test]
+async fn json_log_has_explanations_that_are_json() {
+    let cloud = PublicCloud::start().await;
+    let mut settings = cloud.settings();
+    settings.push(("SIGNALR_UPSTREAM_EXPLAIN_REJECTIONS_SECS", "60".to_owned()));
+    let mut program = Program::command(&["forward-auth", "--log-format", "json"], settings);
+    program.stderr_with("the keys are loaded").await;
+    let log = program.stderr_with("listening").await;
+    let events =
+        |log: &str| log.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>();
+    let listening = events(&log).into_iter().find(|event| event["message"] == "listening").unwrap();
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    send(Version::HTTP_11, address, request(Method::GET, "/", None)).await;
+    let log = program.stderr_with("rejection explained").await;
+    let explained = events(&log).into_iter().find(|event| event["message"] == "rejection explained").unwrap();
+    let explanation: serde_json::Value = serde_json::from_str(explained["explanation"].as_str().unwrap()).unwrap();
+    assert_eq!(explanation["kind"], "missing_credentials");
+}
+
 #[tokio::test]
 async fn log_filter_without_sense_leaves_the_default_and_is_named() {
     let cloud = PublicCloud::start().await;
