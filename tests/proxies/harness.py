@@ -83,17 +83,17 @@ class LocalEntra:
 class Check:
     """`forward-auth`, or another command of the program, on a port."""
 
-    def __init__(self, program, port, variables, has_keys=True, command=("forward-auth",), not_ready=0, drain=1):
+    def __init__(self, program, port, variables, has_keys=True, command=("forward-auth",), not_ready=0, drain=1, log=os.devnull):
         self.program, self.port, self.variables, self.has_keys = program, port, variables, has_keys
-        self.command, self.admin = command, free_port()
+        self.command, self.admin, self.log = command, free_port(), log
         self.end = ["--not-ready", str(not_ready), "--drain", str(drain)]
 
     async def __aenter__(self):
         places = ["--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}"]
-        quiet = asyncio.subprocess.DEVNULL
-        self.process = await asyncio.create_subprocess_exec(
-            self.program, *self.command, *places, *self.end, env=environment(self.variables), stderr=quiet
-        )
+        with open(self.log, "wb") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                self.program, *self.command, *places, *self.end, env=environment(self.variables), stderr=log
+            )
         await until_open(self.port, self.command[0])
         if not self.has_keys:
             return self

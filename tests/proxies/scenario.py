@@ -144,6 +144,14 @@ class Scenario:
         # nginx answers 400 itself since 1.23.
         await self.rejected("bad: two tokens", [bearer(good), bearer(good)], [400, 401], challenge=False)
 
+    def events_name_the_call(self, log):
+        """The check logs hub and event of what it rejects, so the proxy has to hand both on."""
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "requests are rejected" in line]
+        wanted = ('unverified.hub="chat"', 'unverified.event="echo"')
+        faults = [] if lines else ["no rejection is logged"]
+        faults += [f"{field} is not in {line!r}" for field in wanted for line in lines[:1] if field not in line]
+        self.put("rejections are logged with hub and event", faults)
+
     async def check_from_outside(self):
         good = self.entra.good[0]["token"]
         before = self.service.arrived
@@ -221,10 +229,12 @@ async def run_scenario(proxy, program, folder, check_program, entra, service, ta
     process = await proxy.start(program, folder, port)
     scenario = Scenario(proxy, port, entra, service, table)
     try:
-        async with Check(check_program, check_port, entra.environment):
+        log = folder / "check.log"
+        async with Check(check_program, check_port, entra.environment, log=log):
             await scenario.settled()
             await scenario.good_calls()
             await scenario.bad_calls()
+            scenario.events_name_the_call(log)
             await scenario.check_from_outside()
             await scenario.traffic()
         await scenario.never_open("check is down", "down")
