@@ -26,10 +26,11 @@ pub(crate) fn run(arguments: &HealthcheckArguments) -> Result<ExitCode, Failure>
         let end = Instant::now() + Duration::from_secs(arguments.wait);
         loop {
             let outcome = check(arguments).await;
-            if outcome.is_ok() || Instant::now() + PAUSE > end {
+            let left = end.saturating_duration_since(Instant::now());
+            if outcome.is_ok() || left.is_zero() {
                 return outcome;
             }
-            sleep(PAUSE).await;
+            sleep(PAUSE.min(left)).await;
         }
     })
 }
