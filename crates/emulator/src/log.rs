@@ -1,7 +1,7 @@
 //! What was asked of an emulator, and what came of it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::Method;
@@ -31,7 +31,7 @@ pub struct LoggedRequest {
     pub caller: Option<Caller>,
     /// The `Content-Type`.
     pub content_type: Option<String>,
-    /// The body.
+    /// The body. Empty in an event.
     pub body: Bytes,
     /// Whether the request took effect. A rejected one did not, nor did one that a fault met first.
     pub processed: bool,
@@ -41,13 +41,26 @@ pub struct LoggedRequest {
     pub error_code: Option<String>,
     /// Why the request was rejected, in words, for whoever reads a failing test. The answer does not tell it.
     pub rejection: Option<String>,
-    /// The connections that a message went to, or that were closed.
-    pub delivered_to: Vec<String>,
+    /// How many connections a message went to, or how many were closed.
+    pub reached: usize,
+    /// The ids of these connections. Empty in an event.
+    pub delivered_to: Arc<[String]>,
+}
+
+impl LoggedRequest {
+    /// The bytes of everything that has no fixed length.
+    fn bytes(&self) -> usize {
+        let texts = [&self.content_type, &self.hub, &self.error_code, &self.rejection];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let ids: usize = self.delivered_to.iter().map(|id| size_of::<String>() + id.len()).sum();
+        self.target.len() + texts + self.body.len() + ids
+    }
 }
 
 /// The requests of an [`Emulator`](crate::Emulator).
 ///
-/// It keeps the latest 10,000, or fewer if their bodies exceed 64 MiB; [`count`](Self::count) counts all.
+/// It keeps the latest 10,000, or fewer if they exceed 64 MiB with their bodies, ids and addresses.
+/// [`count`](Self::count) counts all.
 #[derive(Debug)]
 pub struct RequestLog {
     state: Mutex<State>,
@@ -58,7 +71,7 @@ pub struct RequestLog {
 struct State {
     entries: VecDeque<LoggedRequest>,
     counts: HashMap<Operation, usize>,
-    body_bytes: usize,
+    bytes: usize,
 }
 
 impl RequestLog {
@@ -107,11 +120,11 @@ impl RequestLog {
     pub(crate) fn add(&self, entry: LoggedRequest) {
         let mut state = self.state();
         *state.counts.entry(entry.operation).or_default() += 1;
-        state.body_bytes += entry.body.len();
+        state.bytes += entry.bytes();
         state.entries.push_back(entry);
-        while state.entries.len() > MOST_ENTRIES || state.body_bytes > MOST_BODY_BYTES {
+        while state.entries.len() > MOST_ENTRIES || state.bytes > MOST_BYTES {
             let Some(oldest) = state.entries.pop_front() else { break };
-            state.body_bytes -= oldest.body.len();
+            state.bytes -= oldest.bytes();
         }
         drop(state);
         self.changed.send_replace(());
@@ -136,7 +149,7 @@ pub(crate) fn redact(target: &str) -> String {
 }
 
 const MOST_ENTRIES: usize = 10_000;
-const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +169,8 @@ mod tests {
             status: None,
             error_code: None,
             rejection: None,
-            delivered_to: Vec::new(),
+            reached: 0,
+            delivered_to: Vec::new().into(),
         }
     }
 
@@ -172,6 +186,21 @@ mod tests {
             log.add(entry(mebibyte.clone()));
         }
         assert_eq!(log.entries().len(), 64);
+    }
+
+    #[test]
+    fn ids_and_addresses_count_as_bytes_of_the_log() {
+        let ids: Vec<String> = (0..100_000).map(|number| format!("{number:033}")).collect();
+        let with_ids = LoggedRequest { delivered_to: ids.into(), ..entry(Bytes::new()) };
+        let with_address = LoggedRequest { target: "/".repeat(6_000_000), ..entry(Bytes::new()) };
+        for large in [with_ids, with_address] {
+            let log = RequestLog::new();
+            for _ in 0..12 {
+                log.add(large.clone());
+            }
+            assert!((1..12).contains(&log.entries().len()), "{}", log.entries().len());
+            assert_eq!(log.count(Operation::Health), 12);
+        }
     }
 
     #[test]

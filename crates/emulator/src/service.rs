@@ -76,9 +76,10 @@ impl Handler for Service {
             status,
             error_code: note.error_code,
             rejection: note.rejection,
-            delivered_to: note.delivered_to,
+            reached: note.delivered_to.len(),
+            delivered_to: note.delivered_to.into(),
         };
-        self.events.publish(EmulatorEvent::Request(entry.clone()));
+        self.events.publish(EmulatorEvent::request(&entry));
         self.log.add(entry);
         exchange.reaction
     }

@@ -229,6 +229,31 @@ async fn dropped_clients_get_no_close_message() {
 }
 
 #[tokio::test]
+async fn events_hold_neither_bodies_nor_ids() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut events = emulator.events();
+    let _clients = [emulator.attach_client("chat", None), emulator.attach_client("chat", None)];
+    let path = format!("/api/hubs/chat/:send?x={}", "x".repeat(10_000));
+    let request = owner(&emulator, Method::POST, &path).json(json!({"target": "news", "arguments": []}));
+    assert_eq!(request.send(&emulator).await.status, 202);
+    let logged = emulator.log().last().unwrap();
+    assert_eq!((logged.delivered_to.len(), logged.body.is_empty()), (2, false));
+    let event = events.recv().await.unwrap();
+    assert!(event.to_string().contains(", reached 2"), "{event}");
+    let EmulatorEvent::Request(request) = event else { panic!("{event:?}") };
+    assert!(request.body.is_empty() && request.delivered_to.is_empty() && request.target.len() < 2000);
+}
+
+#[tokio::test]
+async fn events_cut_long_names_of_methods() {
+    let emulator = Emulator::builder().upstream("http://127.0.0.1:1/{event}").start().await.unwrap();
+    let mut events = emulator.events();
+    emulator.attach_client("chat", None).send(&"x".repeat(1_000_000), &[]).await;
+    let EmulatorEvent::UpstreamCall(call) = events.recv().await.unwrap() else { panic!() };
+    assert!(call.event.len() < 2000);
+}
+
+#[tokio::test]
 async fn clients_answer_invocations() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = HubClient::connect(&emulator, "chat", &json!({"nameid": "anna"})).await;

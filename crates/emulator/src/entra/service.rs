@@ -57,9 +57,10 @@ impl Handler for EntraService {
             status,
             error_code: None,
             rejection: exchange.note.flatten(),
-            delivered_to: Vec::new(),
+            reached: 0,
+            delivered_to: Vec::new().into(),
         };
-        self.events.publish(EmulatorEvent::Request(entry.clone()));
+        self.events.publish(EmulatorEvent::request(&entry));
         self.log.add(entry);
         exchange.reaction
     }

@@ -63,7 +63,7 @@ impl Line<'_> {
     }
 
     fn request(&self, f: &mut fmt::Formatter<'_>, request: &LoggedRequest) -> fmt::Result {
-        let LoggedRequest { operation, method, target, status, rejection, delivered_to, .. } = request;
+        let LoggedRequest { operation, method, target, status, rejection, reached, .. } = request;
         self.subject(
             f,
             match operation {
@@ -81,8 +81,8 @@ impl Line<'_> {
             Some(Caller::TemporaryKey { .. }) => f.write_str(", with a temporary key")?,
             None => {}
         }
-        if !delivered_to.is_empty() {
-            write!(f, ", reached {}", delivered_to.len())?;
+        if *reached > 0 {
+            write!(f, ", reached {reached}")?;
         }
         self.reason(f, rejection.as_deref())
     }

@@ -2,6 +2,9 @@
 
 mod line;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::log::LoggedRequest;
@@ -10,10 +13,13 @@ use crate::log::LoggedRequest;
 ///
 /// `Display` writes it as one line for people, [`colored`](Self::colored) the same for a terminal. No line holds a token, a
 /// key or a secret; what a client chose is escaped.
+///
+/// Events wait for listeners that are slow. Therefore a text ends after 1,000 characters, with `…` behind it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EmulatorEvent {
-    /// A request to the service or to Entra was answered.
+    /// A request to the service or to Entra was answered. Its body and the ids of its connections are in the
+    /// [log](crate::RequestLog) alone.
     Request(LoggedRequest),
     /// A client finished its handshake.
     #[non_exhaustive]
@@ -84,20 +90,58 @@ impl Events {
 }
 
 impl EmulatorEvent {
+    /// The request without what may be large.
+    pub(crate) fn request(entry: &LoggedRequest) -> Self {
+        let optional = |text: &Option<String>| text.as_deref().map(shortened);
+        Self::Request(LoggedRequest {
+            method: entry.method.clone(),
+            target: shortened(&entry.target),
+            hub: entry.hub.clone(),
+            caller: entry.caller.clone(),
+            content_type: optional(&entry.content_type),
+            body: Bytes::new(),
+            error_code: entry.error_code.clone(),
+            rejection: optional(&entry.rejection),
+            delivered_to: Arc::default(),
+            ..*entry
+        })
+    }
+
     pub(crate) fn client_connected(hub: &str, connection: &str, user: Option<&str>, protocol: &'static str) -> Self {
         Self::ClientConnected {
             hub: hub.to_owned(),
             connection_id: connection.to_owned(),
-            user_id: user.map(str::to_owned),
+            user_id: user.map(shortened),
             protocol,
         }
     }
 
     pub(crate) fn client_disconnected(hub: &str, connection: &str, error: Option<&str>) -> Self {
         let (hub, connection_id) = (hub.to_owned(), connection.to_owned());
-        Self::ClientDisconnected { hub, connection_id, error: error.map(str::to_owned) }
+        Self::ClientDisconnected { hub, connection_id, error: error.map(shortened) }
+    }
+}
+
+/// A text of at most [`LONGEST_TEXT`] characters, with a mark behind it if some are missing.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
 /// A listener that falls further behind loses the oldest events.
 const LATEST: usize = 4096;
+const LONGEST_TEXT: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_of_events_end_with_a_mark() {
+        assert_eq!(shortened("ü"), "ü");
+        assert_eq!(shortened(&"ü".repeat(1000)), "ü".repeat(1000));
+        assert_eq!(shortened(&"ü".repeat(1001)), "ü".repeat(1000) + "…");
+    }
+}

@@ -11,7 +11,7 @@ use super::template::UpstreamTemplate;
 use super::tokens::Tokens;
 use crate::auth::AccessKeys;
 use crate::entra::Entra;
-use crate::events::{EmulatorEvent, Events, UpstreamCall};
+use crate::events::{EmulatorEvent, Events, UpstreamCall, shortened};
 use crate::mock::UpstreamRequest;
 
 /// Calls upstreams.
@@ -109,9 +109,9 @@ impl Upstream {
         self.events.publish(EmulatorEvent::UpstreamCall(UpstreamCall {
             hub: client.hub.clone(),
             category,
-            event: event.to_owned(),
+            event: shortened(event),
             connection_id: client.connection_id.clone(),
-            url,
+            url: shortened(&url),
             attempts,
         }));
         Some(received)

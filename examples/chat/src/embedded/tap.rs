@@ -165,7 +165,7 @@ fn send(request: &LoggedRequest) -> Value {
         "step": "send",
         "what": format!("{} {path}", request.method),
         "status": request.status,
-        "reached": request.delivered_to.len(),
+        "reached": request.reached,
         "rejection": request.rejection,
     })
 }
