@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use crate::error::StartError;
+
 /// How the emulator behaves where nobody outside of Microsoft knows how the service does.
 ///
 /// The defaults are the likeliest guess, or the one that makes mistakes of a client visible. `docs/truth.md` of the
 /// crate gives the reason for each.
+///
+/// A time of `Duration::MAX` never ends. One under a millisecond is an error at the start, except for
+/// [`clock_skew`](Self::clock_skew) and the delays of [`upstream_retry_delays`](Self::upstream_retry_delays).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Assumptions {
@@ -55,6 +60,28 @@ impl Default for Assumptions {
         }
     }
 }
+
+impl Assumptions {
+    /// Checks that no time is too short to work with. The error names a field as a file writes it, or as code does.
+    pub(crate) fn check(&self, from_file: bool) -> Result<(), StartError> {
+        let times = [
+            ("assumptions.invocation_timeout", "assumptions.invocation_timeout_secs", self.invocation_timeout),
+            ("assumptions.connect_window", "assumptions.connect_window_secs", self.connect_window),
+            ("assumptions.keep_alive", "assumptions.keep_alive_secs", self.keep_alive),
+            ("assumptions.client_timeout", "assumptions.client_timeout_secs", self.client_timeout),
+            ("assumptions.upstream_timeout", "assumptions.upstream_timeout_secs", self.upstream_timeout),
+        ];
+        let Some((in_code, in_file, time)) = times.into_iter().find(|(_, _, time)| *time < SHORTEST) else {
+            return Ok(());
+        };
+        let shortest = if from_file { "1 second" } else { "1 millisecond" };
+        let problem = format!("{time:?} is too short; write {shortest} or more");
+        Err(StartError::Setting { field: if from_file { in_file } else { in_code }, problem })
+    }
+}
+
+/// The resolution of tokio's timers.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {

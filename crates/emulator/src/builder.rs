@@ -41,6 +41,7 @@ pub struct EmulatorBuilder {
     identities: Option<Vec<ManagedIdentity>>,
     roles: Option<Vec<(ObjectId, Role)>>,
     assumptions: Assumptions,
+    assumptions_from_file: bool,
     upstreams: Vec<UpstreamItem>,
     upstream_authorities: Vec<String>,
     allowed_origins: Option<Vec<String>>,
@@ -168,6 +169,14 @@ impl EmulatorBuilder {
     /// How it behaves where nobody knows how the service does.
     pub fn assumptions(mut self, assumptions: Assumptions) -> Self {
         self.assumptions = assumptions;
+        self.assumptions_from_file = false;
+        self
+    }
+
+    /// [`assumptions`](Self::assumptions) whose fields have the names of a file in errors.
+    pub(crate) fn assumptions_of_file(mut self, assumptions: Assumptions) -> Self {
+        self.assumptions = assumptions;
+        self.assumptions_from_file = true;
         self
     }
 
@@ -208,13 +217,14 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Listen`] if a port is taken, [`StartError::Setting`] if a host name is none, or if an upstream's
-    /// address or authority cannot be used.
+    /// [`StartError::Listen`] if a port is taken, [`StartError::Setting`] if a host name is none, if an
+    /// upstream's address or authority cannot be used, or if a time of the assumptions is too short.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with its drivers enabled.
     pub async fn start(self) -> Result<Emulator, StartError> {
+        self.assumptions.check(self.assumptions_from_file)?;
         let clock = EmulatorClock::new();
         let login_name = self.public_cloud.then(|| PUBLIC_LOGIN.to_owned());
         let authority = Authority::new(self.host_names.iter().cloned().chain(login_name))?;

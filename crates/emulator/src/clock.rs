@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::mock::{Clock, SystemClock, UnixTime};
 
@@ -79,6 +80,13 @@ impl Clock for EmulatorClock {
     }
 }
 
+/// The point of tokio's time that is so far away. What no clock can show is far in the future.
+pub(crate) fn deadline(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).unwrap_or_else(|| start + NEVER)
+}
+
+/// About 30 years, as tokio's own timers have it.
+const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
 const LONGEST_PAUSE: u64 = 30;
 
 #[cfg(test)]
@@ -97,6 +105,13 @@ mod tests {
         assert!(!waiting.is_finished());
         clock.advance(Duration::from_secs(5400));
         waiting.await.unwrap();
+    }
+
+    #[test]
+    fn deadlines_do_not_overflow() {
+        let now = Instant::now();
+        assert_eq!(deadline(now, Duration::from_secs(5)), now + Duration::from_secs(5));
+        assert!(deadline(now, Duration::MAX) > now + Duration::from_secs(86_400));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum StartError {
     /// A setting of the builder is wrong.
     #[error("`{field}`: {problem}")]
     Setting {
-        /// The method of the builder.
+        /// The method of the builder, or a field of the [assumptions](crate::Assumptions).
         field: &'static str,
         /// What is wrong, and what to do.
         problem: String,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use signalr_emulator::{Emulator, EmulatorEvent, Fault, Operation};
+use signalr_emulator::{Assumptions, Emulator, EmulatorEvent, Fault, Operation};
 use support::hub_client::{HubClient, client_token, negotiate};
 use support::{ask, owner, sign};
 
@@ -210,6 +210,17 @@ async fn a_silent_client_is_closed_and_gets_pings_before() {
     assert_eq!(client.next_frame().await.unwrap(), b"{\"type\":6}\x1e");
     let close = client.next().await.unwrap();
     assert_eq!((&close["type"], &close["allowReconnect"]), (&json!(7), &json!(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_without_an_end_are_no_error() {
+    let mut assumptions = Assumptions::default();
+    for time in [&mut assumptions.connect_window, &mut assumptions.keep_alive, &mut assumptions.client_timeout] {
+        *time = Duration::MAX;
+    }
+    let emulator = Emulator::builder().assumptions(assumptions).start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    assert!(tokio::time::timeout(Duration::from_secs(3600), client.next_frame()).await.is_err());
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
-use signalr_emulator::{Emulator, EmulatorSettings, StartError, write_log};
+use signalr_emulator::{Assumptions, Emulator, EmulatorSettings, StartError, write_log};
 use support::app::App;
 use support::owner;
 
@@ -118,6 +119,27 @@ async fn errors_at_the_start_name_the_field() {
     let fault = Emulator::builder().identity_port(port).start().await.unwrap_err();
     assert!(matches!(fault, StartError::Listen { field: "identity_port", .. }), "{fault}");
     assert!(fault.to_string().contains(&port.to_string()), "{fault}");
+}
+
+#[tokio::test]
+async fn times_that_are_too_short_are_errors_at_the_start() {
+    let time_of = |assumptions: &mut Assumptions, name: &str, time: Duration| match name {
+        "invocation_timeout" => assumptions.invocation_timeout = time,
+        "connect_window" => assumptions.connect_window = time,
+        "keep_alive" => assumptions.keep_alive = time,
+        "client_timeout" => assumptions.client_timeout = time,
+        _ => assumptions.upstream_timeout = time,
+    };
+    for name in ["invocation_timeout", "connect_window", "keep_alive", "client_timeout", "upstream_timeout"] {
+        for time in [Duration::ZERO, Duration::from_micros(999)] {
+            let mut assumptions = Assumptions::default();
+            time_of(&mut assumptions, name, time);
+            let fault = Emulator::builder().assumptions(assumptions).start().await.unwrap_err();
+            assert!(fault.to_string().starts_with(&format!("`assumptions.{name}`: ")), "{fault}");
+        }
+        let fault = settings(&format!("[assumptions]\n{name}_secs = 0")).builder().start().await.unwrap_err();
+        assert!(fault.to_string().starts_with(&format!("`assumptions.{name}_secs`: ")), "{fault}");
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,9 @@ pub(super) fn as_written(error: &StartError, arguments: &EmulateArguments) -> St
             "upstream_authority" => (!arguments.upstream_authority.is_empty(), "upstream_authorities"),
             // A template is an upstream with an audience, which only a file has.
             "upstream_template" => (false, "upstream"),
-            _ => (!arguments.upstream.is_empty(), field),
+            "upstream" => (!arguments.upstream.is_empty(), field),
+            // The assumptions have no options.
+            _ => (false, field),
         };
         if is_option { format!("--{}", field.replace('_', "-")) } else { format!("--config: {member}") }
     };

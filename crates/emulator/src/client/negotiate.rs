@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::room::{ClientRoom, Negotiated};
+use crate::clock::deadline;
 use crate::random;
 use crate::web::{Answer, Query, json as json_answer};
 
@@ -30,7 +31,7 @@ impl ClientRoom {
         if negotiated.len().is_power_of_two() {
             negotiated.retain(|_, other| other.until > now);
         }
-        let until = now + self.assumptions.connect_window;
+        let until = deadline(now, self.assumptions.connect_window);
         negotiated.insert(connection_token, Negotiated { connection_id, hub: hub.to_owned(), until });
         drop(negotiated);
         json_answer(StatusCode::OK, &body)

@@ -12,6 +12,7 @@ use super::handshake;
 use super::room::ClientRoom;
 use super::socket::{Socket, SocketEnd, Stream};
 use super::token::ClientToken;
+use crate::clock::deadline;
 use crate::events::EmulatorEvent;
 use crate::hub::{Outbound, outbox};
 use crate::protocol::{Frames, HubProtocol, Incoming, Outcome, read_json, read_message_pack};
@@ -140,11 +141,11 @@ impl Session {
                 // It ends early only to end the session.
                 Some(ending) = &mut calling => return (ending, true),
                 () = &mut expiry => return (Ending::Close { error: None, allow_reconnect: true }, false),
-                () = tokio::time::sleep_until(last_heard + assumptions.client_timeout), if waiting.is_none() => {
+                () = tokio::time::sleep_until(deadline(last_heard, assumptions.client_timeout)), if waiting.is_none() => {
                     let error = Some("Client timeout.".to_owned());
                     return (Ending::Close { error, allow_reconnect: true }, false);
                 }
-                () = tokio::time::sleep_until(last_sent + assumptions.keep_alive) => {
+                () = tokio::time::sleep_until(deadline(last_sent, assumptions.keep_alive)) => {
                     last_sent = Instant::now();
                     if !self.deliver(socket, protocol, &Frames::ping()).await {
                         return broken();

@@ -121,7 +121,7 @@ impl EmulatorSettings {
             .http_port(self.http_port)
             .authority_port(self.authority_port)
             .identity_port(self.identity_port)
-            .assumptions(self.assumptions.resolve());
+            .assumptions_of_file(self.assumptions.resolve());
         if self.plain_http {
             builder = builder.plain_http();
         }

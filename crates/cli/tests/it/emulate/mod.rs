@@ -126,6 +126,7 @@ async fn wrong_settings_end_with_2_and_name_what_was_written() {
     let template = file("template.toml", "[[upstream]]\nurl = 'ftp://a.test'\naudience = 'api://a'");
     let name = file("name.toml", "host_names = ['a b']");
     let authorities = file("authorities.toml", "upstream_authorities = ['x']");
+    let zero = file("zero.toml", "[assumptions]\nkeep_alive_secs = 0");
     for (options, parts) in [
         (["--upstream", "3000"], ["--upstream: ", "http or https"]),
         (["--host-name", "a b"], ["--host-name: ", "no host name"]),
@@ -142,6 +143,7 @@ async fn wrong_settings_end_with_2_and_name_what_was_written() {
         (["--config", &url], ["--config: upstream: ", "\"/upstream\""]),
         (["--config", &template], ["--config: upstream: ", "\"ftp://a.test\""]),
         (["--config", &name], ["--config: host_names: ", "\"a b\""]),
+        (["--config", &zero], ["--config: assumptions.keep_alive_secs: ", "1 second"]),
         (["--config", &authorities], ["--config: upstream_authorities: ", "no certificate in PEM"]),
     ] {
         let ended = run(&["emulate", options[0], options[1]], &[], "").await;
