@@ -178,6 +178,18 @@ async fn messages_that_follow_no_protocol_end_the_connection() {
 }
 
 #[tokio::test]
+async fn a_clients_close_is_answered() {
+    let emulator = Emulator::start().await.unwrap();
+    assert!(HubClient::connect(&emulator, "chat", &json!({})).await.close_is_answered().await);
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    client.send(r#"{"type":7}"#).await;
+    assert!(client.ends_with_close().await);
+    let token = client_token(&emulator, "chat", &json!({}));
+    let before_handshake = HubClient::open(&emulator, "/client/?hub=chat", Some(&token)).await.unwrap();
+    assert!(before_handshake.close_is_answered().await);
+}
+
+#[tokio::test]
 async fn closing_from_outside_says_why() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = HubClient::connect(&emulator, "chat", &json!({"nameid": "anna"})).await;

@@ -36,8 +36,10 @@ struct Channels {
 
 /// How a session ends.
 enum Ending {
+    /// The client closed.
+    Closed,
     /// Without a close message.
-    Silent { error: Option<String> },
+    Broken,
     /// With a close message.
     Close { error: Option<String>, allow_reconnect: bool },
 }
@@ -70,9 +72,14 @@ impl Session {
         let (ending, calling_ended) = self.talk(&mut socket, protocol, channels, calling.as_mut()).await;
         self.room.hubs.disconnect(&self.hub, &self.connection_id);
         let error = match ending {
-            Ending::Silent { error } => {
+            Ending::Closed => {
+                // RFC 6455 section 5.5.1: a close frame is answered. A browser reports 1006 otherwise.
+                socket.close().await;
+                None
+            }
+            Ending::Broken => {
                 drop(socket);
-                error
+                Some("The connection broke.".to_owned())
             }
             Ending::Close { error, allow_reconnect } => {
                 let frames = Frames::close(error.as_deref(), allow_reconnect);
@@ -191,7 +198,7 @@ impl Session {
                         }
                         Ok(Ok(Incoming::Ping)) => (),
                         Ok(Ok(Incoming::Close)) | Err(SocketEnd::Closed) => {
-                            return (Ending::Silent { error: None }, false);
+                            return (Ending::Closed, false);
                         }
                         Ok(Ok(Incoming::Unsupported { id })) => {
                             let outcome = Outcome::Error("Streaming is not supported in serverless mode.".to_owned());
@@ -281,7 +288,7 @@ fn read(protocol: HubProtocol, raw: Bytes) -> Result<Incoming, crate::protocol::
 }
 
 fn broken() -> (Ending, bool) {
-    (Ending::Silent { error: Some("The connection broke.".to_owned()) }, false)
+    (Ending::Broken, false)
 }
 
 const CALLS_IN_WAITING: usize = 64;

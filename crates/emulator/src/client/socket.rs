@@ -74,7 +74,7 @@ impl Socket {
         matches!(sent, Ok(Ok(())))
     }
 
-    /// Closes in order.
+    /// Closes in order, or answers the client's close.
     pub(super) async fn close(mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         let closing = async {

@@ -94,6 +94,22 @@ impl HubClient {
         }
     }
 
+    /// Closes the WebSocket. Whether the other end answers with a close frame.
+    pub(crate) async fn close_is_answered(mut self) -> bool {
+        self.stream.close(None).await.unwrap();
+        self.ends_with_close().await
+    }
+
+    /// Whether a close frame comes before the connection ends.
+    pub(crate) async fn ends_with_close(mut self) -> bool {
+        while let Some(Ok(message)) = self.stream.next().await {
+            if message.is_close() {
+                return true;
+            }
+        }
+        false
+    }
+
     pub(crate) async fn close(mut self) {
         self.stream.close(None).await.unwrap();
         while let Some(Ok(_)) = self.stream.next().await {}
