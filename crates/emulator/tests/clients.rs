@@ -225,6 +225,29 @@ async fn a_silent_client_is_closed_and_gets_pings_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn messages_for_another_protocol_do_not_delay_pings() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({"nameid": "anna"})).await;
+    connected(&emulator, "anna").await;
+    let start = tokio::time::Instant::now();
+    let sending = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let only_message_pack = b"\x81\xabmessagepack\xc4\x03\x02\x91\x06".to_vec();
+            let request = owner(&emulator, Method::POST, "/api/hubs/chat/:send");
+            let request = request.content("application/octet-stream", only_message_pack);
+            assert_eq!(request.send(&emulator).await.status, 202);
+        }
+    };
+    let ping = tokio::select! {
+        frame = client.next_frame() => frame.unwrap(),
+        () = sending => unreachable!(),
+    };
+    assert_eq!(ping, b"{\"type\":6}\x1e");
+    assert!(start.elapsed() < Duration::from_secs(16), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn times_without_an_end_are_no_error() {
     let mut assumptions = Assumptions::default();
     for time in [&mut assumptions.connect_window, &mut assumptions.keep_alive, &mut assumptions.client_timeout] {

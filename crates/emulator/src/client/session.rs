@@ -140,7 +140,6 @@ impl Session {
         tokio::pin!(expiry);
         let assumptions = &self.room.assumptions;
         let mut last_heard = Instant::now();
-        let mut last_sent = Instant::now();
         // A call that waits for its place behind others; meanwhile nothing more is read.
         let mut waiting: Option<Invocation> = None;
         loop {
@@ -152,14 +151,12 @@ impl Session {
                     let error = Some("Client timeout.".to_owned());
                     return (Ending::Close { error, allow_reconnect: true }, false);
                 }
-                () = tokio::time::sleep_until(deadline(last_sent, assumptions.keep_alive)) => {
-                    last_sent = Instant::now();
+                () = tokio::time::sleep_until(deadline(socket.last_sent(), assumptions.keep_alive)) => {
                     if !self.deliver(socket, protocol, &Frames::ping()).await {
                         return broken();
                     }
                 }
                 outbound = outgoing.recv() => {
-                    last_sent = Instant::now();
                     match outbound {
                         Some(Outbound::Frames(frames)) => {
                             if !self.deliver(socket, protocol, &frames).await {
@@ -177,7 +174,6 @@ impl Session {
                     }
                 }
                 Some(reply) = replied.recv() => {
-                    last_sent = Instant::now();
                     if !self.reply(socket, protocol, reply).await {
                         return broken();
                     }

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -30,11 +31,12 @@ pub(super) struct Socket {
     stream: Stream,
     buffer: BytesMut,
     write_timeout: Duration,
+    last_sent: Instant,
 }
 
 impl Socket {
     pub(super) fn new(stream: Stream, write_timeout: Duration) -> Self {
-        Self { stream, buffer: BytesMut::new(), write_timeout }
+        Self { stream, buffer: BytesMut::new(), write_timeout, last_sent: Instant::now() }
     }
 
     /// The next message. Cancellation loses nothing: bytes are in the buffer before this waits again.
@@ -62,6 +64,11 @@ impl Socket {
         }
     }
 
+    /// When bytes left for the last time.
+    pub(super) fn last_sent(&self) -> Instant {
+        self.last_sent
+    }
+
     /// Sends framed bytes: as text in JSON, as binary in MessagePack. Whether they left.
     pub(super) async fn send(&mut self, protocol: HubProtocol, bytes: &Bytes) -> bool {
         let text = match protocol {
@@ -71,6 +78,7 @@ impl Socket {
         // An upstream's answer goes out as it came, also when it is not UTF-8.
         let message = text.map_or_else(|| Message::Binary(bytes.clone()), Message::Text);
         let sent = tokio::time::timeout(self.write_timeout, self.stream.send(message)).await;
+        self.last_sent = Instant::now();
         matches!(sent, Ok(Ok(())))
     }
 
