@@ -295,6 +295,25 @@ async fn what_cannot_stand_in_a_header_or_an_address_fails_the_call_alone() {
     assert_eq!(app.seen().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_calls_wait_for_an_upstream_is_not_silent() {
+    let app = App::start(|call| Some(answer(if call.target.contains("/messages/") { 503 } else { 200 }, ""))).await;
+    let mut assumptions = Assumptions::default();
+    assumptions.upstream_retry_delays = vec![Duration::from_secs(50)];
+    let builder = Emulator::builder().upstream(&app.template()).assumptions(assumptions);
+    let emulator = builder.start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    app.until(1).await;
+    // One is called, 64 are in the queue, and one waits for its place there.
+    for _ in 0..66 {
+        client.send(r#"{"type":1,"target":"a","arguments":[]}"#).await;
+    }
+    app.until(4).await;
+    // Whatever is in the socket is read now.
+    client.send(r#"{"type":1,"invocationId":"1","target":"last","arguments":[]}"#).await;
+    assert!(tokio::time::timeout(Duration::from_secs(20), client.next()).await.is_err());
+}
+
 #[tokio::test]
 async fn streams_are_not_supported() {
     let app = App::agreeing().await;

@@ -181,6 +181,8 @@ impl Session {
                 permit = calls.reserve(), if waiting.is_some() => {
                     if let (Ok(permit), Some(invocation)) = (permit, waiting.take()) {
                         permit.send(invocation);
+                        // Nothing was read meanwhile, so the client was not silent.
+                        last_heard = Instant::now();
                     }
                 }
                 message = socket.next(protocol), if waiting.is_none() => {
