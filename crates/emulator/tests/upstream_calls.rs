@@ -7,10 +7,12 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use signalr_emulator::{Assumptions, Emulator, EmulatorEvent, StartError, UpstreamTemplate};
 use support::app::{App, Seen, answer};
 use support::hub_client::{HubClient, client_token, header};
+use support::owner;
 
 async fn emulator(app: &App) -> Emulator {
     Emulator::builder().upstream(&app.template()).start().await.unwrap()
@@ -312,6 +314,51 @@ async fn a_client_whose_calls_wait_for_an_upstream_is_not_silent() {
     // Whatever is in the socket is read now.
     client.send(r#"{"type":1,"invocationId":"1","target":"last","arguments":[]}"#).await;
     assert!(tokio::time::timeout(Duration::from_secs(20), client.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn completions_do_not_overtake_earlier_messages() {
+    let app = App::start(echo).await;
+    let mut assumptions = Assumptions::default();
+    // It is also how long a client may take to read.
+    assumptions.client_timeout = Duration::from_secs(3600);
+    let emulator = Emulator::builder().upstream(&app.template()).assumptions(assumptions).start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    app.until(1).await;
+    // More than the buffers of the connection hold, which nobody reads yet.
+    let large = "x".repeat(900_000);
+    for _ in 0..24 {
+        let request = owner(&emulator, Method::POST, "/api/hubs/chat/:send");
+        let request = request.json(json!({"target": "news", "arguments": [large]}));
+        assert_eq!(request.send(&emulator).await.status, 202);
+    }
+    client.send(r#"{"type":1,"invocationId":"1","target":"echo","arguments":[1]}"#).await;
+    let mut targets = Vec::new();
+    while targets.len() < 25 {
+        targets.push(client.next().await.unwrap()["target"].clone());
+    }
+    assert_eq!(targets.iter().position(Value::is_null), Some(24), "{targets:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_that_was_read_is_made_when_the_connection_breaks() {
+    let app = App::start(|call| Some(answer(if call.target.contains("/messages/slow") { 503 } else { 200 }, ""))).await;
+    let mut assumptions = Assumptions::default();
+    assumptions.upstream_retry_delays = vec![Duration::from_secs(20)];
+    let builder = Emulator::builder().upstream(&app.template()).assumptions(assumptions);
+    let emulator = builder.start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    client.send(r#"{"type":1,"target":"slow","arguments":[]}"#).await;
+    app.until(2).await;
+    // 64 are in the queue, and one waits for its place there.
+    for _ in 0..65 {
+        client.send(r#"{"type":1,"target":"quick","arguments":[]}"#).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    emulator.drop_clients();
+    // `disconnected` is the last of all, so it would be here if a call were missing.
+    let seen = app.until(1 + 2 + 65).await;
+    assert!(seen[67].target.ends_with("/messages/quick"), "{}", seen[67].target);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Clients: negotiation, WebSockets, the hub protocols.
 
+mod calls;
 mod connect;
 mod cors;
 mod handshake;

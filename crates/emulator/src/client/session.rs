@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::calls::{Calls, call_upstream, calls};
 use super::handshake;
 use super::room::ClientRoom;
 use super::socket::{Socket, SocketEnd, Stream};
@@ -16,7 +17,7 @@ use crate::clock::deadline;
 use crate::events::EmulatorEvent;
 use crate::hub::{Outbound, outbox};
 use crate::protocol::{Frames, HubProtocol, Incoming, Outcome, read_json, read_message_pack};
-use crate::upstream::{Client, Invocation, Reply};
+use crate::upstream::{Client, Invocation};
 
 pub(super) struct Session {
     pub(super) room: Arc<ClientRoom>,
@@ -25,13 +26,6 @@ pub(super) struct Session {
     pub(super) token: ClientToken,
     /// The query of the connection, without `?`.
     pub(super) client_query: String,
-}
-
-/// The queues of a session.
-struct Channels {
-    outgoing: mpsc::Receiver<Outbound>,
-    calls: mpsc::Sender<Invocation>,
-    replied: mpsc::Receiver<(String, Reply)>,
 }
 
 /// How a session ends.
@@ -51,7 +45,8 @@ impl Session {
             socket.close().await;
             return;
         };
-        let (outbox, outgoing) = outbox();
+        let (outbox, mut outgoing) = outbox();
+        let for_completions = outbox.downgrade();
         let user = self.token.user_id.as_deref();
         self.room.hubs.connect(&self.hub, &self.connection_id, user, outbox);
         // Whatever ends this task, the hub drops the connection.
@@ -64,13 +59,14 @@ impl Session {
         ));
 
         let client = self.client(protocol);
-        let (calls, to_call) = mpsc::channel(CALLS_IN_WAITING);
-        let (replies, replied) = mpsc::channel(1);
-        let calling = self.call_upstream(&client, to_call, replies);
+        let (mut calls, to_call) = calls();
+        let calling = call_upstream(&self.room, &client, to_call, for_completions);
         tokio::pin!(calling);
-        let channels = Channels { outgoing, calls, replied };
-        let (ending, calling_ended) = self.talk(&mut socket, protocol, channels, calling.as_mut()).await;
+        let (ending, calling_ended) =
+            self.talk(&mut socket, protocol, &mut outgoing, &mut calls, calling.as_mut()).await;
         self.room.hubs.disconnect(&self.hub, &self.connection_id);
+        // No completion may wait for a place in it.
+        drop(outgoing);
         let error = match ending {
             Ending::Closed => {
                 // RFC 6455 section 5.5.1: a close frame is answered. A browser reports 1006 otherwise.
@@ -93,7 +89,7 @@ impl Session {
         self.room.events.publish(EmulatorEvent::client_disconnected(&self.hub, &self.connection_id, error.as_deref()));
         // What the client has sent is still called, and `disconnected` is the last call of all.
         if !calling_ended {
-            calling.await;
+            tokio::join!(calls.finish(), calling);
         }
         self.room.upstream.disconnected(&client, error.as_deref()).await;
     }
@@ -132,20 +128,21 @@ impl Session {
         &self,
         socket: &mut Socket,
         protocol: HubProtocol,
-        channels: Channels,
-        mut calling: Pin<&mut impl Future<Output = Option<Ending>>>,
+        outgoing: &mut mpsc::Receiver<Outbound>,
+        calls: &mut Calls,
+        mut calling: Pin<&mut impl Future<Output = Option<&'static str>>>,
     ) -> (Ending, bool) {
-        let Channels { mut outgoing, calls, mut replied } = channels;
+        let Calls { sender, waiting } = calls;
         let expiry = self.expiry();
         tokio::pin!(expiry);
         let assumptions = &self.room.assumptions;
         let mut last_heard = Instant::now();
-        // A call that waits for its place behind others; meanwhile nothing more is read.
-        let mut waiting: Option<Invocation> = None;
         loop {
             tokio::select! {
                 // It ends early only to end the session.
-                Some(ending) = &mut calling => return (ending, true),
+                Some(error) = &mut calling => {
+                    return (Ending::Close { error: Some(error.to_owned()), allow_reconnect: false }, true);
+                }
                 () = &mut expiry => return (Ending::Close { error: None, allow_reconnect: true }, false),
                 () = tokio::time::sleep_until(deadline(last_heard, assumptions.client_timeout)), if waiting.is_none() => {
                     let error = Some("Client timeout.".to_owned());
@@ -173,12 +170,7 @@ impl Session {
                         }
                     }
                 }
-                Some(reply) = replied.recv() => {
-                    if !self.reply(socket, protocol, reply).await {
-                        return broken();
-                    }
-                }
-                permit = calls.reserve(), if waiting.is_some() => {
+                permit = sender.reserve(), if waiting.is_some() => {
                     if let (Ok(permit), Some(invocation)) = (permit, waiting.take()) {
                         permit.send(invocation);
                         // Nothing was read meanwhile, so the client was not silent.
@@ -189,7 +181,7 @@ impl Session {
                     last_heard = Instant::now();
                     match message.map(|raw| read(protocol, raw)) {
                         Ok(Ok(Incoming::Invocation { id, target, raw })) => {
-                            waiting = Some(Invocation { id, target, body: raw });
+                            *waiting = Some(Invocation { id, target, body: raw });
                         }
                         Ok(Ok(Incoming::Completion { id, result })) => {
                             self.room.hubs.complete_invocation(&self.connection_id, &id, result);
@@ -213,40 +205,6 @@ impl Session {
                     }
                 }
             }
-        }
-    }
-
-    /// Makes the upstream calls of this connection in their order: `connected` first.
-    async fn call_upstream(
-        &self,
-        client: &Client,
-        mut calls: mpsc::Receiver<Invocation>,
-        replies: mpsc::Sender<(String, Reply)>,
-    ) -> Option<Ending> {
-        let upstream = &self.room.upstream;
-        if !upstream.connected(client).await && self.room.assumptions.close_when_connected_fails {
-            let error = Some("The upstream rejected the connection.".to_owned());
-            return Some(Ending::Close { error, allow_reconnect: false });
-        }
-        while let Some(invocation) = calls.recv().await {
-            if upstream.has_no_template() {
-                let error = Some("No upstream is configured: clients must not send in serverless mode.".to_owned());
-                return Some(Ending::Close { error, allow_reconnect: false });
-            }
-            let reply = upstream.invoke(client, &invocation).await;
-            if let (Some(reply), Some(id)) = (reply, invocation.id) {
-                // Once the client is gone nobody waits for it.
-                let _ = replies.send((id, reply)).await;
-            }
-        }
-        None
-    }
-
-    async fn reply(&self, socket: &mut Socket, protocol: HubProtocol, (id, reply): (String, Reply)) -> bool {
-        match reply {
-            Reply::Verbatim(bytes) => socket.send(protocol, &bytes).await,
-            Reply::Void => self.deliver(socket, protocol, &Frames::completion(&id, &Outcome::Void)).await,
-            Reply::Error(text) => self.deliver(socket, protocol, &Frames::completion(&id, &Outcome::Error(text))).await,
         }
     }
 
@@ -289,6 +247,5 @@ fn broken() -> (Ending, bool) {
     (Ending::Broken, false)
 }
 
-const CALLS_IN_WAITING: usize = 64;
 /// ASP.NET Core's default.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);

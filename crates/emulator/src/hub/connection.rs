@@ -30,6 +30,27 @@ impl Outbox {
     }
 }
 
+impl Outbox {
+    /// A way to the connection that does not hold it in its hub.
+    pub(crate) fn downgrade(&self) -> WeakOutbox {
+        WeakOutbox(self.0.downgrade())
+    }
+}
+
+/// The end that a session holds for its own messages.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakOutbox(mpsc::WeakSender<Outbound>);
+
+impl WeakOutbox {
+    /// Waits for a place in the queue. A connection that has left its hub gets nothing.
+    pub(crate) async fn send(&self, outbound: Outbound) {
+        if let Some(sender) = self.0.upgrade() {
+            // Without a receiver, the session has ended.
+            let _ = sender.send(outbound).await;
+        }
+    }
+}
+
 /// A bounded queue for one connection.
 pub(crate) fn outbox() -> (Outbox, mpsc::Receiver<Outbound>) {
     let (sender, receiver) = mpsc::channel(LONGEST_QUEUE);
