@@ -12,7 +12,7 @@ use crate::clock::EmulatorClock;
 use crate::entra::Entra;
 use crate::events::{EmulatorEvent, Events};
 use crate::faults::Faults;
-use crate::hub::{Hubs, Outbound};
+use crate::hub::Hubs;
 use crate::log::RequestLog;
 use crate::net::Serving;
 use crate::settings::Settings;
@@ -126,9 +126,10 @@ impl Emulator {
         self.parts.events.subscribe()
     }
 
-    /// Breaks the connections of all clients, as a failing network does.
+    /// Breaks the connections of all clients, as a failing network does. Those that have not shaken hands yet, or do not
+    /// read, break too.
     pub fn drop_clients(&self) {
-        self.parts.hubs.send_to_everyone(&Outbound::Drop);
+        self.parts.hubs.break_everyone();
     }
 }
 

@@ -300,6 +300,48 @@ async fn events_cut_long_names_of_methods() {
 }
 
 #[tokio::test]
+async fn clients_without_handshake_are_dropped_too() {
+    let emulator = Emulator::start().await.unwrap();
+    let token = client_token(&emulator, "chat", &json!({}));
+    let mut client = HubClient::open(&emulator, "/client/?hub=chat", Some(&token)).await.unwrap();
+    emulator.drop_clients();
+    assert_eq!(client.next_frame().await, None);
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_are_dropped_too() {
+    let mut assumptions = Assumptions::default();
+    // It is also how long a client may take to read.
+    assumptions.client_timeout = Duration::from_secs(3600);
+    let emulator = Emulator::builder().assumptions(assumptions).start().await.unwrap();
+    let mut events = emulator.events();
+    let _client = HubClient::connect(&emulator, "chat", &json!({"nameid": "anna"})).await;
+    connected(&emulator, "anna").await;
+    // More than the buffers of the connection hold.
+    let large = "x".repeat(900_000);
+    for _ in 0..24 {
+        send_to_all(&emulator, json!([large])).await;
+    }
+    emulator.drop_clients();
+    let left = async { while !matches!(events.recv().await.unwrap(), EmulatorEvent::ClientDisconnected { .. }) {} };
+    tokio::time::timeout(Duration::from_secs(10), left).await.unwrap();
+}
+
+#[tokio::test]
+async fn attached_clients_with_a_full_queue_are_dropped_too() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = emulator.attach_client("chat", None);
+    let commands = vec![json!({"type": "SendMessage", "target": "news"}); 4096];
+    let request = owner(&emulator, Method::POST, "/api/hubs/chat/:execute").json(commands.into());
+    assert_eq!(request.send(&emulator).await.status, 202);
+    emulator.drop_clients();
+    for _ in 0..4096 {
+        assert!(client.next().await.is_some());
+    }
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), client.next()).await, Ok(None));
+}
+
+#[tokio::test]
 async fn clients_answer_invocations() {
     let emulator = Emulator::start().await.unwrap();
     let mut client = HubClient::connect(&emulator, "chat", &json!({"nameid": "anna"})).await;

@@ -44,6 +44,7 @@ impl ClientRoom {
 
         let upgrade = hyper::upgrade::on(&mut request);
         let client_query = parts.uri.query().unwrap_or_default().to_owned();
+        let breaks = self.hubs.breaks();
         let session = Session { room: Arc::clone(self), hub, connection_id, token, client_query };
         self.spawn(async move {
             // A client that leaves in between is none.
@@ -54,7 +55,7 @@ impl ClientRoom {
                 .max_message_size(Some(LARGEST_MESSAGE));
             let stream = TokioIo::new(upgraded);
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-            session.run(socket).await;
+            session.run(socket, breaks).await;
         });
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         Ok(response.map(|()| body))

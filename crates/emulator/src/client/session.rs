@@ -15,7 +15,7 @@ use super::socket::{Socket, SocketEnd, Stream};
 use super::token::ClientToken;
 use crate::clock::deadline;
 use crate::events::EmulatorEvent;
-use crate::hub::{Outbound, outbox};
+use crate::hub::{Breaks, Outbound, outbox};
 use crate::protocol::{Frames, HubProtocol, Incoming, Outcome, read_json, read_message_pack};
 use crate::upstream::{Client, Invocation};
 
@@ -39,9 +39,15 @@ enum Ending {
 }
 
 impl Session {
-    pub(super) async fn run(self, stream: Stream) {
+    /// Serves the client until it leaves, is closed, or the connection breaks.
+    pub(super) async fn run(self, stream: Stream, mut breaks: Breaks) {
         let mut socket = Socket::new(stream, self.room.assumptions.client_timeout);
-        let Some(protocol) = self.shake_hands(&mut socket).await else {
+        let protocol = tokio::select! {
+            biased;
+            () = breaks.next() => return,
+            protocol = self.shake_hands(&mut socket) => protocol,
+        };
+        let Some(protocol) = protocol else {
             socket.close().await;
             return;
         };
@@ -62,8 +68,11 @@ impl Session {
         let (mut calls, to_call) = calls();
         let calling = call_upstream(&self.room, &client, to_call, for_completions);
         tokio::pin!(calling);
-        let (ending, calling_ended) =
-            self.talk(&mut socket, protocol, &mut outgoing, &mut calls, calling.as_mut()).await;
+        let (ending, calling_ended) = tokio::select! {
+            biased;
+            () = breaks.next() => broken(),
+            ended = self.talk(&mut socket, protocol, &mut outgoing, &mut calls, calling.as_mut()) => ended,
+        };
         self.room.hubs.disconnect(&self.hub, &self.connection_id);
         // No completion may wait for a place in it.
         drop(outgoing);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::protocol::Frames;
 
@@ -48,6 +48,18 @@ impl WeakOutbox {
             // Without a receiver, the session has ended.
             let _ = sender.send(outbound).await;
         }
+    }
+}
+
+/// Tells a session that all connections break, from the time it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Breaks(pub(super) watch::Receiver<()>);
+
+impl Breaks {
+    /// Completes at the next break.
+    pub(crate) async fn next(&mut self) {
+        // Without hubs there is no connection either.
+        let _ = self.0.changed().await;
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::connection::{Outbound, Outbox};
+use super::connection::{Breaks, Outbound, Outbox};
 use super::groups::{Membership, UserGroups};
 use crate::clock::EmulatorClock;
 use crate::protocol::{Frames, InvocationResult};
@@ -16,6 +16,7 @@ pub(crate) struct Hubs {
     clock: EmulatorClock,
     state: Mutex<HashMap<String, Hub>>,
     invocations: Mutex<Invocations>,
+    breaks: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ pub(crate) struct Member {
 
 impl Hubs {
     pub(crate) fn new(clock: EmulatorClock) -> Self {
-        Self { clock, state: Mutex::default(), invocations: Mutex::default() }
+        Self { clock, state: Mutex::default(), invocations: Mutex::default(), breaks: watch::Sender::new(()) }
     }
 
     /// Adds a connection, which is at once in the groups that its user is in.
@@ -189,12 +190,17 @@ impl Hubs {
         self.read(hub, |hub| hub.connections.keys().filter_map(|id| hub.member(id)).collect())
     }
 
-    /// Tells every connection of every hub to close or drop.
-    pub(crate) fn send_to_everyone(&self, outbound: &Outbound) {
-        for hub in self.state().values() {
-            for connection in hub.connections.values() {
-                connection.outbox.send(outbound.clone());
-            }
+    /// What a session waits for beside its messages.
+    pub(crate) fn breaks(&self) -> Breaks {
+        Breaks(self.breaks.subscribe())
+    }
+
+    /// Breaks all connections, also those that are not in a hub yet or do not read.
+    pub(crate) fn break_everyone(&self) {
+        self.breaks.send_replace(());
+        for hub in self.state().values_mut() {
+            // A full queue ends with what is in it.
+            hub.connections.retain(|_, connection| connection.outbox.send(Outbound::Drop));
         }
     }
 
