@@ -1,6 +1,7 @@
 //! Clients without a socket, for tests.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -94,14 +95,22 @@ impl AttachedClient {
 
     /// The next thing that reaches it. Waits without a time limit; `None` once it is closed.
     pub async fn next(&mut self) -> Option<Received> {
-        let outbound = self.inbox.recv().await?;
-        self.received(outbound)
+        loop {
+            let outbound = self.inbox.recv().await?;
+            if let ControlFlow::Break(received) = self.received(outbound) {
+                return received;
+            }
+        }
     }
 
     /// What has reached it already, if anything has.
     pub fn try_next(&mut self) -> Option<Received> {
-        let outbound = self.inbox.try_recv().ok()?;
-        self.received(outbound)
+        loop {
+            let outbound = self.inbox.try_recv().ok()?;
+            if let ControlFlow::Break(received) = self.received(outbound) {
+                return received;
+            }
+        }
     }
 
     /// Answers a message that has an `invocationId`: `:invoke` ends with this result, or with this error.
@@ -116,21 +125,21 @@ impl AttachedClient {
         self.hubs.complete_invocation(&self.client.connection_id, invocation_id, result);
     }
 
-    fn received(&self, outbound: Outbound) -> Option<Received> {
+    /// What a message is to this client. It continues after one that only clients of MessagePack get.
+    fn received(&self, outbound: Outbound) -> ControlFlow<Option<Received>> {
         match outbound {
             Outbound::Frames(frames) => {
-                // A message for clients of MessagePack alone is nothing to this one.
-                let text = frames.json.as_ref()?;
+                let Some(text) = frames.json.as_ref() else { return ControlFlow::Continue(()) };
                 let text = text.strip_suffix(&[0x1e]).unwrap_or(text);
-                Some(Received::Message(serde_json::from_slice(text).unwrap_or_default()))
+                ControlFlow::Break(Some(Received::Message(serde_json::from_slice(text).unwrap_or_default())))
             }
             Outbound::Close { error, .. } => {
                 self.leave();
-                Some(Received::Closed { error })
+                ControlFlow::Break(Some(Received::Closed { error }))
             }
             Outbound::Drop => {
                 self.leave();
-                None
+                ControlFlow::Break(None)
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use signalr_emulator::{Assumptions, Emulator, EmulatorEvent, Fault, Operation};
+use signalr_emulator::{Assumptions, Emulator, EmulatorEvent, Fault, Operation, Received};
 use support::hub_client::{HubClient, client_token, negotiate};
 use support::{ask, owner, sign};
 
@@ -68,6 +68,21 @@ async fn ready_messages_go_to_the_clients_of_their_protocol() {
         assert_eq!(request.send(&emulator).await.status, 202);
     }
     assert_eq!(json_client.next_frame().await.unwrap(), b"{\"type\":1,\"x\":1}");
+}
+
+#[tokio::test]
+async fn attached_clients_pass_over_messages_of_another_protocol() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut client = emulator.attach_client("chat", None);
+    for _ in 0..2 {
+        let only_message_pack = b"\x81\xabmessagepack\xc4\x03\x02\x91\x06".to_vec();
+        let request = owner(&emulator, Method::POST, "/api/hubs/chat/:send");
+        let reply = request.content("application/octet-stream", only_message_pack).send(&emulator).await;
+        assert_eq!(reply.status, 202);
+        send_to_all(&emulator, json!([])).await;
+    }
+    assert!(matches!(client.next().await, Some(Received::Message(_))));
+    assert!(matches!(client.try_next(), Some(Received::Message(_))));
 }
 
 #[tokio::test]
