@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::hub::Hubs;
 use crate::log::RequestLog;
 use crate::mock::{MockEntra, ObjectId, TenantId};
-use crate::net::{Authority, Bound, Proxy};
+use crate::net::{Authority, Bound, Proxy, Tasks};
 use crate::random;
 use crate::service::Service;
 use crate::upstream::{InvalidTemplate, Sender, Upstream, UpstreamParts, UpstreamTemplate};
@@ -276,7 +276,7 @@ impl EmulatorBuilder {
             cors: Cors { allowed: self.allowed_origins },
             hosts: hosts.clone(),
             negotiated: Mutex::default(),
-            sessions: Mutex::default(),
+            sessions: Tasks::new(),
         });
         let data_plane = Arc::new(DataPlane {
             hubs: Arc::clone(&hubs),

@@ -136,7 +136,10 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         // The tasks of clients hold what they work on, and so would outlive it.
-        self.parts.clients.end();
+        self.parts.clients.sessions.abort();
+        // So do attached clients, which learn of it here, as listeners do.
+        self.parts.hubs.close();
+        self.parts.events.close();
     }
 }
 

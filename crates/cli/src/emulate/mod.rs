@@ -50,7 +50,7 @@ async fn emulate(arguments: &EmulateArguments) -> Result<ExitCode, Failure> {
     let log = tokio::spawn(show(events));
     signals.end().await;
     drop(emulator);
-    // The clients' last upstream calls are told. They wait for the app, but not for long.
+    // What happened before is told, unless nobody reads it.
     tokio::select! {
         _ = timeout(LAST_CALLS, log) => {}
         () = signals.end() => {}

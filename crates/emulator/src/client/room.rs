@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
 use http::{Method, StatusCode};
-use tokio::task::JoinSet;
 
 use super::cors::Cors;
 use super::token::{ClientToken, TokenCheck, TokenProblem};
@@ -15,6 +14,7 @@ use crate::auth::AccessKeys;
 use crate::clock::EmulatorClock;
 use crate::events::Events;
 use crate::hub::{Hubs, is_hub_name};
+use crate::net::Tasks;
 use crate::operation::Operation;
 use crate::upstream::Upstream;
 use crate::web::{Answer, Query, empty, full};
@@ -31,7 +31,7 @@ pub(crate) struct ClientRoom {
     /// The names of the service, without a port.
     pub(crate) hosts: Vec<String>,
     pub(crate) negotiated: Mutex<HashMap<String, Negotiated>>,
-    pub(crate) sessions: Mutex<JoinSet<()>>,
+    pub(crate) sessions: Tasks,
 }
 
 /// A connection that is negotiated and not there yet.
@@ -137,14 +137,7 @@ impl ClientRoom {
 
     /// Lets a task of a client run until it ends or the emulator is dropped.
     pub(super) fn spawn(&self, session: impl Future<Output = ()> + Send + 'static) {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        while sessions.try_join_next().is_some() {}
-        sessions.spawn(session);
-    }
-
-    /// Ends all clients at once.
-    pub(crate) fn end(&self) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.sessions.spawn(session);
     }
 
     pub(super) fn negotiated(&self) -> MutexGuard<'_, HashMap<String, Negotiated>> {

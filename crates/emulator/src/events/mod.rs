@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
@@ -65,17 +65,25 @@ pub struct UpstreamCall {
     pub attempts: Vec<Option<u16>>,
 }
 
-/// Hands events to whoever listens.
+/// Hands events to whoever listens, until it is closed.
 #[derive(Debug)]
-pub(crate) struct Events(broadcast::Sender<EmulatorEvent>);
+pub(crate) struct Events(Mutex<Option<broadcast::Sender<EmulatorEvent>>>);
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(LATEST))
+        Self(Mutex::new(Some(broadcast::Sender::new(LATEST))))
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<EmulatorEvent> {
-        self.0.subscribe()
+        match &*self.sender() {
+            Some(sender) => sender.subscribe(),
+            None => broadcast::Sender::new(1).subscribe(),
+        }
+    }
+
+    /// Lets listeners come to an end behind the last event.
+    pub(crate) fn close(&self) {
+        *self.sender() = None;
     }
 
     pub(crate) fn publish(&self, event: EmulatorEvent) {
@@ -84,8 +92,14 @@ impl Events {
         } else {
             tracing::info!("{event}");
         }
-        // Nobody has to listen.
-        let _ = self.0.send(event);
+        if let Some(sender) = &*self.sender() {
+            // Nobody has to listen.
+            let _ = sender.send(event);
+        }
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<broadcast::Sender<EmulatorEvent>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -204,6 +204,12 @@ impl Hubs {
         }
     }
 
+    /// Takes all connections out of the hubs, which ends them, and gives all invocations up.
+    pub(crate) fn close(&self) {
+        self.state().clear();
+        self.invocations().waiting.clear();
+    }
+
     /// Calls a method on a client. `None` if there is no such connection.
     ///
     /// The receiver fails if the connection ends before it has answered.

@@ -11,9 +11,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use super::tasks::Tasks;
 use super::wire::{ConnectionControl, Wire, reset_on_close};
 use crate::web::Answer;
 
@@ -37,6 +39,11 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// Whether connections are reset as soon as they are there.
     fn resets_connections(&self) -> bool;
+
+    /// Ends what goes on beside connections and requests, and waits for it.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// A listener that does not accept yet.
@@ -77,6 +84,7 @@ impl Drop for Serving {
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>) {
     let mut connections = JoinSet::new();
+    let handling = Tasks::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -89,37 +97,42 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<im
                     reset_on_close(&stream);
                     continue;
                 }
-                connections.spawn(connection(stream, tls.clone(), Arc::clone(&handler)));
+                connections.spawn(connection(stream, tls.clone(), Arc::clone(&handler), handling.clone()));
             }
             Some(_) = connections.join_next() => (),
         }
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>, handling: Tasks) {
     let control = ConnectionControl::default();
     // Small answers must not wait for the acknowledgement of others.
     let _ = stream.set_nodelay(true);
     let wire = Wire::new(stream, control.clone());
     match tls {
-        None => serve_http(wire, control, handler).await,
+        None => serve_http(wire, control, handler, handling).await,
         Some(tls) => {
             if let Ok(stream) = tls.accept(wire).await {
-                serve_http(stream, control, handler).await;
+                serve_http(stream, control, handler, handling).await;
             }
         }
     }
 }
 
-pub(super) async fn serve_http<S>(stream: S, control: ConnectionControl, handler: Arc<impl Handler>)
+/// Serves one connection. Its requests run in `handling`.
+pub(super) async fn serve_http<S>(stream: S, control: ConnectionControl, handler: Arc<impl Handler>, handling: Tasks)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request| {
         let (handler, control) = (Arc::clone(&handler), control.clone());
-        let handling = tokio::spawn(handler.handle(request, control));
+        let (reaction, reacted) = oneshot::channel();
+        handling.spawn(async move {
+            // The client may have given up.
+            let _ = reaction.send(handler.handle(request, control).await);
+        });
         async move {
-            match handling.await {
+            match reacted.await {
                 Ok(Reaction::Answer(answer)) => Ok(answer),
                 Ok(Reaction::Close) | Err(_) => Err(NoAnswer),
                 Ok(Reaction::Hang) => std::future::pending().await,

@@ -2,10 +2,12 @@
 
 mod listener;
 mod proxy;
+mod tasks;
 mod tls;
 mod wire;
 
 pub(crate) use listener::{Bound, Handler, Reaction, Serving};
 pub(crate) use proxy::Proxy;
+pub(crate) use tasks::Tasks;
 pub(crate) use tls::Authority;
 pub(crate) use wire::ConnectionControl;

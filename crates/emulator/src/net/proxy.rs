@@ -1,14 +1,14 @@
 //! A proxy that leads to one handler, whatever the host: programs reach it under a name that is another's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::listener::{Handler, Reaction, serve_http};
+use super::tasks::Tasks;
 use super::wire::ConnectionControl;
 use crate::web::empty;
 
@@ -18,12 +18,14 @@ pub(crate) struct Proxy<H> {
     target: String,
     tls: TlsAcceptor,
     handler: Arc<H>,
-    tunnels: Mutex<JoinSet<()>>,
+    tunnels: Tasks,
+    /// The requests in tunnels.
+    handling: Tasks,
 }
 
 impl<H: Handler> Proxy<H> {
     pub(crate) fn new(target: &str, tls: TlsAcceptor, handler: Arc<H>) -> Self {
-        Self { target: target.to_owned(), tls, handler, tunnels: Mutex::default() }
+        Self { target: target.to_owned(), tls, handler, tunnels: Tasks::new(), handling: Tasks::new() }
     }
 }
 
@@ -34,21 +36,23 @@ impl<H: Handler> Handler for Proxy<H> {
             return Reaction::Answer(empty(StatusCode::FORBIDDEN));
         }
         // A tunnel must not hold the proxy: it ends when the proxy is dropped.
-        let (tls, handler) = (self.tls.clone(), Arc::clone(&self.handler));
+        let (tls, handler, handling) = (self.tls.clone(), Arc::clone(&self.handler), self.handling.clone());
         let tunnel = async move {
             let Ok(stream) = hyper::upgrade::on(request).await else { return };
             if let Ok(stream) = tls.accept(TokioIo::new(stream)).await {
-                serve_http(stream, ConnectionControl::default(), handler).await;
+                serve_http(stream, ConnectionControl::default(), handler, handling).await;
             }
         };
-        let mut tunnels = self.tunnels.lock().unwrap_or_else(PoisonError::into_inner);
-        while tunnels.try_join_next().is_some() {}
-        tunnels.spawn(tunnel);
-        drop(tunnels);
+        self.tunnels.spawn(tunnel);
         Reaction::Answer(empty(StatusCode::OK))
     }
 
     fn resets_connections(&self) -> bool {
         false
+    }
+
+    async fn end(&self) {
+        self.tunnels.end().await;
+        self.handling.end().await;
     }
 }
