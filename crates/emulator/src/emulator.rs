@@ -19,7 +19,7 @@ use crate::settings::Settings;
 
 /// A local Azure SignalR Service in serverless mode, with a Microsoft Entra of its own.
 ///
-/// It listens on 127.0.0.1 until it is dropped. It is for tests and for work without Azure, never for production: whoever
+/// It listens on 127.0.0.1 until it is [stopped](Self::stop) or dropped. It is for tests and for work without Azure, never for production: whoever
 /// reaches its ports can get tokens.
 pub struct Emulator {
     pub(crate) parts: Parts,
@@ -124,6 +124,16 @@ impl Emulator {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<EmulatorEvent> {
         self.parts.events.subscribe()
+    }
+
+    /// Ends the emulator and waits for it: its ports are free, its connections closed, its tasks gone.
+    ///
+    /// A drop only asks for that. Use this before you start an emulator at the same ports.
+    pub async fn stop(mut self) {
+        for serving in std::mem::take(&mut self.serving) {
+            serving.stop().await;
+        }
+        self.parts.clients.sessions.end().await;
     }
 
     /// Breaks the connections of all clients, as a failing network does. Those that have not shaken hands yet, or do not

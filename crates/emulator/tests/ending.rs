@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
-use signalr_emulator::{Emulator, write_log};
+use signalr_emulator::{Emulator, EmulatorSettings, write_log};
+use support::hub_client::HubClient;
 use support::owner;
 use tokio::time::timeout;
 
@@ -22,6 +23,21 @@ async fn attached_clients_learn_that_the_emulator_is_dropped() {
     tokio::task::yield_now().await;
     drop(emulator);
     assert_eq!(timeout(PATIENCE, waiting).await.unwrap().unwrap(), None);
+}
+
+#[tokio::test]
+async fn ports_are_free_once_the_emulator_is_stopped() {
+    // Below the ports that systems hand out, so that no other test takes them in between.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut free = (first..).filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let ports: [u16; 5] = std::array::from_fn(|_| free.next().unwrap());
+    let builder = EmulatorSettings::default().builder().https_port(ports[0]).http_port(ports[1]);
+    let builder = builder.authority_port(ports[2]).identity_port(ports[3]).proxy_port(ports[4]);
+    let emulator = builder.clone().start().await.unwrap();
+    let mut client = HubClient::connect(&emulator, "chat", &json!({})).await;
+    emulator.stop().await;
+    let _second = builder.start().await.unwrap();
+    assert_eq!(client.next().await, None);
 }
 
 #[tokio::test]

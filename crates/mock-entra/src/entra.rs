@@ -22,7 +22,7 @@ use crate::token::{Parties, TokenBuilder};
 
 /// A Microsoft Entra on loopback: it serves the documents of one or more tenants and mints their tokens.
 ///
-/// It answers at Entra's paths over HTTP/1.1 without TLS, until you drop it:
+/// It answers at Entra's paths over HTTP/1.1 without TLS, until you [stop](Self::stop) or drop it:
 ///
 /// | Path | Document |
 /// |---|---|
@@ -220,6 +220,13 @@ impl MockEntra {
     /// Waits until a condition holds for the requests. There is no time limit.
     pub async fn requests_until(&self, condition: impl Fn(&Requests) -> bool) -> Requests {
         self.site.counter.until(condition).await
+    }
+
+    /// Ends the mock, and waits until its port is free. A drop only asks for that.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // The listener is gone once the task is, however it ended.
+        let _ = (&mut self.task).await;
     }
 
     /// Serves a connection that you accepted elsewhere, with the same documents, faults and counts. For a test that puts

@@ -134,7 +134,7 @@ impl Fault {
 
     /// Resets the connection when the request has arrived, without a byte of a response.
     ///
-    /// For a port where nobody listens, drop the mock and keep its URL.
+    /// For a port where nobody listens, [stop](crate::MockEntra::stop) the mock and keep its URL.
     pub fn reset() -> Self {
         Self { action: Action::Reset, ..Self::none() }
     }

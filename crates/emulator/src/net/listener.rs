@@ -66,7 +66,8 @@ impl Bound {
 
     /// Accepts until the result is dropped. With an acceptor every connection speaks TLS.
     pub(crate) fn serve(self, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>) -> Serving {
-        Serving { task: tokio::spawn(accept(self.listener, tls, handler)) }
+        let (stop, stopped) = oneshot::channel();
+        Serving { task: tokio::spawn(accept(self.listener, tls, handler, stopped)), stop: Some(stop) }
     }
 }
 
@@ -74,6 +75,16 @@ impl Bound {
 #[derive(Debug)]
 pub(crate) struct Serving {
     task: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Serving {
+    /// Ends it, and waits until the port is free and all connections are closed.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        // A task that panicked has ended as well.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Serving {
@@ -82,7 +93,12 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    handler: Arc<impl Handler>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     let handling = Tasks::new();
     loop {
@@ -100,8 +116,13 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Arc<im
                 connections.spawn(connection(stream, tls.clone(), Arc::clone(&handler), handling.clone()));
             }
             Some(_) = connections.join_next() => (),
+            _ = &mut stopped => break,
         }
     }
+    drop(listener);
+    connections.shutdown().await;
+    handling.end().await;
+    handler.end().await;
 }
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Arc<impl Handler>, handling: Tasks) {

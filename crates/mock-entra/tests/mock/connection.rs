@@ -77,3 +77,14 @@ async fn dropped_mock_closes_connections_and_port() {
     let _ = rest(&mut client).await;
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
 }
+
+#[tokio::test]
+async fn stopped_mock_leaves_its_port_free() {
+    for _ in 0..20 {
+        let entra = MockEntra::start().await;
+        let address = entra.url().strip_prefix("http://").unwrap().to_owned();
+        let _open = TcpStream::connect(&address).await.unwrap();
+        entra.stop().await;
+        assert!(TcpStream::connect(&address).await.is_err());
+    }
+}
