@@ -303,6 +303,7 @@ impl EmulatorBuilder {
             faults: Arc::clone(&faults),
             log: Arc::clone(&log),
             events: Arc::clone(&events),
+            documents: Tasks::new(),
         });
         let mut serving = vec![
             https.serve(Some(authority.acceptor.clone()), service(true)),

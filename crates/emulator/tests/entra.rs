@@ -10,8 +10,10 @@ use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientOptions, Transport};
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use http::{Method, StatusCode};
+use mock_entra::Endpoint;
 use serde_json::{Value, json};
 use signalr_emulator::entra::ManagedIdentity;
+use signalr_emulator::mock::{TenantId, TokenVersion};
 use signalr_emulator::{Emulator, Fault, Operation, Role, defaults};
 use support::{Ask, Reply, ask};
 
@@ -199,6 +201,55 @@ async fn check_identity(emulator: &Emulator, reply: &Reply, query: &str, expecte
     assert!(body["expires_on"].as_str().unwrap().parse::<u64>().is_ok(), "{query}");
     assert_eq!((&body["token_type"], &body["resource"]), (&json!("Bearer"), &json!("https://signalr.azure.com")));
     assert!(works(emulator, body["access_token"].as_str().unwrap()).await, "{query}");
+}
+
+#[tokio::test]
+async fn the_authority_publishes_documents_of_every_directory() {
+    let further: TenantId = "22222222-aaaa-4bbb-8ccc-222222222222".parse().unwrap();
+    let emulator = Emulator::builder().further_tenant(further).start().await.unwrap();
+    let mock = emulator.entra().mock();
+    for (directory, path, expected) in [
+        ("common", "discovery/keys", 200),
+        ("common", "discovery/v2.0/keys", 200),
+        ("organizations", "v2.0/.well-known/openid-configuration", 200),
+        (&further.to_string(), ".well-known/openid-configuration", 200),
+        (&further.to_string(), "discovery/v2.0/keys?appid=1", 200),
+        ("33333333-aaaa-4bbb-8ccc-222222222222", "discovery/v2.0/keys", 400),
+    ] {
+        let request = ask(&emulator, Method::GET, &format!("/{directory}/{path}"));
+        let reply = request.at(emulator.entra().authority_url()).send(&emulator).await;
+        assert_eq!(reply.status, expected, "{directory} {path}");
+        let direct = ask(&emulator, Method::GET, &format!("/{directory}/{path}")).at(mock.url()).send(&emulator).await;
+        assert_eq!(
+            (reply.body, reply.headers["content-type"].clone()),
+            (direct.body, direct.headers["content-type"].clone())
+        );
+    }
+    assert_eq!(mock.requests().of(further).keys(), 2);
+}
+
+#[tokio::test]
+async fn faults_of_the_mock_hold_at_the_authority() {
+    let emulator = Emulator::start().await.unwrap();
+    let mock = emulator.entra().mock();
+    let keys = || ask(&emulator, Method::GET, "/common/discovery/keys").at(emulator.entra().authority_url());
+    mock.fail(Endpoint::Keys, mock_entra::Fault::status(503).header("Retry-After", "7"));
+    let reply = keys().send(&emulator).await;
+    assert_eq!((reply.status, &reply.headers["retry-after"]), (StatusCode::SERVICE_UNAVAILABLE, &"7".parse().unwrap()));
+    let document = mock.key_document(TokenVersion::V1);
+    mock.script(
+        Endpoint::Keys,
+        [mock_entra::Fault::cut_chunk(), mock_entra::Fault::truncated(9), mock_entra::Fault::reset()],
+    );
+    for _ in 0..3 {
+        assert!(keys().try_send(&emulator).await.is_err());
+    }
+    assert_eq!(emulator.log().last().unwrap().status, None);
+    mock.recover();
+    mock.fail_next(1, Endpoint::Keys, mock_entra::Fault::oversize(1_000_000).chunked());
+    assert_eq!(keys().send(&emulator).await.body.len(), 1_000_000);
+    assert_eq!(keys().send(&emulator).await.body, document);
+    assert_eq!(mock.requests().keys(), 6);
 }
 
 #[tokio::test]

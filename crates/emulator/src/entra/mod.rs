@@ -5,6 +5,7 @@
 mod answers;
 mod assertion;
 mod directory;
+mod documents;
 mod managed_identity;
 mod principals;
 mod service;

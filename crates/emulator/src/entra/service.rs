@@ -8,13 +8,13 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::directory::Entra;
+use super::documents::document;
 use crate::events::{EmulatorEvent, Events};
 use crate::faults::{Faults, exchange};
 use crate::log::{LoggedRequest, RequestLog, redact};
-use crate::mock::TokenVersion;
-use crate::net::{ConnectionControl, Handler, Reaction};
+use crate::net::{ConnectionControl, Handler, Reaction, Tasks};
 use crate::operation::Operation;
-use crate::web::{Answer, PathRules, Query, Segments, empty, full};
+use crate::web::{Answer, PathRules, Query, Segments, empty};
 
 /// Answers at the authority's port and at the identity endpoints' port.
 pub(crate) struct EntraService {
@@ -22,7 +22,13 @@ pub(crate) struct EntraService {
     pub(crate) faults: Arc<Faults>,
     pub(crate) log: Arc<RequestLog>,
     pub(crate) events: Arc<Events>,
+    /// The connections to the mock.
+    pub(crate) documents: Tasks,
 }
+
+/// In the extensions of an answer that a fault of the mock has swallowed.
+#[derive(Clone, Copy)]
+struct Swallowed;
 
 impl Handler for EntraService {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Reaction {
@@ -37,11 +43,15 @@ impl Handler for EntraService {
             move |parts: Parts, body: Bytes| async move {
                 let path = segments.as_ref().map(Segments::as_strs).unwrap_or_default();
                 let query = Query::read(uri.query().unwrap_or_default());
-                this.process(operation, &path, &query, &parts, &body)
+                this.process(operation, &path, &query, &parts, &body).await
             }
         };
         let fault = self.faults.take(operation);
-        let exchange = exchange(fault, connection, request, LARGEST_BODY, process).await;
+        let mut exchange = exchange(fault, connection.clone(), request, LARGEST_BODY, process).await;
+        if matches!(&exchange.reaction, Reaction::Answer(answer) if answer.extensions().get::<Swallowed>().is_some()) {
+            connection.reset_at_end();
+            exchange.reaction = Reaction::Close;
+        }
         let status = exchange.status();
         let entry = LoggedRequest {
             time: self.entra.clock().unix_seconds(),
@@ -68,10 +78,14 @@ impl Handler for EntraService {
     fn resets_connections(&self) -> bool {
         false
     }
+
+    async fn end(&self) {
+        self.documents.end().await;
+    }
 }
 
 impl EntraService {
-    fn process(
+    async fn process(
         &self,
         operation: Operation,
         path: &[&str],
@@ -86,29 +100,15 @@ impl EntraService {
             }
             Operation::IdentityEndpoint => self.entra.app_service(&parts.headers, query),
             Operation::Imds => self.entra.imds(&parts.headers, query),
-            _ => (self.document(&parts.method, path), None),
-        }
-    }
-
-    /// The documents that clients of the authority's address may ask for. Their content names the mock's own address.
-    fn document(&self, method: &Method, path: &[&str]) -> Answer {
-        let mock = self.entra.mock();
-        let known = |tenant: &str| tenant.parse() == Ok(mock.tenant());
-        let text = match path {
-            [tenant, "v2.0", ".well-known", "openid-configuration"] if known(tenant) => {
-                mock.discovery_document(TokenVersion::V2)
-            }
-            [tenant, ".well-known", "openid-configuration"] if known(tenant) => {
-                mock.discovery_document(TokenVersion::V1)
-            }
-            [tenant, "discovery", "v2.0", "keys"] if known(tenant) => mock.key_document(TokenVersion::V2),
-            [tenant, "discovery", "keys"] if known(tenant) => mock.key_document(TokenVersion::V1),
-            _ => return empty(StatusCode::NOT_FOUND),
-        };
-        if method == Method::GET {
-            full(StatusCode::OK, "application/json; charset=utf-8", text)
-        } else {
-            empty(StatusCode::METHOD_NOT_ALLOWED)
+            // The content of documents names the mock's own address.
+            _ => match document(self.entra.mock(), &self.documents, parts).await {
+                Ok(answer) => (answer, None),
+                Err(_) => {
+                    let mut answer = empty(StatusCode::INTERNAL_SERVER_ERROR);
+                    answer.extensions_mut().insert(Swallowed);
+                    (answer, Some("a fault of the mock ended the connection".to_owned()))
+                }
+            },
         }
     }
 }

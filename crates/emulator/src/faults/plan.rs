@@ -43,8 +43,8 @@ impl FaultTarget {
 
 /// The faults of an [`Emulator`](crate::Emulator).
 ///
-/// Faults of the documents that the built-in Entra publishes are those of its
-/// [`MockEntra`](crate::mock::MockEntra).
+/// Faults of the documents that the built-in Entra publishes are those of its [`MockEntra`](crate::mock::MockEntra). They
+/// hold at the authority's port, too. There `Fault::raw` resets the connection.
 #[derive(Debug, Default)]
 pub struct Faults {
     plan: Mutex<Plan>,
