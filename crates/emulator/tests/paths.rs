@@ -88,6 +88,11 @@ async fn versions_are_those_of_the_service() {
         (Method::GET, "/api/auth/accessKey", "?api-version=2022-11-01", 400),
         (Method::GET, "/api/auth/accessKey", "?api-version=2023-07-01", 200),
         (Method::GET, "/api/v1/auth/accessKey", "", 200),
+        (Method::POST, "/api/v1/hubs/chat/:generateToken", "", 404),
+        (Method::POST, "/api/v1/hubs/chat/:execute", "", 404),
+        (Method::GET, "/api/v1/hubs/chat/groups/a/connections", "", 404),
+        (Method::POST, "/api/v1/hubs/chat/connections/a/:invoke", "", 404),
+        (Method::POST, "/api/v1/hubs/chat/connections/a/streams/1/:send", "", 404),
     ] {
         let body = if path == execute { json!([]) } else { json!({"target": "news"}) };
         let reply = ask(&emulator, method, &format!("{path}{version}")).bearer(&token).json(body).send(&emulator).await;
@@ -106,6 +111,18 @@ async fn hub_and_application_names_follow_the_pattern() {
         ("/api/hubs/chat/:send?application=shop-1", 400),
     ] {
         assert_eq!(send(&emulator, path).await.status, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn generating_and_executing_have_no_application() {
+    let emulator = emulator().await;
+    for (path, body, status) in [
+        ("/api/hubs/chat/:execute?application=shop-1", json!([]), 202),
+        ("/api/hubs/chat/:generateToken?application=shop-1", json!({}), 200),
+    ] {
+        assert_eq!(owner(&emulator, Method::POST, path).json(body).send(&emulator).await.status, status, "{path}");
+        assert_eq!(emulator.log().last().unwrap().hub.as_deref(), Some("chat"), "{path}");
     }
 }
 

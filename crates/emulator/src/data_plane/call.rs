@@ -166,6 +166,10 @@ fn hub_name(route: &Route, query: &Query) -> Result<String, Problem> {
         return Err(Problem::bad_request("Request.Hub", text));
     }
     let hub = route.hub.to_lowercase();
+    // REST API description 2024-12-01: these two have no such parameter.
+    if matches!(route.operation, Operation::Execute | Operation::GenerateToken) {
+        return Ok(hub);
+    }
     match query.first("application") {
         None | Some("") => Ok(hub),
         Some(application) if is_hub_name(application) => Ok(format!("{}_{hub}", application.to_lowercase())),

@@ -7,9 +7,12 @@ use crate::web::Query;
 
 /// Checks the query's `api-version` against the versions that have the operation.
 pub(super) fn check_version(route: &Route, query: &Query) -> Result<(), Problem> {
-    // The SDK asks for health without a version.
-    if route.v1 || route.operation == Operation::Health {
+    // The SDK asks for health without a version, and for the key at the first version's path.
+    if route.operation == Operation::Health || (route.v1 && route.operation == Operation::AccessKey) {
         return Ok(());
+    }
+    if route.v1 {
+        return if since(route.operation) == 0 { Ok(()) } else { Err(Problem::no_such_path()) };
     }
     let Some(version) = query.first("api-version") else {
         return Err(Problem::bad_request("Request.ApiVersion", "The query has no `api-version`."));
