@@ -140,6 +140,16 @@ async fn tokens_of_temporary_keys_and_of_the_service_are_accepted() {
 }
 
 #[tokio::test]
+async fn tokens_of_the_service_outlive_temporary_keys() {
+    let emulator = Emulator::builder().disable_local_auth().start().await.unwrap();
+    let path = "/api/hubs/chat/:generateToken?minutesToExpire=240";
+    let token = owner(&emulator, Method::POST, path).send(&emulator).await.json()["token"].clone();
+    assert!(emulator.keys().temporary_ids().is_empty());
+    emulator.clock().advance(Duration::from_secs(3 * 3600));
+    assert!(HubClient::open(&emulator, "/client/?hub=chat", token.as_str()).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_negotiated_connection_serves_once_and_for_its_hub() {
     let emulator = Emulator::start().await.unwrap();
     let token = client_token(&emulator, "chat", &json!({}));

@@ -15,7 +15,14 @@ use super::jwt::Jwt;
 /// each request to the auth API and ends 90 minutes later by the emulator's clock.
 pub struct AccessKeys {
     clock: EmulatorClock,
+    /// Signs the client tokens of the service itself while there are no resource keys. Nobody is given it.
+    own: OwnKey,
     state: Mutex<KeyState>,
+}
+
+struct OwnKey {
+    id: String,
+    text: String,
 }
 
 struct KeyState {
@@ -37,13 +44,18 @@ pub(crate) struct TemporaryKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum KeyKind {
     Resource,
-    Temporary { id: String },
+    Temporary {
+        id: String,
+    },
+    /// The service's own.
+    Service,
 }
 
 impl AccessKeys {
     pub(crate) fn new(clock: EmulatorClock, resource: Option<[String; 2]>) -> Self {
         let state = KeyState { resource, temporary: Vec::new(), lifetime: LIFETIME };
-        Self { clock, state: Mutex::new(state) }
+        let own = OwnKey { id: random::text(22), text: random::text(44) };
+        Self { clock, own, state: Mutex::new(state) }
     }
 
     /// The resource's primary key. `None` if local authentication is disabled.
@@ -125,6 +137,9 @@ impl AccessKeys {
         if let Some(key) = jwt.key_id().and_then(|id| self.find(id)) {
             return jwt.is_signed_with(&key.text).then_some(KeyKind::Temporary { id: key.id });
         }
+        if jwt.key_id() == Some(self.own.id.as_str()) {
+            return jwt.is_signed_with(&self.own.text).then_some(KeyKind::Service);
+        }
         let resource = self.resource()?;
         resource.iter().any(|key| jwt.is_signed_with(key)).then_some(KeyKind::Resource)
     }
@@ -133,10 +148,7 @@ impl AccessKeys {
     pub(crate) fn signing_key(&self) -> (String, String) {
         match self.resource() {
             Some([primary, _]) => ("resource".to_owned(), primary),
-            None => {
-                let key = self.issue();
-                (key.id, key.text)
-            }
+            None => (self.own.id.clone(), self.own.text.clone()),
         }
     }
 
@@ -211,6 +223,18 @@ mod tests {
         assert_eq!(signer(&keys, "other", &key.text), None);
         keys.end_temporary_keys();
         assert_eq!(signer(&keys, &key.id, &key.text), None);
+    }
+
+    #[test]
+    fn service_signs_with_a_key_of_its_own_without_resource_keys() {
+        let (clock, keys) = keys();
+        keys.disable_local_auth();
+        let (id, text) = keys.signing_key();
+        assert_eq!((keys.signing_key(), keys.temporary_ids()), ((id.clone(), text.clone()), Vec::new()));
+        keys.end_temporary_keys();
+        clock.advance(Duration::from_secs(86_400));
+        assert_eq!(signer(&keys, &id, &text), Some(KeyKind::Service));
+        assert_eq!(signer(&keys, &id, "other"), None);
     }
 
     #[test]

@@ -20,7 +20,10 @@ impl DataPlane {
         let caller = match self.keys.signer(&jwt) {
             Some(KeyKind::Resource) => Caller::AccessKey,
             Some(KeyKind::Temporary { id }) => Caller::TemporaryKey { key_id: id },
-            None => return Err(Rejection::unauthorized("no access key that is alive signed the token")),
+            // The service's own key signs tokens of clients alone.
+            Some(KeyKind::Service) | None => {
+                return Err(Rejection::unauthorized("no access key that is alive signed the token"));
+            }
         };
         jwt.check_lifetime(self.clock.unix_seconds(), self.assumptions.clock_skew.as_secs(), false)?;
         if !jwt.has_audience(|audience| self.is_address(audience, headers, uri)) {
