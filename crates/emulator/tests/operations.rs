@@ -94,15 +94,19 @@ async fn bodies_come_in_three_media_types() {
         assert_eq!(reply.status, 202, "{content_type}");
         assert_eq!(client.try_next(), Some(message("news", "hi")), "{content_type}");
     }
+    let nested = format!(r#"{{"target":"news","arguments":[{}1{}]}}"#, "[".repeat(200), "]".repeat(200));
     for (content_type, body, expected) in [
         ("text/plain", "x", 415),
         ("application/json", "x", 400),
+        ("application/json", r#"{"target":"news","arguments":["\ud800"]}"#, 400),
+        ("application/json", r#"{"target":"news","arguments":[1e999]}"#, 400),
+        ("application/json", &nested, 400),
         ("application/json", r#"{"arguments":[]}"#, 400),
         ("application/json", r#"{"target":"a","arguments":1}"#, 400),
         ("application/x-msgpack", "x", 400),
         ("application/octet-stream", "x", 400),
     ] {
-        let reply = owner(&emulator, Method::POST, path).content(content_type, body).send(&emulator).await;
+        let reply = owner(&emulator, Method::POST, path).content(content_type, body.to_owned()).send(&emulator).await;
         assert_eq!(reply.status, expected, "{content_type} {body}");
         assert!(reply.json().get("message").is_some_and(Value::is_string), "{content_type} {body}");
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::call::Call;
 use super::problem::Problem;
-use crate::protocol::{Arguments, Frames};
+use crate::protocol::{Arguments, Frames, JsonArguments};
 
 /// A message to send.
 pub(super) enum Payload {
@@ -47,14 +47,12 @@ impl Payload {
         let member =
             |wanted: &str| members.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, it)| it);
         let target = member("target").and_then(|text| serde_json::from_str::<String>(text.get()).ok());
-        let arguments = match member("arguments") {
-            Some(arguments) if arguments.get().starts_with('[') => arguments.clone(),
-            None => RawValue::from_string("[]".to_owned()).map_err(|_| invalid("The arguments are no array."))?,
-            Some(arguments) if arguments.get() == "null" => {
-                RawValue::from_string("[]".to_owned()).map_err(|_| invalid("The arguments are no array."))?
-            }
-            Some(_) => return Err(invalid("The arguments are no array.")),
+        let arguments = match member("arguments").filter(|arguments| arguments.get() != "null") {
+            Some(arguments) => JsonArguments::read(arguments.clone()),
+            None => RawValue::from_string("[]".to_owned()).and_then(JsonArguments::read),
         };
+        let arguments =
+            arguments.map_err(|error| invalid(&format!("The arguments are no array of JSON values: {error}.")))?;
         let target = target.filter(|target| !target.is_empty()).ok_or_else(|| invalid("The body has no target."))?;
         Ok(Self::Invocation { target, arguments: Arguments::Json(arguments) })
     }
@@ -113,7 +111,7 @@ mod tests {
     fn the_names_of_members_ignore_case() {
         let payload = Payload::from_json(br#"{"Target":"t","Arguments":[1, {"a":1.0}]}"#).unwrap();
         let Payload::Invocation { target, arguments: Arguments::Json(arguments) } = payload else { panic!() };
-        assert_eq!((target.as_str(), arguments.get()), ("t", r#"[1, {"a":1.0}]"#));
+        assert_eq!((target.as_str(), arguments.text()), ("t", r#"[1, {"a":1.0}]"#));
     }
 
     #[test]

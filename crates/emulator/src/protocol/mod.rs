@@ -10,7 +10,7 @@ mod outgoing;
 pub(crate) use convert::json_to_message_pack;
 pub(crate) use framing::{split_json, split_message_pack};
 pub(crate) use incoming::{Incoming, InvocationResult, ReadError, read_json, read_message_pack};
-pub(crate) use outgoing::{Arguments, Frames, Outcome};
+pub(crate) use outgoing::{Arguments, Frames, JsonArguments, Outcome};
 
 /// A hub protocol by its name in the handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

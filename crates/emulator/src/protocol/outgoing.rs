@@ -18,9 +18,28 @@ pub(crate) struct Frames {
 /// The arguments of an invocation, as they came.
 #[derive(Clone, Debug)]
 pub(crate) enum Arguments {
-    /// The text of a JSON array.
-    Json(Box<RawValue>),
+    Json(JsonArguments),
     MessagePack(Vec<rmpv::Value>),
+}
+
+/// The text of a JSON array, and what clients of MessagePack get.
+#[derive(Clone, Debug)]
+pub(crate) struct JsonArguments {
+    text: Box<RawValue>,
+    values: Vec<rmpv::Value>,
+}
+
+impl JsonArguments {
+    /// Reads every value, since JSON has texts that no other protocol can carry: half a surrogate pair, numbers beyond
+    /// all bounds, and nesting without end.
+    pub(crate) fn read(text: Box<RawValue>) -> Result<Self, serde_json::Error> {
+        let items: Vec<Value> = serde_json::from_str(text.get())?;
+        Ok(Self { text, values: items.iter().map(json_to_message_pack).collect() })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.text.get()
+    }
 }
 
 /// How an invocation ended.
@@ -41,7 +60,7 @@ impl Frames {
     /// A client method to call, with an id if its result is wanted.
     pub(crate) fn invocation(target: &str, arguments: &Arguments, id: Option<&str>) -> Self {
         let (text, values) = match arguments {
-            Arguments::Json(text) => (text.get().to_owned(), message_pack_items(text.get())),
+            Arguments::Json(arguments) => (arguments.text().to_owned(), arguments.values.clone()),
             Arguments::MessagePack(values) => {
                 let items: Vec<_> = values.iter().map(message_pack_to_json).collect();
                 (Value::from(items).to_string(), values.clone())
@@ -106,11 +125,6 @@ impl Frames {
     }
 }
 
-fn message_pack_items(json: &str) -> Vec<rmpv::Value> {
-    let items: Vec<Value> = serde_json::from_str(json).unwrap_or_default();
-    items.iter().map(json_to_message_pack).collect()
-}
-
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
@@ -123,7 +137,7 @@ mod tests {
     use super::*;
 
     fn arguments(text: &str) -> Arguments {
-        Arguments::Json(RawValue::from_string(text.to_owned()).unwrap())
+        Arguments::Json(JsonArguments::read(RawValue::from_string(text.to_owned()).unwrap()).unwrap())
     }
 
     #[test]
