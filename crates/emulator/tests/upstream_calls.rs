@@ -217,6 +217,18 @@ async fn an_attempt_that_succeeds_ends_the_repetition() {
     assert_eq!(call.attempts, [Some(503), Some(200)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_time_cuts_off_has_no_answer() {
+    // It accepts connections and answers none.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let emulator = Emulator::builder().upstream(&url).start().await.unwrap();
+    let mut events = emulator.events();
+    emulator.attach_client("chat", None).send("a", &[]).await;
+    let event = events.recv().await.unwrap();
+    assert!(event.to_string().ends_with("-> no answer"), "{event}");
+}
+
 #[tokio::test]
 async fn the_first_template_that_matches_gets_the_event() {
     let app = App::agreeing().await;

@@ -37,11 +37,12 @@ impl Sender {
         let sending = async {
             let mut delays = self.retry_delays.iter();
             loop {
+                // One that time cuts off is an attempt, too.
+                attempts.push(None);
                 let received = self.attempt(request).await;
-                attempts.push(match &received {
-                    Attempt::Answer { status, .. } => Some(status.as_u16()),
-                    Attempt::TooLong | Attempt::Nothing => None,
-                });
+                if let (Attempt::Answer { status, .. }, Some(last)) = (&received, attempts.last_mut()) {
+                    *last = Some(status.as_u16());
+                }
                 match delays.next() {
                     Some(delay) if is_worth_repeating(&received) => tokio::time::sleep(*delay).await,
                     _ => return received,
