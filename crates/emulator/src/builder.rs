@@ -207,7 +207,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Lets only browsers of these origins connect. By default those of all origins do.
+    /// Lets only pages of these origins read what the service answers, so that others cannot negotiate. `*` stands for all
+    /// origins, which is the default.
+    ///
+    /// A WebSocket is not checked: CORS does not cover it. A page that skips the negotiation connects from any origin.
     pub fn allowed_origins<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
         self.allowed_origins = Some(origins.into_iter().map(str::to_owned).collect());
         self

@@ -45,7 +45,7 @@ pub(crate) struct EmulateArguments {
     /// Emulate a resource without access keys (disableLocalAuth)
     #[arg(long)]
     pub(crate) disable_local_auth: bool,
-    /// Let browsers connect from this origin only; repeat it for several
+    /// Let only pages of this origin negotiate, or * for all; repeat it for several
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allowed_origin: Vec<String>,
     /// Trust the certificates in this PEM file when an upstream has TLS

@@ -12,7 +12,7 @@ use crate::web::{Answer, empty};
 /// Which origins may connect.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cors {
-    /// Exact origins; `None` allows every one, as the service does by default.
+    /// Exact origins, or `*` for every one; `None` allows every one, too, as the service does by default.
     pub(crate) allowed: Option<Vec<String>>,
 }
 
@@ -43,7 +43,8 @@ impl Cors {
 
     fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
-        let listed = |allowed: &Vec<String>| allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+        let fits = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+        let listed = |allowed: &Vec<String>| allowed.iter().any(fits);
         self.allowed.as_ref().is_none_or(listed).then(|| origin.clone())
     }
 }
@@ -71,6 +72,14 @@ mod tests {
         assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.test");
         assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
         assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_HEADERS], "authorization,x-requested-with");
+    }
+
+    #[test]
+    fn asterisk_allows_every_origin() {
+        let cors = Cors { allowed: Some(vec!["https://app.test".to_owned(), "*".to_owned()]) };
+        let answer = cors.preflight(&headers("https://other.test"));
+        // With credentials the origin itself must stand there.
+        assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://other.test");
     }
 
     #[test]
