@@ -1,5 +1,6 @@
 //! Starting an emulator.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::assumptions::Assumptions;
@@ -34,7 +35,7 @@ pub struct EmulatorBuilder {
     plain_http: bool,
     host_names: Vec<String>,
     disable_local_auth: bool,
-    access_keys: Option<[String; 2]>,
+    access_keys: Option<GivenKeys>,
     further_tenants: Vec<TenantId>,
     resources: Vec<String>,
     applications: Option<Vec<Application>>,
@@ -45,6 +46,16 @@ pub struct EmulatorBuilder {
     upstreams: Vec<UpstreamItem>,
     upstream_authorities: Vec<String>,
     allowed_origins: Option<Vec<String>>,
+}
+
+/// Access keys, which no output shows.
+#[derive(Clone)]
+struct GivenKeys([String; 2]);
+
+impl fmt::Debug for GivenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GivenKeys").finish_non_exhaustive()
+    }
 }
 
 /// An upstream whose audience may still be unknown.
@@ -131,7 +142,7 @@ impl EmulatorBuilder {
 
     /// The resource's access keys. By default random ones.
     pub fn access_keys(mut self, primary: &str, secondary: &str) -> Self {
-        self.access_keys = Some([primary.to_owned(), secondary.to_owned()]);
+        self.access_keys = Some(GivenKeys([primary.to_owned(), secondary.to_owned()]));
         self
     }
 
@@ -252,7 +263,7 @@ impl EmulatorBuilder {
             mock,
         }));
         let roles = Arc::new(self.assigned_roles(&clock, &entra));
-        let resource_keys = self.access_keys.clone().unwrap_or_else(new_resource_keys);
+        let resource_keys = self.access_keys.clone().map_or_else(new_resource_keys, |GivenKeys(keys)| keys);
         let keys = Arc::new(AccessKeys::new(clock.clone(), Some(resource_keys).filter(|_| !self.disable_local_auth)));
         let faults = Arc::new(Faults::default());
         let log = Arc::new(RequestLog::new());

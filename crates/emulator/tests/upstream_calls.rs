@@ -230,6 +230,22 @@ async fn an_attempt_that_time_cuts_off_has_no_answer() {
 }
 
 #[tokio::test]
+async fn events_hide_the_values_of_an_upstreams_query() {
+    let app = App::agreeing().await;
+    let url = format!("{}/api?code=secret-key&e={{event}}", app.url);
+    let emulator = Emulator::builder().upstream(&url).start().await.unwrap();
+    let mut events = emulator.events();
+    let client = emulator.attach_client("chat", None);
+    // The second cannot be sent, so that its address is that of the settings.
+    for target in ["a", "a\nb"] {
+        client.send(target, &[]).await;
+        let EmulatorEvent::UpstreamCall(call) = events.recv().await.unwrap() else { panic!() };
+        assert_eq!(call.url, format!("{}/api?code=***&e=***", app.url), "{target}");
+    }
+    assert_eq!(app.seen()[0].target, "/api?code=secret-key&e=a");
+}
+
+#[tokio::test]
 async fn the_first_template_that_matches_gets_the_event() {
     let app = App::agreeing().await;
     let url = |path: &str| format!("{}{path}", app.url);

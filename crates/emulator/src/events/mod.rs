@@ -59,7 +59,7 @@ pub struct UpstreamCall {
     pub event: String,
     /// The connection id.
     pub connection_id: String,
-    /// The address.
+    /// The address. The values of its query, which may be keys, are `***`.
     pub url: String,
     /// The status of each attempt. `None` for one that got no answer.
     pub attempts: Vec<Option<u16>>,

@@ -8,7 +8,7 @@ use super::assumptions::AssumptionSettings;
 use crate::builder::EmulatorBuilder;
 use crate::emulator::Emulator;
 use crate::settings::Variables;
-use crate::upstream::UpstreamTemplate;
+use crate::upstream::{UpstreamTemplate, shown};
 
 /// How an emulator starts that is a process of its own. It reads from TOML, JSON or any other serde format; every member
 /// has a default, and an unknown one is an error.
@@ -87,7 +87,7 @@ impl fmt::Debug for AccessKeySettings {
 }
 
 /// An item of the upstream settings. Patterns are those of [`UpstreamTemplate`]; without one, all match.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UpstreamSettings {
@@ -101,6 +101,19 @@ pub struct UpstreamSettings {
     pub event: Option<String>,
     /// The audience of the token. By default that of [`EmulatorBuilder::upstream`].
     pub audience: Option<String>,
+}
+
+impl fmt::Debug for UpstreamSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, hub, category, event, audience } = self;
+        f.debug_struct("UpstreamSettings")
+            .field("url", &shown(url))
+            .field("hub", hub)
+            .field("category", category)
+            .field("event", event)
+            .field("audience", audience)
+            .finish()
+    }
 }
 
 impl EmulatorSettings {
@@ -185,6 +198,8 @@ mod tests {
             toml::from_str("access_keys = { primary = \"hidden-1\", secondary = \"hidden-2\" }").unwrap();
         assert_eq!(settings.access_keys.as_ref().unwrap().primary, "hidden-1");
         assert!(!format!("{settings:?}").contains("hidden"));
+        let settings = settings.with_upstream("https://a.test/?code=hidden-3");
+        assert!(!format!("{settings:?} {:?}", settings.builder()).contains("hidden"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::outcome::{Attempt, Reply};
 use super::sender::Sender;
+use super::shown::shown;
 use super::template::UpstreamTemplate;
 use super::tokens::Tokens;
 use crate::auth::AccessKeys;
@@ -111,7 +112,7 @@ impl Upstream {
             category,
             event: shortened(event),
             connection_id: client.connection_id.clone(),
-            url: shortened(&url),
+            url: shortened(&shown(&url)),
             attempts,
         }));
         Some(received)

@@ -1,13 +1,17 @@
 //! Upstream settings: which events go to which address.
 
+use std::fmt;
+
 use http::Uri;
+
+use super::shown::shown;
 
 /// One item of the upstream settings. The first item whose patterns match an event gets it.
 ///
 /// A pattern is `*`, one name, or several names separated by commas; blanks around them do not count, case does.
 ///
 /// Source: Microsoft's page "Upstream endpoints"; the comparison is that of Microsoft's emulator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a template does nothing until it is given to the builder"]
 pub struct UpstreamTemplate {
     url: String,
@@ -92,6 +96,19 @@ impl UpstreamTemplate {
             return Ok(());
         }
         Err(InvalidTemplate { url: self.url.clone() })
+    }
+}
+
+impl fmt::Debug for UpstreamTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, hub, category, event, resource } = self;
+        f.debug_struct("UpstreamTemplate")
+            .field("url", &shown(url))
+            .field("hub", hub)
+            .field("category", category)
+            .field("event", event)
+            .field("resource", resource)
+            .finish()
     }
 }
 
