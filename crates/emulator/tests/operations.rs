@@ -377,3 +377,37 @@ async fn transactions_run_on_the_connections_that_the_filter_chooses() {
     // One command that cannot be read, and none has run.
     assert_eq!(bob.try_next(), None);
 }
+
+#[tokio::test]
+async fn commands_are_read_in_any_case_and_errors_name_them() {
+    let emulator = emulator().await;
+    let mut client = emulator.attach_client("chat", Some("anna"));
+    let commands = json!([
+        {"Type": "JoinGroup", "Group": "room"},
+        {"Type": "SendMessage", "Message": {"Target": "news", "Arguments": ["hi"]}},
+        {"Type": "CloseConnection", "Reason": "bye"},
+    ]);
+    let execute = || owner(&emulator, Method::POST, "/api/hubs/chat/:execute");
+    assert_eq!(execute().json(commands).send(&emulator).await.status, 202);
+    assert_eq!(client.try_next(), Some(message("news", "hi")));
+    let closed = client.try_next();
+    assert!(matches!(&closed, Some(Received::Closed { error: Some(error), .. }) if error == "bye"), "{closed:?}");
+
+    for (command, expected) in [
+        (json!({"type": "Dance"}), "Command 1: the `type` \"Dance\" is unknown."),
+        (json!({"type": 7}), "Command 1: the `type` 7 is unknown."),
+        (json!({}), "Command 1: there is no `type`."),
+        (json!(null), "Command 1: there is no `type`."),
+        (json!({"type": "JoinGroup"}), "Command 1: there is no `group`."),
+        (json!({"type": "JoinGroup", "group": 1}), "Command 1: `group` is no text."),
+        (
+            json!({"type": "LeaveGroup", "group": " "}),
+            "Command 1: a group's name has 1 to 1024 characters and is not blank.",
+        ),
+        (json!({"type": "SendMessage"}), "Command 1: The body has no target."),
+    ] {
+        let body = json!([{"type": "JoinGroup", "group": "room"}, command]);
+        let reply = execute().json(body).send(&emulator).await;
+        assert_eq!((reply.status, &reply.json()["message"]), (StatusCode::BAD_REQUEST, &json!(expected)), "{command}");
+    }
+}

@@ -18,7 +18,8 @@ impl DataPlane {
         let commands: Vec<Value> = serde_json::from_slice(&call.body)
             .map_err(|_| Problem::bad_request("Request.Body", "The body is no JSON array of commands."))?;
         // A transaction: nothing happens unless every command can be read.
-        let commands = commands.iter().map(Command::read).collect::<Result<Vec<_>, _>>()?;
+        let read = |(index, command)| Command::read(command).map_err(|problem| problem.of_command(index));
+        let commands = commands.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
 
         let chosen: Vec<Member> = self.hubs.connections(&call.hub);
         let chosen: Vec<String> = chosen
@@ -57,26 +58,36 @@ enum Command {
 }
 
 impl Command {
+    /// Reads a command; the names of members ignore case, as those of sending do.
     fn read(command: &Value) -> Result<Self, Problem> {
-        let text = |name: &str| command.get(name).and_then(Value::as_str);
-        let group = || {
-            let group = text("group").filter(|group| is_group_name(group)).map(str::to_owned);
-            group.ok_or_else(|| Problem::bad_request("Request.Body", "The command has no `group`."))
+        let member = |wanted: &str| {
+            command.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
         };
-        match text("type") {
-            Some("SendMessage") => {
+        let group = || match member("group").map(Value::as_str) {
+            Some(Some(group)) if is_group_name(group) => Ok(group.to_owned()),
+            Some(Some(_)) => Err(invalid("a group's name has 1 to 1024 characters and is not blank.")),
+            Some(None) => Err(invalid("`group` is no text.")),
+            None => Err(invalid("there is no `group`.")),
+        };
+        match member("type").map(|kind| (kind, kind.as_str())) {
+            Some((_, Some("SendMessage"))) => {
                 // The message stands in a member of its own, or beside the type.
-                let message = command.get("message").unwrap_or(command);
+                let message = member("message").unwrap_or(command);
                 let frames = Payload::from_json(message.to_string().as_bytes())?.frames(None);
                 Ok(Self::Send(Outbound::Frames(Arc::new(frames))))
             }
-            Some("JoinGroup") => Ok(Self::Join(group()?)),
-            Some("LeaveGroup") => Ok(Self::Leave(group()?)),
-            Some("CloseConnection") => {
-                let error = text("reason").map(str::to_owned);
+            Some((_, Some("JoinGroup"))) => Ok(Self::Join(group()?)),
+            Some((_, Some("LeaveGroup"))) => Ok(Self::Leave(group()?)),
+            Some((_, Some("CloseConnection"))) => {
+                let error = member("reason").and_then(Value::as_str).map(str::to_owned);
                 Ok(Self::Close(Outbound::Close { error, allow_reconnect: false }))
             }
-            _ => Err(Problem::bad_request("Request.Body", "A command has an unknown `type`.")),
+            Some((kind, _)) => Err(invalid(&format!("the `type` {kind} is unknown."))),
+            None => Err(invalid("there is no `type`.")),
         }
     }
+}
+
+fn invalid(message: &str) -> Problem {
+    Problem::bad_request("Request.Body", message)
 }

@@ -32,6 +32,11 @@ impl Problem {
         Self { status, code: None, message: message.to_owned(), silent: false }
     }
 
+    /// Names the command of a transaction that it is about, from 0.
+    pub(super) fn of_command(self, index: usize) -> Self {
+        Self { message: format!("Command {index}: {}", self.message), ..self }
+    }
+
     /// 404 without a code: no such path.
     pub(crate) fn no_such_path() -> Self {
         let message = "no operation has this method and path".to_owned();
