@@ -128,9 +128,9 @@ impl EmulatorBuilder {
 
     /// One more host name that the service has and its certificate names, such as
     /// `contoso.service.signalr.net`. Let your test resolve it to 127.0.0.1. The first name given this way is the host in
-    /// the audience of the tokens that the service makes.
+    /// the audience of the tokens that the service makes. Case does not count: audiences have lower case.
     pub fn host_name(mut self, name: &str) -> Self {
-        self.host_names.push(name.to_owned());
+        self.host_names.push(name.to_ascii_lowercase());
         self
     }
 

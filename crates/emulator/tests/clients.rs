@@ -140,6 +140,16 @@ async fn tokens_of_temporary_keys_and_of_the_service_are_accepted() {
 }
 
 #[tokio::test]
+async fn the_case_of_a_host_name_does_not_count() {
+    let emulator = Emulator::builder().host_name("Contoso.Service.SignalR.net").start().await.unwrap();
+    let own = json!({"aud": "https://contoso.service.signalr.net/client/?hub=chat"});
+    let generated = owner(&emulator, Method::POST, "/api/hubs/chat/:generateToken").send(&emulator).await.json();
+    for token in [client_token(&emulator, "chat", &own), generated["token"].as_str().unwrap().to_owned()] {
+        assert!(HubClient::open(&emulator, "/client/?hub=chat", Some(&token)).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn tokens_of_the_service_outlive_temporary_keys() {
     let emulator = Emulator::builder().disable_local_auth().start().await.unwrap();
     let path = "/api/hubs/chat/:generateToken?minutesToExpire=240";
