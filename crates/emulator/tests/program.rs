@@ -10,9 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
-use signalr_emulator::{Assumptions, Emulator, EmulatorSettings, StartError, write_log};
+use signalr_emulator::{Assumptions, Emulator, EmulatorSettings, Fault, Operation, StartError, write_log};
 use support::app::App;
 use support::owner;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 fn settings(toml: &str) -> EmulatorSettings {
     toml::from_str(toml).unwrap()
@@ -38,6 +41,27 @@ async fn entra_answers_under_the_name_of_the_public_cloud() {
     let keys: Value = serde_json::from_str(&http.get(keys).send().await.unwrap().text().await.unwrap()).unwrap();
     let signing = emulator.entra().mock().signing_key().key_id().to_string();
     assert!(keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == signing), "{keys}");
+}
+
+#[tokio::test]
+async fn resets_pass_through_the_proxy() {
+    let emulator = EmulatorSettings::default().builder().start().await.unwrap();
+    let proxy = emulator.settings().proxy()["HTTPS_PROXY"].clone();
+    let mut stream = TcpStream::connect(proxy.strip_prefix("http://").unwrap()).await.unwrap();
+    let connect = "CONNECT login.microsoftonline.com:443 HTTP/1.1\r\nHost: login.microsoftonline.com:443\r\n\r\n";
+    stream.write_all(connect.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    let name = ServerName::try_from("login.microsoftonline.com").unwrap();
+    let mut stream = support::connector(&emulator).connect(name, stream).await.unwrap();
+    emulator.faults().next(Operation::Token, Fault::reset_before());
+    let request = "POST /common/oauth2/v2.0/token HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let fault = stream.read(&mut [0]).await.unwrap_err();
+    assert_eq!(fault.kind(), std::io::ErrorKind::ConnectionReset, "{fault}");
 }
 
 #[tokio::test]

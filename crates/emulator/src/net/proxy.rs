@@ -30,7 +30,7 @@ impl<H: Handler> Proxy<H> {
 }
 
 impl<H: Handler> Handler for Proxy<H> {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, _connection: ConnectionControl) -> Reaction {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, connection: ConnectionControl) -> Reaction {
         let leads_here = request.uri().authority().is_some_and(|authority| authority.as_str() == self.target);
         if request.method() != Method::CONNECT || !leads_here {
             return Reaction::Answer(empty(StatusCode::FORBIDDEN));
@@ -40,7 +40,7 @@ impl<H: Handler> Handler for Proxy<H> {
         let tunnel = async move {
             let Ok(stream) = hyper::upgrade::on(request).await else { return };
             if let Ok(stream) = tls.accept(TokioIo::new(stream)).await {
-                serve_http(stream, ConnectionControl::default(), handler, handling).await;
+                serve_http(stream, connection, handler, handling).await;
             }
         };
         self.tunnels.spawn(tunnel);
