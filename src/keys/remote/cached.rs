@@ -14,6 +14,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::now::{Deadline, Now, Timestamp};
 use super::timing::Timing;
+use crate::clock::UnixTime;
 use crate::ids::KeyId;
 use crate::keys::jwk::Unusable;
 use crate::keys::jwks::{Compromised, KeyEntry, KeySet};
@@ -112,6 +113,11 @@ impl CachedKeys {
     /// The time since the last success.
     pub(crate) fn age(&self, now: Now) -> Option<Duration> {
         self.last_success.as_ref().map(|success| success.age(now))
+    }
+
+    /// When the last success was, on the wall clock.
+    pub(crate) fn last_success(&self, now: Now) -> Option<UnixTime> {
+        Some(now.wall? - self.age(now)?)
     }
 
     /// When keys that are served at `now` reach the maximum staleness, on the monotonic clock.

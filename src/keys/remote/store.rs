@@ -394,10 +394,10 @@ impl Running {
         };
         let counts = schedule.counts();
         let keys = schedule.keys();
-        let (is_serving, age, usable) = (keys.is_serving(now), keys.age(now), keys.usable(now, &shared.timing));
+        let (is_serving, usable) = (keys.is_serving(now), keys.usable(now, &shared.timing));
+        let last_success = keys.last_success(now);
         shared.publish(&schedule);
         drop(schedule);
-        let last_success = now.wall.zip(age).map(|(wall, age)| wall - age);
         shared.series.fetched(result.is_ok(), last_success, usable);
         shared.changed.send_replace(());
         if let Some((is_news, error)) = discovery {

@@ -3,7 +3,6 @@
 use std::hash::BuildHasher;
 
 use super::*;
-use crate::clock::UnixTime;
 use crate::keys::sample::{another_key, document, id, key, malformed, published, read, set, unusable};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -65,6 +64,17 @@ fn names(ids: &[KeyId]) -> Vec<&str> {
 fn has_no_keys_before_the_first_success() {
     assert_eq!(Case::new().find("a"), "nothing");
     assert_eq!(Case::new().keys.age(Case::new().now), None);
+}
+
+#[test]
+fn last_success_is_a_time_of_the_wall_clock() {
+    let mut case = Case::new();
+    assert_eq!(case.keys.last_success(case.now), None);
+    let start = case.now.wall;
+    case.merge(set(&["a"]));
+    case.pass(HOUR);
+    assert_eq!(case.keys.last_success(case.now), start);
+    assert_eq!(case.keys.last_success(Now { wall: None, ..case.now }), None);
 }
 
 #[test]
