@@ -182,7 +182,11 @@ mod record {
 
     #[cfg(feature = "remote")]
     fn gauges(tenant: TenantId) -> [Gauge; 2] {
-        [names::KEYS_LAST_SUCCESS_SECONDS, names::KEYS_CACHED].map(|name| gauge!(name, "tenant" => tenant.to_string()))
+        let tenant = tenant.to_string();
+        [
+            gauge!(names::KEYS_LAST_SUCCESS_SECONDS, "tenant" => tenant.clone()),
+            gauge!(names::KEYS_CACHED, "tenant" => tenant),
+        ]
     }
 
     /// Changes how many key stores of a tenant there are. Returns how many there are then.

@@ -421,7 +421,7 @@ fn published_private_half_of_an_unusable_entry_is_told_once() {
 }
 
 #[test]
-fn published_moduli_are_remembered_up_to_a_bound() {
+fn published_moduli_are_kept_up_to_a_bound() {
     let mut case = Case::new();
     let mut entries: Vec<_> = (0..=MAX_KEYS).map(|number| published(&format!("key-{number}"))).collect();
     entries.push(key("good"));
