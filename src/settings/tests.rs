@@ -271,7 +271,7 @@ const GOOD: &str = r#"
 #[test]
 fn empty_lists_that_would_admit_more_are_errors_however_they_are_written() {
     let text = toml(&format!("{GOOD}required_roles = []\nrevoked_keys = []"));
-    let code = toml(GOOD).required_roles([] as [&str; 0]).revoked_keys([] as [&str; 0]);
+    let code = toml(GOOD).required_roles(Vec::<String>::new()).revoked_keys(Vec::<String>::new());
     let blank = toml(&format!("{GOOD}required_roles = [' ']\nrevoked_keys = ['']"));
     for settings in [text, code, blank] {
         let error = settings.policy().unwrap_err();
