@@ -511,6 +511,9 @@ mod tests {
         assert!(!may_name(&secure, "http://login.example/keys"));
         let secure = secure.with_document_host("keys.example").unwrap();
         assert!(may_name(&secure, "https://keys.example/keys") && !may_name(&secure, "http://keys.example/keys"));
+        // Plain http needs a login host that is served so, even on loopback; and such a cloud has no other hosts.
+        assert!(!may_name(&custom("https://127.0.0.1:1").unwrap(), "http://127.0.0.1:1/keys"));
+        assert!(custom("http://127.0.0.1:8080").unwrap().with_document_host("keys.example").is_err());
     }
 
     #[test]
