@@ -499,9 +499,12 @@ impl Written {
             "caller_object_ids": self.objects,
             "caller_client_ids": self.clients,
             "allow_any_caller": self.lets_anybody_in(),
-            "required_roles": self.roles,
             "cloud": self.cloud,
         });
+        // An empty list is an error.
+        if !self.roles.is_empty() {
+            file["required_roles"] = self.roles.clone().into();
+        }
         for (name, number) in NUMBERS.iter().zip(self.numbers) {
             if let Some(number) = number {
                 file[*name] = number.into();
