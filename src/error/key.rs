@@ -103,8 +103,8 @@ impl fmt::Display for KeyError {
             KeyErrorKind::Unavailable => "no verification keys are available",
             KeyErrorKind::Unknown => "the key is not listed",
             KeyErrorKind::UnknownTenant => {
-                "Entra does not know this tenant in this cloud: check `tenant_ids` (SIGNALR_UPSTREAM_TENANT_IDS) and \
-                 `cloud` (SIGNALR_UPSTREAM_CLOUD)"
+                "Entra does not know this tenant in this cloud: \
+                 check `tenant_ids` and `cloud` (SIGNALR_UPSTREAM_TENANT_IDS, _CLOUD)"
             }
             KeyErrorKind::Unusable => "the key is listed but unusable",
         })

@@ -28,7 +28,7 @@ async fn scenario_59_an_unknown_tenant() {
         let (policy, keys) = (entra.policy(), RemoteKeys::new(&entra.policy()).unwrap());
         let error = keys.wait_for_keys().await.unwrap_err();
         assert_eq!(error.kind(), KeyErrorKind::UnknownTenant);
-        let advice = "check `tenant_ids` (SIGNALR_UPSTREAM_TENANT_IDS) and `cloud` (SIGNALR_UPSTREAM_CLOUD)";
+        let advice = "check `tenant_ids` and `cloud` (SIGNALR_UPSTREAM_TENANT_IDS, _CLOUD)";
         assert!(error.to_string().contains(advice), "{error}");
         let cause = error.source().unwrap().to_string();
         assert_eq!(cause, format!("the provider answered with status {} and AADSTS90002", &status[..3]));
