@@ -375,7 +375,7 @@ fn document_without_a_usable_key_says_whether_it_publishes_private_halves() {
 fn compromised_keys_are_shown_by_name_alone() {
     use crate::keys::sample::{document, key, published, read};
 
-    let compromised = read(&document(&[published("a"), key("good")])).into_parts().1;
+    let compromised = read(&document(&[published("a"), key("good")])).compromised;
     assert_eq!(format!("{compromised:?}"), r#"Compromised({KeyId("a")})"#);
 }
 
