@@ -71,18 +71,22 @@ async fn sigterm_and_sigint_lose_no_request() {
     }
 }
 
+/// A call whose answer has begun, and does not end before the request does.
+async fn call_under_way(address: SocketAddr, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\nx");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    stream
+}
+
 #[tokio::test]
 async fn drain_ends_after_its_time_and_says_what_it_cut_off() {
     let (cloud, service) = (PublicCloud::start().await, Service::start().await);
     let options = ["proxy", "--to", &service.url(), "--not-ready", "0", "--drain", "1"];
     let mut proxy = Program::command(&options, cloud.settings());
     let address = proxy.loaded_address().await;
-    let token = cloud.entra.token().mint();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    // The answer begins, and does not end before the request does.
-    let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\nx");
-    stream.write_all(head.as_bytes()).await.unwrap();
-    assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+    let _call = call_under_way(address, &cloud.entra.token().mint()).await;
     // An idle connection is no reason to wait.
     let _idle = TcpStream::connect(address).await.unwrap();
     proxy.signal("TERM");
@@ -99,12 +103,7 @@ async fn second_signal_ends_the_program_at_once() {
         let options = ["proxy", "--to", &service.url(), "--not-ready", not_ready, "--drain", "3600"];
         let mut proxy = Program::command(&options, cloud.settings());
         let address = proxy.loaded_address().await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let token = cloud.entra.token().mint();
-        let head =
-            format!("POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 2\r\n\r\nx");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+        let _call = call_under_way(address, &cloud.entra.token().mint()).await;
         proxy.signal("TERM");
         proxy.stderr_with(phase).await;
         proxy.signal("TERM");
